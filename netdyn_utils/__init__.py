@@ -1,0 +1,51 @@
+"""netdyn: are the updates of learning networks heavy-tailed?
+
+One symbol, one name, one unit throughout the package and the book:
+
+| symbol | name in code | unit |
+|---|---|---|
+| Δw | update, the change of one parameter in one step | weight |
+| abs(Δw) | magnitude | weight |
+| α | alpha, exponent of the *density* p(x) ∝ x^−α (the CCDF has α − 1) | 1 |
+| Δt | interval between large updates of one parameter | step |
+| I | mutual_information | nat |
+| β* | alignment, abs(cos) of successive leading directions | 1 |
+
+Names are imported on first use, so that ``import netdyn_utils`` and the command
+line start without loading torch.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "checks": (),
+    "shapes": (),
+    "store": ("RunStore", "RunRecord", "run_key"),
+    "histogram": ("LogHistogram", "read_published"),
+    "data": ("load_images", "CharText", "InMemoryBatches"),
+    "models": ("MLP", "ConvNet", "CharTransformer", "build_model"),
+    "parameters": ("FlatParameters",),
+    "training": ("TrainConfig", "train_steps", "evaluate", "evaluating"),
+    "tracking": ("UpdateTracker",),
+    "experiments": ("run_updates",),
+    "plotting": (),
+    "rerun": ("run_notebook",),
+    "site": (),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _PUBLIC:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, *_PUBLIC, "__version__"]
