@@ -1,0 +1,1 @@
+"""Real images that ship with the package: see LICENSES.md in this folder."""
