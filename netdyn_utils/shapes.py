@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 Magnitudes: TypeAlias = Float[np.ndarray, "steps weights"]
 """abs(Δw) of each parameter at each step, in units of the weight."""
 
-BinEdges: TypeAlias = Float[np.ndarray, "bins+1"]
+BinEdges: TypeAlias = Float[np.ndarray, " bins+1"]
 """Strictly increasing bin edges; bin i is edges[i] ≤ x < edges[i + 1]."""
 
-BinCounts: TypeAlias = Int[np.ndarray, "bins"]
+BinCounts: TypeAlias = Int[np.ndarray, " bins"]
 """How many values fell in each bin, as int64."""

@@ -1,0 +1,236 @@
+"""From a configuration to a stored record, computed once.
+
+Each ``run_…`` asks the store for a run and computes it only if it is not there. What a
+run was made of (data, network, training, code) is part of its key or its manifest.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from .checks import choose, positive_int
+from .data import CharText, InMemoryBatches, load_images
+from .models import NETWORKS, build_model
+from .parameters import FlatParameters
+from .provenance import source_digest
+from .store import RunRecord, RunStore
+from .tracking import UpdateTracker
+from .training import TrainConfig, evaluate, pick_device, train_steps
+from .windows import WindowedHistograms
+
+DATA_OF = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
+LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
+EVALUATIONS = 20  # measurements on the test images in a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdatesConfig:
+    """Which network learns what, how, and how its updates are counted."""
+
+    network: str = "mlp"
+    options: Mapping[str, object] = field(default_factory=dict)  # of the network
+    source: str = "sample"  # of the images: "sample" ships here, "full" is all
+    digits: tuple[int, ...] | None = None  # classes of images; None: all
+    window: int = 1_000  # steps per window of the histograms
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        choose(self.network, NETWORKS, "network")
+        positive_int(self.window, "window")
+
+
+@dataclass(frozen=True, eq=False)
+class UpdatesRun:
+    """A run's record, read as the chapters need it.
+
+    Parameters
+    ----------
+    record : RunRecord
+    updates : WindowedHistograms
+        Counts of abs(Δw) per layer and window.
+    rms : WindowedHistograms
+        Counts of parameters by their √⟨Δw²⟩, per layer and window.
+    """
+
+    record: RunRecord
+    updates: WindowedHistograms
+    rms: WindowedHistograms
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "UpdatesRun":
+        """Read the arrays of a record."""
+        parts = (_within(record.arrays, prefix) for prefix in ("updates_", "rms_"))
+        return cls(record, *map(WindowedHistograms.from_arrays, parts))
+
+    @property
+    def loss(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and mean training loss in nats over the steps since the one before."""
+        return self.record["loss_steps"], self.record["loss"]
+
+    @property
+    def tests(self) -> np.ndarray:
+        """Rows of (step, test loss in nats, test accuracy), shape (tests, 3)."""
+        return self.record["tests"]
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters are trained."""
+        return self.updates.histogram().total // self.updates.stops[-1]
+
+
+def run_updates(
+    config: UpdatesConfig,
+    *,
+    store: RunStore | None = None,
+    device: str = "auto",
+    data_root=None,
+) -> UpdatesRun:
+    """Train a network and count every update, or read the run that did.
+
+    Parameters
+    ----------
+    config : UpdatesConfig
+    store : RunStore, optional
+        Where records lie; see `RunStore.default`.
+    device : str
+        "auto", "cpu", "cuda" …; noted in the manifest, not part of the key.
+    data_root : path, optional
+        Folder of the full data sets; see `load_images`.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss is no longer finite; nothing is stored.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> config = UpdatesConfig(window=5, train=TrainConfig(steps=10))
+    >>> run = run_updates(config, store=RunStore(Path(mkdtemp())))
+    >>> run.parameters, run.updates.groups, run.updates.stops
+    (101770, ('fc1', 'fc2'), (5, 10))
+    """
+    target = pick_device(device)
+    data = _load(config, data_root)
+    record = (store or RunStore.default()).get(
+        "updates",
+        _plain(asdict(config)),
+        data.digest,
+        _source_of(_train_and_count),
+        lambda: _train_and_count(config, data, target),
+        notes={"threads": torch.get_num_threads(), "device": target.type},
+    )
+    return UpdatesRun.of(record)
+
+
+def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarray]:
+    train = config.train
+    generator = torch.Generator().manual_seed(train.seed)
+    model = build_model(config.network, generator=generator, **_options(config, data))
+    model = model.to(device)
+    FlatParameters(model).bind()
+    train_set, test_set = ([part.to(device) for part in pair] for pair in _split(data))
+    batches = InMemoryBatches(*train_set, train.batch_size, generator=generator)
+    tracker = UpdateTracker(model, window=config.window)
+
+    every = -(-train.steps // EVALUATIONS)
+    losses, tests = [], [(0, *_row(evaluate(model, *test_set)))]
+    for step in _watched(train_steps(model, batches, train), train.steps, config):
+        tracker.update()
+        losses.append(step.loss)
+        if step.step % every == 0 or step.step == train.steps:
+            tests.append((step.step, *_row(evaluate(model, *test_set))))
+
+    stops = _loss_stops(train.steps)
+    means = np.add.reduceat(losses, np.r_[0, stops[:-1]]) / np.diff(stops, prepend=0)
+    return {
+        "loss_steps": stops,
+        "loss": means.astype(np.float32),
+        "tests": np.array(tests),
+        **_prefixed("updates_", tracker.histograms().to_arrays()),
+        **_prefixed("rms_", tracker.rms_histograms().to_arrays()),
+    }
+
+
+def _row(evaluation) -> tuple[float, float]:
+    """Return loss and accuracy as a row of the record."""
+    return evaluation.loss, evaluation.accuracy
+
+
+def _load(config: UpdatesConfig, root):
+    if DATA_OF[config.network] == "text":
+        return CharText()
+    name = DATA_OF[config.network]
+    return load_images(name, config.source, digits=config.digits, root=root)
+
+
+def _split(data):
+    """Return (inputs, targets) to train on and to test on."""
+    if isinstance(data, CharText):  # periodic: no part of it is unseen
+        return (data.inputs, data.targets), (data.inputs[:500], data.targets[:500])
+    train = data.train_inputs, data.train_targets
+    return train, (data.test_inputs, data.test_targets)
+
+
+def _options(config: UpdatesConfig, data) -> dict[str, object]:
+    """Fit the network's output to the selected classes."""
+    options = dict(config.options)
+    if config.network == "mlp":
+        widths = options.get("widths", (784, 128, 10))
+        options["widths"] = (*widths[:-1], len(data.classes))
+    elif config.network == "convnet":
+        options["classes"] = len(data.classes)
+    return options
+
+
+def _loss_stops(steps: int) -> np.ndarray:
+    """Return where the blocks end over which the training loss is averaged."""
+    size = -(-steps // LOSS_POINTS)
+    return np.append(np.arange(size, steps, size), steps)
+
+
+def _source_of(compute) -> str:
+    """Digest the code behind a kind of run: its function and the modules it calls."""
+    names = "image_files data models parameters training histogram windows counting tracking"
+    modules = [import_module(f"{__package__}.{name}") for name in names.split()]
+    return source_digest(*map(inspect.getsource, (compute, *modules)))
+
+
+def _watched(steps, total: int, config: UpdatesConfig):
+    """Show a progress bar where somebody watches, and nothing in pages and logs."""
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
+    label = f"{config.network}, learning rate {config.train.learning_rate:g}"
+    with tqdm(total=total, desc=label, unit="step", disable=hidden) as bar:
+        for step in steps:
+            bar.update()
+            yield step
+
+
+def _plain(value):
+    """Return nested configs as JSON holds them, so that the key survives a reading."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _within(arrays, prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,222 @@
+"""Exact counts in fixed log-linear bins, so that any two histograms merge exactly.
+
+The bin of a float32 is the top bits of its own bit pattern: the eight bits of the
+exponent and the first `bits` bits of the mantissa, ``pattern >> (23 - bits)``. With
+three mantissa bits there are eight bins to the octave, equally wide inside it. No
+logarithm is taken, so no value can land on the wrong side of an edge, and the bins
+are the same for every run, layer and window, so counts may be added freely.
+"""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from .published import LinearHistogram, read_published, write_published
+from .shapes import BinCounts, BinEdges
+
+__all__ = [
+    "LinearHistogram",
+    "LogHistogram",
+    "bin_codes",
+    "code_count",
+    "code_edges",
+    "read_published",
+]
+
+MANTISSA_BITS = 23  # of a float32
+INFINITY = 0x7F800000  # its pattern; every pattern above it is a NaN
+
+
+def bin_codes(magnitudes, bits: int = 3) -> np.ndarray:
+    """Return the bin of each magnitude: the definition that everything streams.
+
+    Parameters
+    ----------
+    magnitudes : array of float32, any shape
+        Values ≥ 0 (a sign bit is ignored).
+    bits : int
+        Mantissa bits that are kept, 0 to 10: 2**bits bins to the octave.
+
+    Returns
+    -------
+    array of int32, same shape
+
+    Examples
+    --------
+    >>> bin_codes(np.float32([1.0, 1.124, 1.125, 2.0])) - bin_codes(np.float32(1))
+    array([0, 0, 1, 8], dtype=int32)
+    """
+    values = np.ascontiguousarray(np.abs(np.asarray(magnitudes, dtype=np.float32)))
+    return values.view(np.int32) >> (MANTISSA_BITS - bits)
+
+
+def code_edges(start: int, stop: int, bits: int = 3) -> BinEdges:
+    """Return the edges of the bins with codes start ≤ code < stop, in float64.
+
+    Code 0 begins at the smallest positive float32, for exact zeros have a counter of
+    their own: every edge is positive, as a tail fit needs.
+    """
+    patterns = np.arange(start, stop + 1, dtype=np.int64) << (MANTISSA_BITS - bits)
+    patterns[patterns == 0] = 1
+    return patterns.astype(np.int32).view(np.float32).astype(np.float64)
+
+
+def code_count(bits: int = 3) -> int:
+    """Return the number of bins that hold every finite float32."""
+    return INFINITY >> (MANTISSA_BITS - bits)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogHistogram:
+    """Counts of magnitudes, exact, with what does not fit on a logarithmic axis apart.
+
+    Parameters
+    ----------
+    counts : array of int64, shape (bins,)
+        Occupied range of bins; bin i has the code ``start + i``.
+    start : int
+        Code of the first bin.
+    zeros, infs, nans : int
+        Exact zeros, infinities and not-a-numbers, which no bin holds.
+    largest : float
+        The largest finite value, exact; 0.0 if there is none.
+    bits : int
+        Mantissa bits of the bins.
+
+    Examples
+    --------
+    >>> early = LogHistogram.of([0.0, 0.5, 1.0, 1.05])
+    >>> late = LogHistogram.of([0.25, 0.5])
+    >>> early
+    LogHistogram(4 values, 1 zero, 3 in 9 bins from 0.5 to 1.125, largest 1.05)
+    >>> (early + late).counts.sum(), (early + late).zeros
+    (np.int64(5), 1)
+    """
+
+    counts: BinCounts = field(default_factory=lambda: np.zeros(0, np.int64))
+    start: int = 0
+    zeros: int = 0
+    infs: int = 0
+    nans: int = 0
+    largest: float = 0.0
+    bits: int = 3
+
+    @classmethod
+    def of(cls, magnitudes, bits: int = 3) -> "LogHistogram":
+        """Count `magnitudes` (any shape, any sign; held as float32)."""
+        values = np.abs(np.asarray(magnitudes, dtype=np.float32).ravel())
+        finite = values[np.isfinite(values)]
+        positive = finite[finite > 0]
+        return cls.from_codes(
+            np.bincount(bin_codes(positive, bits), minlength=code_count(bits)),
+            zeros=finite.size - positive.size,
+            infs=int(np.isinf(values).sum()),
+            nans=int(np.isnan(values).sum()),
+            largest=float(finite.max(initial=0.0)),
+            bits=bits,
+        )
+
+    @classmethod
+    def from_codes(cls, counts, start: int = 0, **rest) -> "LogHistogram":
+        """Trim dense counts per code to the occupied range."""
+        counts = np.asarray(counts, dtype=np.int64)
+        used = np.flatnonzero(counts)
+        if used.size == 0:
+            return cls(**rest)
+        low, high = used[0], used[-1] + 1
+        return cls(counts[low:high].copy(), start=int(start + low), **rest)
+
+    @classmethod
+    def merge(cls, histograms) -> "LogHistogram":
+        """Add histograms of the same `bits`; exact, in any order."""
+        return reduce(lambda one, other: one + other, histograms)
+
+    def __add__(self, other: "LogHistogram") -> "LogHistogram":
+        if self.bits != other.bits:
+            raise ValueError(
+                f"histograms with {self.bits} and {other.bits} mantissa bits have "
+                "different bins: count both with the same bits"
+            )
+        parts = [part for part in (self, other) if part.counts.size]
+        start = min((part.start for part in parts), default=0)
+        stop = max((part.start + part.counts.size for part in parts), default=0)
+        counts = np.zeros(stop - start, np.int64)
+        for part in parts:
+            low = part.start - start
+            counts[low : low + part.counts.size] += part.counts
+        return LogHistogram(
+            counts,
+            start,
+            zeros=self.zeros + other.zeros,
+            infs=self.infs + other.infs,
+            nans=self.nans + other.nans,
+            largest=max(self.largest, other.largest),
+            bits=self.bits,
+        )
+
+    @property
+    def edges(self) -> BinEdges:
+        """Edges of the occupied range, shape (bins + 1,); empty if nothing is held."""
+        if self.counts.size == 0:
+            return np.zeros(0)
+        return code_edges(self.start, self.start + self.counts.size, self.bits)
+
+    @property
+    def binned(self) -> int:
+        """How many values the bins hold: positive and finite."""
+        return int(self.counts.sum())
+
+    @property
+    def total(self) -> int:
+        """How many values were counted, whatever they were."""
+        return self.binned + self.zeros + self.infs + self.nans
+
+    @property
+    def density(self) -> np.ndarray:
+        """Probability density per bin, shape (bins,); exact zeros count in its mass."""
+        mass = max(self.binned + self.zeros, 1)
+        return self.counts / mass / np.diff(self.edges)
+
+    def threshold(self, share: float) -> float:
+        """Return the lowest edge above which at most `share` of the values lie.
+
+        Zeros count as values. The answer is a bin edge, so the number of values at or
+        above it is known exactly; inside the bin the order is not.
+
+        >>> LogHistogram.of([1.0] * 99 + [4.0]).threshold(0.01)
+        1.125
+        """
+        if not 0 < share < 1:
+            raise ValueError(f"share must lie between 0 and 1, got {share!r}")
+        if self.counts.size == 0:
+            raise ValueError("no positive value was counted, so there is no threshold")
+        above = np.concatenate([np.cumsum(self.counts[::-1])[::-1], [0]])
+        return float(self.edges[np.argmax(above <= share * (self.binned + self.zeros))])
+
+    def to_published(self, stem: str | Path, bins: int = 60) -> tuple[Path, Path]:
+        """Write the pair of files that the authors of the paper publish.
+
+        Equal bins from 0 to the top edge, zeros in the first. A logarithmic bin that
+        a linear edge cuts is shared out in proportion to width, and the cumulative
+        count rounded, so that the total stays exact.
+        """
+        if self.counts.size == 0:
+            raise ValueError("an empty histogram cannot be written: count first")
+        linear = np.linspace(0.0, self.edges[-1], bins + 1)
+        below = self.zeros + np.concatenate([[0], np.cumsum(self.counts)])
+        cumulative = np.rint(np.interp(linear[1:], self.edges, below))
+        counts = np.diff(cumulative, prepend=0.0)
+        return write_published(stem, linear, counts)
+
+    def __repr__(self):
+        zeros = f"{self.zeros:,} zero{'' if self.zeros == 1 else 's'}"
+        text = f"{self.total:,} values, {zeros}"
+        if self.infs or self.nans:
+            text += f", {self.infs:,} infinite, {self.nans:,} NaN"
+        if self.counts.size:
+            low, high = self.edges[[0, -1]]
+            text += f", {self.binned:,} in {self.counts.size} bins"
+            text += f" from {low:.4g} to {high:.4g}, largest {self.largest:.4g}"
+        return f"LogHistogram({text})"
