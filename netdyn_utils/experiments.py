@@ -26,8 +26,19 @@ from .training import TrainConfig, evaluate, pick_device, train_steps
 from .windows import WindowedHistograms
 
 DATA_OF = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
+PUBLISHED = {  # learning rate and batch size of the paper's figures
+    "mlp": {"learning_rate": 0.1, "batch_size": 64},
+    "convnet": {"learning_rate": 0.01, "batch_size": 64},
+    "transformer": {"learning_rate": 0.1, "batch_size": 8},
+}
+OWN = ("options", "source", "digits", "window")  # settings beside those of training
 LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
-EVALUATIONS = 20  # measurements on the test images in a run
+COMPUTED_BY = (
+    *("image_files", "data", "models", "parameters", "training"),
+    *("histogram", "windows", "counting", "tracking"),
+)
+EVALUATIONS = 20  # measurements on the test data in a run, at most
+EVALUATE_EVERY = 50  # steps between two of them, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +55,38 @@ class UpdatesConfig:
     def __post_init__(self):
         choose(self.network, NETWORKS, "network")
         positive_int(self.window, "window")
+
+    @classmethod
+    def as_published(
+        cls, network: str, steps: int, *, seed: int = 0, windows: int = 10, **changes
+    ) -> "UpdatesConfig":
+        """Return the authors' setting of a network, cut to `steps`.
+
+        Parameters
+        ----------
+        network : "mlp", "convnet" or "transformer"
+        steps, seed : int
+        windows : int
+            How many windows the run is cut into.
+        **changes
+            Other values for fields of `TrainConfig` or of `UpdatesConfig`.
+
+        Examples
+        --------
+        >>> config = UpdatesConfig.as_published("transformer", 1_000, batch_size=16)
+        >>> config.train.learning_rate, config.train.batch_size, config.window
+        (0.1, 16, 100)
+        """
+        choose(network, NETWORKS, "network")
+        positive_int(steps, "steps")
+        ours = {name: changes.pop(name) for name in [*changes] if name in OWN}
+        train = {**PUBLISHED[network], "steps": steps, "seed": seed, **changes}
+        for name in train:
+            choose(name, TrainConfig.__dataclass_fields__, "setting of a run")
+        window = max(1, -(-steps // positive_int(windows, "windows")))
+        return cls(
+            network=network, train=TrainConfig(**train), **{"window": window, **ours}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +184,7 @@ def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarra
     batches = InMemoryBatches(*train_set, train.batch_size, generator=generator)
     tracker = UpdateTracker(model, window=config.window)
 
-    every = -(-train.steps // EVALUATIONS)
+    every = max(-(-train.steps // EVALUATIONS), EVALUATE_EVERY)
     losses, tests = [], [(0, *_row(evaluate(model, *test_set)))]
     for step in _watched(train_steps(model, batches, train), train.steps, config):
         tracker.update()
@@ -199,8 +242,7 @@ def _loss_stops(steps: int) -> np.ndarray:
 
 def _source_of(compute) -> str:
     """Digest the code behind a kind of run: its function and the modules it calls."""
-    names = "image_files data models parameters training histogram windows counting tracking"
-    modules = [import_module(f"{__package__}.{name}") for name in names.split()]
+    modules = [import_module(f"{__package__}.{name}") for name in COMPUTED_BY]
     return source_digest(*map(inspect.getsource, (compute, *modules)))
 
 

@@ -192,7 +192,7 @@ def evaluate(
     inputs: Tensor,
     targets: Tensor,
     *,
-    batch_size: int = 1_000,
+    batch_size: int = 250,
     loss_function=cross_entropy,
 ) -> Evaluation:
     """Measure loss and accuracy in evaluation mode; the model's mode comes back.
