@@ -48,7 +48,7 @@ def bin_codes(magnitudes, bits: int = 3) -> np.ndarray:
     >>> bin_codes(np.float32([1.0, 1.124, 1.125, 2.0])) - bin_codes(np.float32(1))
     array([0, 0, 1, 8], dtype=int32)
     """
-    values = np.ascontiguousarray(np.abs(np.asarray(magnitudes, dtype=np.float32)))
+    values = np.abs(np.asarray(magnitudes, dtype=np.float32))
     return values.view(np.int32) >> (MANTISSA_BITS - bits)
 
 

@@ -101,7 +101,7 @@ def run_key(kind: str, config: Mapping[str, object], data: str) -> str:
     """
     question = {"kind": kind, "config": config, "data": data}
     text = json.dumps(question, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -259,15 +259,15 @@ def _pair(manifest: Path) -> tuple[Path, Path]:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, also if the machine stops in the middle."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

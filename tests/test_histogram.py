@@ -1,0 +1,173 @@
+"""Counts are exact, bins are the bits of the number, merging loses nothing."""
+
+import numpy as np
+import pytest
+
+from netdyn_utils.histogram import (
+    LogHistogram,
+    bin_codes,
+    code_count,
+    code_edges,
+    read_published,
+)
+
+SMALLEST = np.float32(1e-45)  # the smallest positive float32, 2**-149
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def equal(one, other):
+    return (
+        np.array_equal(one.counts, other.counts)
+        and np.array_equal(one.edges, other.edges)
+        and (one.zeros, one.infs, one.nans) == (other.zeros, other.infs, other.nans)
+        and one.largest == other.largest
+    )
+
+
+@pytest.mark.parametrize("bits", [0, 1, 3, 10])
+def test_every_value_lies_within_the_edges_of_its_bin(bits, rng):
+    values = np.exp(rng.uniform(-100, 88, 20_000)).astype(np.float32)
+    edges = code_edges(0, code_count(bits), bits)
+    codes = bin_codes(values, bits)
+    assert np.all((edges[codes] <= values) & (values < edges[codes + 1]))
+
+
+def test_a_value_on_an_edge_belongs_to_the_bin_above():
+    edges = code_edges(0, code_count())[:-1].astype(np.float32)
+    assert np.array_equal(bin_codes(edges), np.arange(code_count()))
+
+
+def test_one_ulp_below_an_edge_belongs_to_the_bin_below():
+    edges = code_edges(1, code_count())[:-1].astype(np.float32)
+    below = np.nextafter(edges, np.float32(0))
+    assert np.array_equal(bin_codes(below), np.arange(code_count() - 1))
+
+
+def test_bins_are_equally_wide_within_an_octave_and_double_from_one_to_the_next():
+    start = int(bin_codes(np.float32(1)))
+    widths = np.diff(code_edges(start, start + 16))
+    assert np.allclose(widths[:8], 1 / 8, rtol=0, atol=0)
+    assert np.array_equal(widths[8:], 2 * widths[:8])
+
+
+def test_counts_agree_with_numpys_own_histogram(rng):
+    values = np.abs(rng.standard_t(2, 50_000)).astype(np.float32)
+    found = LogHistogram.of(values)
+    assert np.array_equal(found.counts, np.histogram(values, found.edges)[0])
+
+
+def test_merging_parts_in_any_order_equals_counting_the_whole(rng):
+    values = (rng.standard_t(2, 9_000) * (rng.random(9_000) < 0.9)).astype(np.float32)
+    whole = LogHistogram.of(values)
+    parts = [LogHistogram.of(part) for part in np.array_split(values, 7)]
+    assert equal(LogHistogram.merge(parts), whole)
+    assert equal(LogHistogram.merge(parts[::-1]), whole)
+
+
+def test_merging_with_an_empty_histogram_changes_nothing(rng):
+    one = LogHistogram.of(rng.random(10))
+    assert equal(one + LogHistogram(), one)
+    assert equal(LogHistogram() + LogHistogram(), LogHistogram())
+
+
+def test_histograms_of_different_bins_are_not_merged():
+    with pytest.raises(ValueError, match="3 and 4 mantissa bits"):
+        LogHistogram.of([1.0]) + LogHistogram.of([1.0], bits=4)
+
+
+def test_zeros_infinities_and_nan_are_counted_apart():
+    found = LogHistogram.of([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, SMALLEST])
+    assert (found.zeros, found.infs, found.nans, found.binned) == (2, 2, 1, 2)
+    assert found.total == 7
+    assert found.largest == 1.0
+
+
+def test_the_tiniest_values_are_not_taken_for_zero():
+    found = LogHistogram.of([0.0, SMALLEST, np.float32(1e-39)])
+    assert (found.zeros, found.binned) == (1, 2)
+    assert np.all(found.edges > 0)
+
+
+def test_density_integrates_to_the_share_that_is_not_zero(rng):
+    values = rng.standard_normal(10_000) * (rng.random(10_000) < 0.8)
+    found = LogHistogram.of(values)
+    mass = np.sum(found.density * np.diff(found.edges))
+    assert mass == pytest.approx(1 - found.zeros / found.total, rel=1e-12)
+
+
+def test_scaling_by_a_power_of_two_moves_every_count_by_whole_octaves(rng):
+    values = np.abs(rng.standard_normal(5_000)).astype(np.float32)
+    one, four = LogHistogram.of(values), LogHistogram.of(4 * values)
+    assert np.array_equal(one.counts, four.counts)
+    assert four.start - one.start == 16
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01, 0.005])
+def test_at_most_the_share_lies_above_the_threshold_and_one_bin_lower_more(share, rng):
+    values = np.abs(rng.standard_normal(30_000)).astype(np.float32)
+    found = LogHistogram.of(values)
+    edge = found.threshold(share)
+    lower = found.edges[np.searchsorted(found.edges, edge) - 1]
+    assert np.mean(values >= edge) <= share < np.mean(values >= lower)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
+def test_a_share_outside_zero_and_one_is_refused(share):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        LogHistogram.of([1.0]).threshold(share)
+
+
+def test_no_threshold_without_a_positive_value():
+    with pytest.raises(ValueError, match="no positive value"):
+        LogHistogram.of([0.0]).threshold(0.01)
+
+
+def test_a_published_pair_comes_back_with_every_count(tmp_path, rng):
+    values = np.abs(rng.standard_t(3, 100_000)) * (rng.random(100_000) < 0.7)
+    found = LogHistogram.of(values)
+    found.to_published(tmp_path / "update", bins=60)
+    back = read_published(tmp_path / "update")
+    assert back.counts.sum() == found.total
+    assert back.counts.size == 60
+    assert back.edges[0] == 0
+    assert back.edges[-1] == pytest.approx(found.edges[-1], rel=1e-5)
+    # Only a bin that a linear edge cuts can differ, by its own count at most.
+    exact = np.histogram(np.float32(values), back.edges)[0]
+    assert np.max(np.abs(np.cumsum(back.counts - exact))) <= found.counts.max()
+
+
+def test_published_fractions_whose_smallest_bin_holds_three_come_back_whole(tmp_path):
+    counts = np.array([10_000_001, 500, 7, 3])
+    np.save(tmp_path / "x_xbins.npy", np.float32([0.5, 1.5, 2.5, 3.5]))
+    np.save(tmp_path / "x_nums.npy", counts / counts.sum())
+    assert np.array_equal(read_published(tmp_path / "x").counts, counts)
+
+
+def test_arrays_that_are_no_pair_are_refused(tmp_path):
+    np.save(tmp_path / "x_xbins.npy", np.arange(4.0))
+    np.save(tmp_path / "x_nums.npy", np.arange(5.0))
+    with pytest.raises(ValueError, match="as many centres as fractions"):
+        read_published(tmp_path / "x")
+
+
+def test_fractions_that_are_no_counts_are_refused(tmp_path):
+    np.save(tmp_path / "x_xbins.npy", np.arange(4.0))
+    np.save(tmp_path / "x_nums.npy", np.array([1, np.pi, np.e, 0.1]) / 7)
+    with pytest.raises(ValueError, match="no counts over their sum"):
+        read_published(tmp_path / "x")
+
+
+def test_a_pickled_array_is_never_loaded(tmp_path):
+    np.save(tmp_path / "x_xbins.npy", np.arange(2.0))
+    np.save(tmp_path / "x_nums.npy", np.array([{}, None]), allow_pickle=True)
+    with pytest.raises(ValueError, match="pickle"):
+        read_published(tmp_path / "x")
+
+
+def test_an_empty_histogram_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="empty histogram"):
+        LogHistogram().to_published(tmp_path / "x")
