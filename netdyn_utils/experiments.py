@@ -263,7 +263,7 @@ def _plain(value):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:

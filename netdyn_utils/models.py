@@ -1,8 +1,8 @@
 """The three networks of the study, in the authors' sizes, and their frozen configs.
 
 Each network reads top to bottom; every weight is drawn from the generator that is
-handed in, so one seed gives one network, whatever ran before.
-
+handed in, so one seed gives one network, whatever ran before. Torch's layers also draw
+from the global generator when made: `fork_rng` hands its state back.
 Sizes: Zhang & Tang, PNAS 122(51) e2523012122 (2025), and the code published with it.
 """
 
@@ -57,6 +57,7 @@ class MLP(nn.Module):
     101770
     """
 
+    @torch.random.fork_rng(devices=())
     def __init__(self, config: MLPConfig, generator: torch.Generator):
         super().__init__()
         self.config = config
@@ -83,6 +84,7 @@ class ConvNet(nn.Module):
     2122378
     """
 
+    @torch.random.fork_rng(devices=())
     def __init__(self, config: ConvNetConfig, generator: torch.Generator):
         super().__init__()
         self.config = config
@@ -173,6 +175,7 @@ class CharTransformer(nn.Module):
     409394
     """
 
+    @torch.random.fork_rng(devices=())
     def __init__(self, config: CharTransformerConfig, generator: torch.Generator):
         super().__init__()
         self.config = config

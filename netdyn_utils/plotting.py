@@ -62,8 +62,8 @@ def plot_density(histogram: LogHistogram, ax: Axes | None = None, **style) -> Ax
     ax = _axes(ax)
     held = histogram.counts > 0
     centres = np.sqrt(histogram.edges[1:] * histogram.edges[:-1])
+    ax.set(xscale="log", yscale="log")  # first: no linear limits if nothing is held
     ax.plot(centres[held], histogram.density[held], **style)
-    ax.set(xscale="log", yscale="log")
     ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
     _fewer_ticks(ax)
     return ax

@@ -1,12 +1,17 @@
-"""Where a record came from: the code, the versions and the machine that made it."""
+"""Where a record came from: the code, the versions and the machine that made it.
+
+A manifest tells it, as JSON that carries its own checksum.
+"""
 
 import ast
 import hashlib
 import io
+import json
 import os
 import platform
 import time
 import tokenize
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -44,19 +49,67 @@ def surroundings() -> dict[str, object]:
     }
 
 
+def seal(manifest: Mapping[str, object]) -> str:
+    """Return a manifest as JSON with the checksum of all that it says.
+
+    Examples
+    --------
+    >>> unseal(seal({"seconds": 1.5}))["seconds"]
+    1.5
+    >>> unseal(seal({"seconds": 1.5}).replace("1.5", "1.4"))
+    Traceback (most recent call last):
+        ...
+    ValueError: the manifest differs from its checksum
+    """
+    plain = json.loads(json.dumps(manifest))  # as a reader will find it
+    sealed = {**plain, "checksum": _checksum(plain)}
+    return json.dumps(sealed, indent=1, sort_keys=True) + "\n"
+
+
+def unseal(text: str) -> dict[str, object]:
+    """Read a manifest; ValueError if it does not say what was sealed."""
+    manifest = json.loads(text)
+    sealed = isinstance(manifest, dict) and manifest.get("checksum")
+    if not sealed or sealed != _checksum(manifest):
+        raise ValueError("the manifest differs from its checksum")
+    return manifest
+
+
+def _checksum(manifest: Mapping[str, object]) -> str:
+    rest = {name: value for name, value in manifest.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def _bare(text: str) -> str:
     # Cut out of the lines themselves: what the parser prints differs between versions
     # of Python, and a record must not look stale for that.
-    lines = text.splitlines()
+    lines = text.split("\n")  # as the tokenizer counts them
+    inside = set()  # rows of strings over several lines: their blanks are code
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        (row, column), (last, _) = token.start, token.end
         if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+        elif last > row:
+            inside.update(range(row - 1, last))
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        if isinstance(node, ast.Expr) and _alone(node, lines):
             for row in range(node.lineno - 1, node.end_lineno):
                 lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+                inside.discard(row)
+    kept = [
+        line if row in inside else line.rstrip()
+        for row, line in enumerate(lines)
+        if row in inside or line.strip()
+    ]
+    return "\n".join(kept)
+
+
+def _alone(node: ast.Expr, lines: list[str]) -> bool:
+    """Say whether a bare string has its lines for itself, as docstrings do."""
+    before = lines[node.lineno - 1][: node.col_offset]
+    after = lines[node.end_lineno - 1].encode()[node.end_col_offset :]
+    text = getattr(node.value, "value", None)
+    return isinstance(text, str) and not before.strip() and not after.strip()
 
 
 def _processor() -> str:

@@ -1,10 +1,10 @@
 """Runs on disk, found by what they were asked to compute.
 
 A run's key is the hash of its configuration and of its data. Its record is two files:
-``<kind>-<key>.npz`` with the arrays, and ``<kind>-<key>.json``, the manifest, which
-holds the configuration, the checksum of the arrays, and where they came from (source
-digest, versions, threads, wall time). The manifest is written last and by renaming,
-so a record is there whole or not at all. Nothing is ever unpickled.
+``<kind>-<key>.npz`` with the arrays, and ``<kind>-<key>.json``, the manifest, with the
+configuration, where the arrays came from (source digest, versions, threads, wall time),
+their checksum and its own. Both are written under other names and then renamed, the
+manifest last: a record is there whole or not at all. Nothing is pickled or unpickled.
 """
 
 import hashlib
@@ -15,40 +15,27 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from .provenance import surroundings
+from .provenance import seal, surroundings, unseal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunRecord:
-    """What one run left behind.
+    """What one run left behind."""
 
-    Parameters
-    ----------
-    kind, key : str
-        What was computed, and the hash of how.
-    arrays : mapping of str to array
-    manifest : mapping
-        ``config``, ``data``, ``source``, ``versions``, ``threads``, ``seconds`` …
-    path : Path or None
-        The manifest's file; None if the record could not be kept.
-    stale : bool
-        Whether the code that computes this kind of run has changed since.
-    """
-
-    kind: str
-    key: str
+    kind: str  # what was computed
+    key: str  # the hash of how
     arrays: Mapping[str, np.ndarray]
-    manifest: Mapping[str, object]
-    path: Path | None = None
-    stale: bool = False
+    manifest: Mapping[str, object]  # config, data, source, versions, seconds, notes …
+    path: Path | None = None  # of the manifest; None if the record was not kept
+    stale: bool = False  # whether the code that computes it has changed since
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[name]
@@ -61,21 +48,19 @@ class RunRecord:
     @property
     def size(self) -> int:
         """Bytes on disk, 0 if the record was not kept."""
-        if self.path is None:
-            return 0
-        return sum(file.stat().st_size for file in _pair(self.path))
+        files = [self.path, self.path.with_suffix(".npz")] if self.path else []
+        return sum(file.stat().st_size for file in files)
 
     def __repr__(self):
         state = "stale" if self.stale else "fresh"
-        seconds = self.manifest["seconds"]
         return (
             f"RunRecord({self.kind} {self.key[:12]}, {state}, "
-            f"{self.size / 1e3:.0f} KB, {seconds:.1f} s of computing)"
+            f"{self.size / 1e3:.0f} KB, {self.manifest['seconds']:.1f} s of computing)"
         )
 
 
 class DamagedRecordWarning(UserWarning):
-    """A record on disk is not what its manifest says; it was set aside."""
+    """A record on disk is not what was written; it was set aside."""
 
 
 class UnkeptRecordWarning(UserWarning):
@@ -87,12 +72,10 @@ def run_key(kind: str, config: Mapping[str, object], data: str) -> str:
 
     Parameters
     ----------
-    kind : str
-        What is computed.
+    kind, data : str
+        What is computed, and the digest of the data.
     config : mapping
         Plain JSON values; order does not matter, and 1 and 1.0 differ.
-    data : str
-        Digest of the data.
 
     Examples
     --------
@@ -119,7 +102,7 @@ class RunStore:
     """
 
     root: Path
-    archives: tuple[Path, ...] = field(default=())
+    archives: tuple[Path, ...] = ()
     compute: bool = True
 
     @classmethod
@@ -159,16 +142,18 @@ class RunStore:
         source : str
             Digest of the code that computes.
         compute : callable
-            Returns the arrays.
+            Returns the arrays, of numbers or text.
         notes : mapping, optional
             What else the manifest should tell: threads, device.
 
         Raises
         ------
         OSError
-            If the store's folder cannot be written to, before anything is computed.
+            Before anything is computed, if the store's folder cannot be written to.
         LookupError
             If the run is missing and computing is switched off.
+        TypeError
+            If an array holds Python objects: only a pickle could keep them.
         """
         key = run_key(kind, config, data)
         for folder in self.archives:
@@ -185,22 +170,14 @@ class RunStore:
                     "`make results`, or allow computing by unsetting NETDYN_COMPUTE"
                 )
             begun = time.perf_counter()
-            arrays = dict(compute())
-            manifest = {
-                "kind": kind,
-                "key": key,
-                "config": config,
-                "data": data,
-                "source": source,
-                "seconds": time.perf_counter() - begun,
-                **surroundings(),
-                **(notes or {}),
-            }
+            arrays = {name: np.asarray(array) for name, array in compute().items()}
+            told = {**(notes or {}), "seconds": time.perf_counter() - begun}
+            named = {"kind": kind, "key": key, "config": config, "data": data}
+            manifest = {**told, **surroundings(), **named, "source": source}
             return self._write(kind, key, arrays, manifest)
 
     @contextmanager
     def _locked(self, stem: str) -> Iterator[None]:
-        lock = self.root / f"{stem}.lock"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
@@ -210,7 +187,7 @@ class RunStore:
                 f"cannot write runs to {self.root} ({error.strerror}): set NETDYN_RUNS "
                 "to a folder that can be written to"
             ) from error
-        with FileLock(lock):
+        with FileLock(self.root / f"{stem}.lock"):
             yield
 
     def _read(self, folder: Path, kind: str, key: str, source: str) -> RunRecord | None:
@@ -218,30 +195,31 @@ class RunStore:
         if not path.exists():
             return None
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = unseal(path.read_text(encoding="utf-8"))
+            if run_key(kind, manifest["config"], manifest["data"]) != key:
+                raise ValueError("the manifest is that of another run")
             raw = path.with_suffix(".npz").read_bytes()
             if hashlib.sha256(raw).hexdigest() != manifest["arrays"]:
                 raise ValueError("the arrays differ from their checksum")
-            if run_key(kind, manifest["config"], manifest["data"]) != key:
-                raise ValueError("the manifest is that of another run")
             with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
                 arrays = dict(stored)
             stale = manifest["source"] != source
-            float(manifest["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            return RunRecord(kind, key, arrays, manifest, path, stale)
+        except Exception as error:  # whichever it is, this is not what was written
             _set_aside(path, error)
             return None
-        return RunRecord(kind, key, arrays, manifest, path, stale)
 
     def _write(self, kind, key, arrays, manifest) -> RunRecord:
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"array {name!r} holds objects: give numbers or text")
         path = self.root / f"{kind}-{key}.json"
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         manifest["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        text = seal(manifest)
         try:
-            _replace(path.with_suffix(".npz"), buffer.getvalue())
-            _replace(path, text.encode())
+            _replace({path.with_suffix(".npz"): buffer.getvalue(), path: text.encode()})
         except OSError as error:
             warnings.warn(
                 f"the {kind} run was computed but not kept in {self.root} "
@@ -250,37 +228,33 @@ class RunStore:
                 stacklevel=3,
             )
             path = None
-        return RunRecord(kind, key, arrays, manifest, path)
+        return RunRecord(kind, key, arrays, unseal(text), path)
 
 
-def _pair(manifest: Path) -> tuple[Path, Path]:
-    return manifest, manifest.with_suffix(".npz")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, also if the machine stops in the middle."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _replace(contents: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: all are on disk before one gets its name."""
+    parts = {path: path.with_name(f"{path.name}.part") for path in contents}
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        for path, part in parts.items():
+            with part.open("wb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            part.replace(path)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def _set_aside(path: Path, error: Exception) -> None:
     """Rename a damaged record, so that it is neither believed nor lost."""
-    for file in _pair(path):
-        try:
-            file.replace(file.with_name(file.name + ".damaged"))
-        except OSError:
-            continue  # missing, or in a folder that is only read
+    for file in (path, path.with_suffix(".npz")):
+        with suppress(OSError):  # missing, or in a folder that is only read
+            file.replace(f"{file}.damaged")
+    where = "left there" if path.exists() else f"set aside as {path.name}.damaged"
     warnings.warn(
-        f"the record {path.name} is damaged ({error}): set aside as "
-        f"{path.name}.damaged, and computed again",
+        f"the record {path.name} is damaged ({error}): {where}, and not used",
         DamagedRecordWarning,
         stacklevel=4,
     )

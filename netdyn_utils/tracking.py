@@ -86,9 +86,12 @@ class UpdateTracker:
             choose(record, self.groups, "group of parameters")
         )
         self._previous = self.parameters.vector()
-        self._magnitude = torch.empty_like(self._previous, dtype=torch.float32)
+        self._change = torch.empty_like(self._previous)
+        self._magnitude = self._change.to(torch.float32)  # the same one, if it may be
         device = self._previous.device
-        self._counter = GroupCounter(self._pieces, len(self.groups), bits, device)
+        self._counter = GroupCounter(
+            self._pieces, len(self.groups), bits=bits, device=device
+        )
         self._square = torch.zeros_like(self._magnitude)
         # Sums over the closed windows, and over the open one.
         self._squares = torch.zeros(
@@ -103,9 +106,11 @@ class UpdateTracker:
     def update(self) -> None:
         """Count the change of all parameters since the last call."""
         current = self.parameters.read(self._previous)
-        change = current - self._previous
+        torch.sub(current, self._previous, out=self._change)
         self._previous.copy_(current)
-        self._magnitude.copy_(change).abs_()
+        if self._change is not self._magnitude:  # float64, which float32 now rounds
+            self._magnitude.copy_(self._change)
+        self._magnitude.abs_()
         self._counter.count(self._magnitude)
         self._square.addcmul_(self._magnitude, self._magnitude)
         self.steps += 1

@@ -37,6 +37,8 @@ class TrainConfig:
         if self.batch_size is not None:
             positive_int(self.batch_size, "batch size")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
+        if self.freeze_batchnorm_after is not None:
+            positive_int(self.freeze_batchnorm_after, "freeze_batchnorm_after")
 
 
 @dataclass(frozen=True)

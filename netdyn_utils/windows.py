@@ -5,6 +5,7 @@ tracker fills it, the store keeps it as dense arrays, the chapters read it.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -43,14 +44,14 @@ class WindowedHistograms:
         """
         if group != "all":
             choose(group, ("all", *self.groups), "group of parameters")
-        if isinstance(window, int) and not -len(self.cells) <= window < len(self.cells):
+        asked = slice(None) if window is None else window
+        if isinstance(window, Integral):
+            asked = slice(window, window + 1 or None)
+        rows = self.cells[asked]
+        if not rows:
             raise IndexError(
                 f"window {window} does not exist: the run has {len(self.cells)} windows"
             )
-        if isinstance(window, int):
-            rows = [self.cells[window]]
-        else:
-            rows = self.cells[window or slice(None)]
         wanted = range(len(self.groups))
         if group != "all":
             wanted = [self.groups.index(group)]

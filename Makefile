@@ -1,0 +1,68 @@
+# One command from a fresh clone: `make book` or `make test`. `make help` lists the rest.
+PROFILE ?= quick
+PORT ?= 8000
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+  && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export NETDYN_RUNS ?= $(CURDIR)/_build/runs
+
+# TORCH=cpu takes the wheels without the graphics libraries; they are far smaller, and
+# pip prefers them because 2.0+cpu sorts above 2.0.
+INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test test-slow lint pair bench lab serve clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "  make book PROFILE=test|quick|paper; make setup TORCH=cpu for small torch wheels"
+
+setup: $(READY) ## make the environment in .venv; every other target does it if needed
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "netdyn needs Python 3.10 or newer, and found none: \
+	install one, or name it with make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo \
+	"netdyn needs Python 3.10 or newer; '$(PYTHON)' is not: name one with make PYTHON=..."; \
+	exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without \
+	its venv module: install it (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(INDEX) -e '.[book,test]' -c constraints.txt
+	@touch $(READY)
+
+book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
+	@$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
+
+test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pages
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
+test-slow: $(READY) ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## ruff, and the notebooks against their texts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m netdyn_utils pair --check
+
+pair: $(READY) ## make each .ipynb from its .py
+	@$(BIN)/python -m netdyn_utils pair
+
+bench: $(READY) ## measure what tracking costs
+	$(BIN)/python -m benchmarks
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+serve: $(READY) ## show the site to this machine (PORT=8000)
+	@$(BIN)/python -m netdyn_utils serve --port $(PORT)
+
+clean: ## remove pages and executed notebooks; computed runs stay
+	rm -rf _build/site _build/stage _build/executed _build/building-* .pytest_cache .ruff_cache
+
+distclean: clean ## remove the environment and the computed runs too
+	rm -rf $(VENV) _build *.egg-info

@@ -1,0 +1,1 @@
+"""Measurements of what netdyn costs: `python -m benchmarks`, or `make bench`."""

@@ -1,0 +1,57 @@
+"""Print the table: `python -m benchmarks [overhead] [keeping] [memory] [disk]`."""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.provenance import surroundings
+from netdyn_utils.store import RunStore
+
+from . import tracking
+from .timing import Row
+
+
+def disk() -> list[Row]:
+    """Measure one run's record: the ConvNet, with the most layers and windows."""
+    config = UpdatesConfig.as_published("convnet", 60, windows=30)
+    with TemporaryDirectory() as folder:
+        record = run_updates(config, store=RunStore(Path(folder))).record
+        size = record.size / 1e3
+    name = "convnet, one run of 30 windows on disk"
+    return [Row(name, size, (size, size), at_most=1_000, unit="KB")]
+
+
+PARTS = {
+    "overhead": lambda: [
+        *tracking.overhead("mlp", block=200, rounds=31, at_most=1.4),
+        *tracking.overhead("convnet", block=5, rounds=15, at_most=1.2),
+    ],
+    "keeping": lambda: [
+        *tracking.against_keeping("mlp", 10),
+        *tracking.against_keeping("convnet", 2.5),
+    ],
+    "memory": tracking.memory,
+    "disk": disk,
+}
+
+
+def main(wanted: list[str]) -> None:
+    """Measure the parts that are asked for, or all."""
+    machine = surroundings()
+    print(f"{machine['processor']}, torch {machine['versions']['torch']}\n")
+    print("| what | median | quartiles | target | |")
+    print("|---|---|---|---|---|")
+    for part in wanted or PARTS:
+        for row in PARTS[part]():
+            low, high = row.spread
+            sign = "≥" if row.more_is_better else "≤"
+            target = f"{sign} {row.at_most:g} {row.unit}" if row.at_most else ""
+            print(
+                f"| {row.name} | {row.value:.3g} {row.unit} | {low:.3g} to {high:.3g} "
+                f"| {target} | {row.verdict} |",
+                flush=True,
+            )
+
+
+main(sys.argv[1:])

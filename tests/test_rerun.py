@@ -1,0 +1,179 @@
+"""A run says how it went; parameters nobody declared never start a kernel."""
+
+import shutil
+
+import nbformat
+import pytest
+import yaml
+
+from netdyn_utils.pairs import pair
+from netdyn_utils.profiles import Job, declared_parameters, plan
+from netdyn_utils.rerun import run_all, run_notebook
+
+GOOD = """# %% tags=["parameters"]
+steps: int = 3
+name: str = "a"
+rates = [0.1, 0.2]
+
+# %%
+print(type(steps).__name__, steps, type(name).__name__, name, rates)
+
+# %%
+import os
+print(os.getcwd(), os.environ["OMP_NUM_THREADS"])
+"""
+FAILING = """# %% [markdown]
+# # Fails
+
+# %%
+kept = 1
+print("kept", kept)
+
+# %%
+divisor = 0
+1 / divisor
+
+# %%
+print("never")
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A book of two chapters."""
+    folder = tmp_path / "notebooks"
+    (folder / "params").mkdir(parents=True)
+    (folder / "01_good.py").write_text(GOOD)
+    (folder / "02_failing.py").write_text(FAILING)
+    pair(folder)
+    toc = {
+        "root": "book/index",
+        "parts": [
+            {"chapters": [{"file": "notebooks/01_good"}]},
+            {"chapters": [{"file": "book/x"}, {"file": "notebooks/02_failing"}]},
+        ],
+    }
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    write_profile(tmp_path, "quick", {"01_good": {"steps": 5}})
+    write_profile(tmp_path, "test", {})
+    return tmp_path
+
+
+def write_profile(root, name, blocks):
+    path = root / "notebooks" / "params" / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(blocks))
+
+
+def printed(run):
+    cells = nbformat.read(run.output, as_version=4).cells
+    outputs = [o for c in cells for o in c.get("outputs", ()) if "text" in o]
+    return "".join(o.text for o in outputs)
+
+
+def test_plan_follows_the_table_of_contents(root, tmp_path):
+    jobs = plan(root, "quick", tmp_path / "out")
+    assert [job.name for job in jobs] == ["01_good", "02_failing"]
+    assert [job.parameters for job in jobs] == [{"steps": 5}, {}]
+    assert jobs[0].output == tmp_path / "out" / "01_good.ipynb"
+
+
+def test_declared_parameters_are_those_of_the_tagged_cell(root):
+    folder = root / "notebooks"
+    names = declared_parameters(folder / "01_good.ipynb")
+    assert names == ("steps", "name", "rates")
+    assert declared_parameters(folder / "02_failing.ipynb") == ()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "profile", "sentence"),
+    [
+        ({}, "quik", "unknown profile 'quik': .*did you mean 'quick'"),
+        ({"01_good": {"stepz": 5}}, "quick", "of 01_good 'stepz': .*mean 'steps'"),
+        ({"01_god": {}}, "quick", "unknown notebook .* '01_god'.*mean '01_good'"),
+        ({"01_good": [1]}, "quick", "01_good must be a block of parameters"),
+        ({"02_failing": {"x": 1}}, "quick", "02_failing declares no parameters"),
+    ],
+)
+def test_plan_refuses_what_nobody_declared(root, tmp_path, blocks, profile, sentence):
+    write_profile(root, "quick", blocks)
+    with pytest.raises(ValueError, match=sentence):
+        plan(root, profile, tmp_path / "out")
+
+
+def test_plan_names_what_is_missing(root, tmp_path):
+    (root / "notebooks" / "01_good.ipynb").unlink()
+    with pytest.raises(ValueError, match=r"01_good\.ipynb, which is not there"):
+        plan(root, "quick", tmp_path)
+    shutil.rmtree(root / "notebooks" / "params")
+    with pytest.raises(ValueError, match="no profiles"):
+        plan(root, "quick", tmp_path)
+
+
+def test_run_keeps_the_types_of_parameters_and_the_folder(root, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    source = root / "notebooks" / "01_good.ipynb"
+    given = {"name": "true", "steps": 7, "rates": [1e-5]}
+    # Braces in a path are papermill's placeholders; here they are a path.
+    run = run_notebook(source, tmp_path / "{out}" / "a.ipynb", given)
+    assert (run.status, run.error, run.name) == ("ok", None, "01_good")
+    assert run.parameters == given
+    assert run.seconds > 0
+    assert "int 7 str true [1e-05]" in printed(run)
+    assert str(root / "notebooks") in printed(run)
+    assert "TCP" not in run.output.with_suffix(".log").read_text()
+
+
+def test_failing_notebook_is_named_kept_and_stops_no_other(root, tmp_path):
+    lines = []
+    jobs = plan(root, "quick", tmp_path / "out")
+    good, bad = run_all(jobs[:1] + jobs[1:], processes=2, report=lines.append)
+    assert good.status == "ok"
+    assert bad.status == "failed"
+    assert bad.error.cell == 2
+    assert bad.error.line == "divisor = 0"
+    assert bad.error.message == "ZeroDivisionError: division by zero"
+    assert "kept 1" in printed(bad)
+    assert "never" not in printed(bad)
+    assert lines[:2] == ["01_good: started", "02_failing: started"]
+    assert "cell 2: divisor = 0" in str(bad)
+    assert str(bad.output) in str(bad)
+
+
+def test_older_output_does_not_pass_for_that_of_a_broken_run(root, tmp_path):
+    source, output = root / "notebooks" / "01_good.ipynb", tmp_path / "out.ipynb"
+    shutil.copy(source, output)
+    source.write_text("no notebook")
+    run = run_notebook(source, output)
+    assert run.status == "failed"
+    assert run.error.cell is None
+    assert run.error.message
+    assert not output.exists()
+
+
+def test_run_past_its_limit_is_ended_where_it_was(root, tmp_path):
+    folder = root / "notebooks"
+    (folder / "03_slow.py").write_text("# %%\nimport time\ntime.sleep(600)\n")
+    pair(folder)
+    run = run_notebook(folder / "03_slow.ipynb", tmp_path / "out.ipynb", limit=15)
+    assert run.status == "timeout"
+    assert run.seconds < 40
+    assert run.error.cell == 1
+    assert run.error.line == "import time"
+    assert run.error.message.startswith("stopped after")
+
+
+def test_dead_kernel_is_reported_not_waited_for(root, tmp_path):
+    folder = root / "notebooks"
+    (folder / "03_dead.py").write_text("# %%\nimport os\nos._exit(1)\n")
+    pair(folder)
+    run = run_notebook(folder / "03_dead.ipynb", tmp_path / "out.ipynb", limit=60)
+    assert run.status == "failed"
+    assert run.error.cell == 1
+    assert "ernel" in run.error.message
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1.5])
+def test_number_of_processes_is_checked(tmp_path, processes):
+    job = Job(tmp_path / "a.ipynb", tmp_path / "b.ipynb")
+    with pytest.raises(ValueError, match="processes must be a whole number"):
+        run_all([job], processes=processes)

@@ -1,0 +1,228 @@
+"""The rivals are the distributions they are named for, and Vuong's test can tell."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+from scipy.optimize import minimize
+
+from netdyn_utils.families import power_law_cells, rival_families
+from netdyn_utils.rivals import compare_tails
+from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+
+EDGES = 2.0 ** (np.arange(-160, 97) / 8)
+NAMES = ("exponential", "stretched exponential", "log-normal", "power law with cutoff")
+
+
+def histogram(x, edges=EDGES):
+    return np.histogram(x, edges)[0]
+
+
+def family(name, z, top, xmin=2.0):
+    return {f.name: f for f in rival_families(z, top, xmin, 1.5, 0.7)}[name]
+
+
+# the probabilities of the bins
+
+DENSITIES = {  # of x, unnormalised, from the usual parameters
+    "exponential": lambda x, rate: np.exp(-rate * x),
+    "stretched exponential": lambda x, rate, beta: (
+        x ** (beta - 1) * np.exp(-((rate * x) ** beta))
+    ),
+    "log-normal": lambda x, mu, sigma: (
+        np.exp(-(((np.log(x) - mu) / sigma) ** 2) / 2) / x
+    ),
+    "power law with cutoff": lambda x, alpha, rate: x**-alpha * np.exp(-rate * x),
+}
+THETAS = {
+    "exponential": [(-2.0,), (1.0,)],
+    "stretched exponential": [(0.3, -1.0), (-1.0, 0.5)],
+    "log-normal": [(1.0, -1.0), (-2.0, 0.5)],
+    "power law with cutoff": [(1.5, -3.0), (-0.7, 0.0)],
+}
+
+
+@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("name", NAMES)
+def test_bins_have_the_probability_of_the_named_density(name, top):
+    edges = 2.0 * np.array([1, 1.2, 1.5, 2, 5, 9])
+    for theta in THETAS[name]:
+        chosen = family(name, np.log(edges / 2), top)
+        usual = chosen.usual(np.array(theta))
+
+        def density(x, usual=usual):
+            return DENSITIES[name](x, **usual)
+
+        ends = list(edges[1:])
+        if top == "open":
+            ends[-1] = np.inf
+        cells = [
+            quad(density, a, b, epsabs=0, epsrel=1e-11)[0]
+            for a, b in zip(edges[:-1], ends, strict=True)
+        ]
+        beyond = quad(density, edges[-1], np.inf)[0] if top == "unbounded" else 0.0
+        expected = np.log(np.array(cells) / (sum(cells) + beyond))
+        assert chosen.log_cells(np.array(theta)) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_every_rival_with_a_power_law_limit_reaches_it(name, top):
+    z = np.linspace(0, 6, 25)
+    theta = (np.log(1.5), -25.0) if name == "stretched exponential" else (1.5, -25.0)
+    cells = family(name, z, top).log_cells(np.array(theta))
+    assert cells == pytest.approx(power_law_cells(z, top, 1.5), abs=1e-6)
+
+
+# the fits, against the likelihood of the single values
+
+TRUTHS = {
+    "exponential": (stats.expon(scale=4), ["rate"], [0.25]),
+    "stretched exponential": (
+        stats.weibull_min(0.6, scale=2),
+        ["rate", "beta"],
+        [0.5, 0.6],
+    ),
+    "log-normal": (stats.lognorm(1.2, scale=np.exp(0.4)), ["mu", "sigma"], [0.4, 1.2]),
+}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_fine_bins_give_the_truncated_fit_of_the_single_values(name):
+    truth, keys, start = TRUTHS[name]
+    x, xmin = truth.rvs(20_000, random_state=np.random.default_rng(0)), 1.0
+    tail = x[x >= xmin]
+    laws = {
+        "exponential": lambda t: stats.expon(scale=1 / t[0]),
+        "stretched exponential": lambda t: stats.weibull_min(t[1], scale=1 / t[0]),
+        "log-normal": lambda t: stats.lognorm(t[1], scale=np.exp(t[0])),
+    }
+
+    def loss(theta):
+        if theta[-1] <= 0:
+            return np.inf
+        law = laws[name](theta)
+        return -(law.logpdf(tail) - law.logsf(xmin)).mean()
+
+    single = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6}).x
+    edges = 2.0 ** (np.arange(-640, 960) / 64)
+    counts = histogram(x, edges)
+    fit = fit_power_law(edges, counts, xmin=xmin)
+    found = compare_tails(edges, counts, fit)[name].parameters
+    assert [found[key] for key in keys] == pytest.approx(list(single), rel=5e-3)
+
+
+def test_the_cutoff_law_recovers_its_parameters():
+    edges = 2.0 ** (np.arange(0, 65) / 8)
+    shares = [
+        quad(lambda x: x**-1.8 * np.exp(-0.05 * x), a, b)[0] for a, b in pairwise(edges)
+    ]
+    counts = np.round(1e8 * np.array(shares) / sum(shares)).astype(np.int64)
+    fit = fit_power_law(edges, counts, xmin=1)
+    row = compare_tails(edges, counts, fit)["power law with cutoff"]
+    assert row.nested
+    assert row.favoured == row.name
+    assert row.parameters == pytest.approx({"alpha": 1.8, "rate": 0.05}, rel=1e-3)
+    assert row.expected == pytest.approx(counts, rel=1e-3, abs=2)
+
+
+# the verdicts
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_the_true_law_is_favoured_over_the_power_law(name):
+    truth, _, _ = TRUTHS[name]
+    counts = histogram(truth.rvs(50_000, random_state=np.random.default_rng(1)))
+    table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
+    best = max(table.rivals, key=lambda rival: rival.log_likelihood)
+    assert table[name].favoured == name
+    # The cutoff law and the stretched exponential both contain the exponential.
+    assert best.log_likelihood - table[name].log_likelihood < 3
+    assert "favoured over the power law" in table.verdict
+
+
+def test_a_power_law_beats_the_exponential_and_no_more_is_decided():
+    false_alarms = dict.fromkeys(NAMES[1:], 0)
+    for seed in range(15):
+        x = np.random.default_rng(seed).pareto(1.5, 5_000) + 1
+        counts = histogram(x)
+        table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1))
+        assert table["exponential"].favoured == "power law"
+        for name in false_alarms:
+            assert table[name].ratio <= 1e-9  # it has the power law as its limit
+            false_alarms[name] += table[name].favoured != "not decided"
+    assert max(false_alarms.values()) <= 3  # of 15 at level 0.05: more has p < 0.01
+
+
+def test_ratio_and_p_are_vuongs_on_the_single_values():
+    x = np.random.default_rng(2).pareto(1.5, 400) + 1
+    edges = np.exp(np.arange(0, np.log(x.max()) + 1e-3, 5e-4))
+    counts = histogram(x, edges)
+    row = compare_tails(edges, counts, fit_power_law(edges, counts, xmin=1))
+    row = row["exponential"]
+    alpha, rate = fit_power_law_samples(x, xmin=1).alpha, 1 / (x - 1).mean()
+    gap = np.log(alpha - 1) - alpha * np.log(x) - (np.log(rate) - rate * (x - 1))
+    z = gap.sum() / (np.sqrt(400) * gap.std())
+    assert row.ratio == pytest.approx(gap.sum(), rel=5e-3)
+    assert row.normalised == pytest.approx(z, rel=5e-3)
+    assert row.p == pytest.approx(2 * stats.norm.sf(abs(z)), rel=0.02)
+
+
+def test_a_smaller_effective_sample_decides_less():
+    counts = histogram(np.random.default_rng(3).exponential(1, 20_000))
+    fit = fit_power_law(EDGES, counts, xmin=1)
+    whole = compare_tails(EDGES, counts, fit)["exponential"]
+    tenth = compare_tails(EDGES, counts, fit, n_effective=2_000)["exponential"]
+    few = compare_tails(EDGES, counts, fit, n_effective=20)
+    assert tenth.ratio == pytest.approx(whole.ratio / 10)
+    assert tenth.normalised == pytest.approx(whole.normalised / np.sqrt(10))
+    assert few["exponential"].favoured == "not decided"
+    assert few.verdict.startswith("At level 0.05, not decided")
+
+
+def test_a_log_normal_is_never_taken_for_a_power_law():
+    counts = histogram(np.random.default_rng(4).lognormal(0, 1, 100_000))
+    body = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
+    assert body["log-normal"].favoured == "log-normal"
+    assert body["log-normal"].parameters == pytest.approx(
+        {"mu": 0, "sigma": 1}, abs=0.03
+    )
+
+
+@pytest.mark.slow
+def test_over_many_seeds_a_log_normal_is_never_favoured_as_a_power_law():
+    beaten, against = [], []
+    for seed in range(100):
+        counts = histogram(np.random.default_rng(seed).lognormal(0, 1, 100_000))
+        chosen = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
+        beaten.append(chosen["log-normal"].favoured == "power law")
+        above_median = compare_tails(
+            EDGES, counts, fit_power_law(EDGES, counts, xmin=1)
+        )
+        against.append(above_median["log-normal"].favoured == "log-normal")
+    assert not any(beaten)
+    assert all(against)
+
+
+# the table, and bad input
+
+
+def test_the_table_prints_one_line_for_each_rival_and_a_sentence():
+    counts = histogram(np.random.default_rng(5).pareto(1.5, 5_000) + 1)
+    table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
+    assert len(str(table).splitlines()) == 5
+    assert [rival.name for rival in table.rivals] == list(NAMES)
+    with pytest.raises(KeyError, match="choose one of"):
+        table["gamma"]
+
+
+def test_a_foreign_fit_is_refused():
+    x = np.random.default_rng(6).pareto(1.5, 500) + 1
+    counts = histogram(x)
+    fit = fit_power_law(EDGES, counts)
+    with pytest.raises(ValueError, match="pass the one fitted"):
+        compare_tails(EDGES, 2 * counts, fit)
+    with pytest.raises(ValueError, match="bin the values"):
+        compare_tails(EDGES, counts, fit_power_law_samples(x))

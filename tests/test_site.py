@@ -1,0 +1,357 @@
+"""Pages are staged only from good runs, checked, swapped in whole, and look right."""
+
+import functools
+import hashlib
+import http.server
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from netdyn_utils import site
+from netdyn_utils.pairs import to_notebook
+from netdyn_utils.profiles import declared_parameters, plan
+from netdyn_utils.rerun import NotebookRun, run_all
+
+ROOT = Path(__file__).resolve().parents[1]
+VENDORED = ROOT / "book" / "vendor" / "_static" / "vendor"
+PAGE = "<html><body><article><h1>Title</h1>{}</article></body></html>"
+
+
+# Staging: what a run left behind, made fit for a page.
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """A run as papermill leaves it, of a book without git."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.md").write_text("# Title\n")
+    notebook = to_notebook("# %% [markdown]\n# # T\n\n# %%\nx = 2\n\n# %%\nx\n")
+    notebook["metadata"]["papermill"] = {"input_path": "/home/someone"}
+    for cell in notebook["cells"]:
+        cell["metadata"] |= {"papermill": {"duration": 1}, "tags": [], "execution": {}}
+    notebook["cells"][1]["metadata"]["tags"] = ["injected-parameters"]
+    output = tmp_path / "01_topic.ipynb"
+    output.write_text(json.dumps(notebook))
+    return NotebookRun("01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"})
+
+
+def staged(run, root):
+    site.stage([run], root / "stage", root=root, profile="quick")
+    path = root / "stage" / "notebooks" / "01_topic.ipynb"
+    return path.read_text(), nbformat.read(path, as_version=4)
+
+
+def test_stage_leaves_no_trace_of_a_machine_and_folds_the_injected_cell(
+    executed, tmp_path
+):
+    text, notebook = staged(executed, tmp_path)
+    nbformat.validate(notebook)
+    assert "papermill" not in notebook.metadata
+    assert "/home" not in text
+    assert [set(cell.metadata) for cell in notebook.cells[:3]] == [
+        set(),
+        {"tags", "mystnb"},
+        set(),
+    ]
+    assert notebook.cells[1].metadata.tags == ["injected-parameters", "hide-input"]
+    assert (tmp_path / "stage" / "book" / "index.md").exists()
+
+
+def test_stage_says_how_the_page_was_made(executed, tmp_path):
+    _, notebook = staged(executed, tmp_path)
+    last = notebook.cells[-1]
+    assert last.cell_type == "markdown"
+    for words in ("`quick`", "`x = 2`", "`mode = 'true'`", "1 s", "outside of git"):
+        assert words in last.source
+    assert site.rerun_command("01_topic", executed.parameters) in last.source
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout"])
+def test_stage_refuses_half_a_run(executed, tmp_path, status):
+    half = NotebookRun("01_topic", status, 1.0, executed.output)
+    with pytest.raises(site.SiteError, match=status):
+        site.stage([half], tmp_path / "stage", root=tmp_path, profile="quick")
+
+
+def test_rerun_command_gives_papermill_the_same_values():
+    from click.testing import CliRunner
+    from papermill import cli
+
+    given = {
+        "n": 7,
+        "rate": 1e-05,
+        "flag": True,
+        "none": None,
+        "word": "true",
+        "digits": "007",
+        "space": "a 'b'",
+        "list": [1, 0.5, "x"],
+    }
+    command = site.rerun_command("02_updates", given).replace("\\\n", "")
+    import shlex
+
+    received = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "execute_notebook", lambda **kw: received.update(kw))
+        words = shlex.split(command)[1:]
+        result = CliRunner().invoke(cli.papermill, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert received["parameters"] == given
+    assert received["input_path"] == "notebooks/02_updates.ipynb"
+    assert received["cwd"] == "notebooks"
+
+
+# Building: the new site takes the place of the old one, or leaves it alone.
+
+
+@pytest.fixture
+def last_good(tmp_path):
+    out = tmp_path / "_build" / "site"
+    out.mkdir(parents=True)
+    (out / "index.html").write_text("last good")
+    return out
+
+
+def pretend_sphinx(monkeypatch, body):
+    def write(_stage, work, _root):
+        html = work / "_build" / "html"
+        html.mkdir(parents=True)
+        (html / "index.html").write_text(PAGE.format(body))
+
+    monkeypatch.setattr(site, "_sphinx", write)
+
+
+def test_good_build_takes_the_place_of_the_last_one(tmp_path, last_good, monkeypatch):
+    pretend_sphinx(monkeypatch, "new")
+    index = site.build(tmp_path / "stage", last_good, root=tmp_path)
+    assert "new" in index.read_text()
+    assert list(last_good.parent.iterdir()) == [last_good]
+
+
+def test_pages_with_faults_leave_the_last_good_site(tmp_path, last_good, monkeypatch):
+    pretend_sphinx(monkeypatch, '<a href="gone.html">x</a>')
+    with pytest.raises(site.SiteError, match="leads nowhere"):
+        site.build(tmp_path / "stage", last_good, root=tmp_path)
+    assert (last_good / "index.html").read_text() == "last good"
+    assert list(last_good.parent.iterdir()) == [last_good]
+
+
+def test_warning_of_sphinx_fails_the_build_and_is_shown(tmp_path, last_good):
+    stage = tmp_path / "stage"
+    (stage / "book").mkdir(parents=True)
+    (stage / "book" / "index.md").write_text("# T\n\n{doc}`nowhere`\n")
+    (tmp_path / "_config.yml").write_text("title: T\nonly_build_toc_files: true\n")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    with pytest.raises(site.SiteError, match=r"index\.md:3: WARNING: unknown document"):
+        site.build(stage, last_good, root=tmp_path)
+    assert (last_good / "index.html").read_text() == "last good"
+
+
+# Checking: each fault that a page may have, and none that it has not.
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("<h1>Again</h1>", "2 first headings"),
+        ('<div class="output error">E</div>', "shows an error"),
+        ('<div class="output traceback">E</div>', "shows an error"),
+        ('<div class="output stderr">E</div>', "shows an error or a warning"),
+        ("<pre>Unknown mime type</pre>", "no browser shows"),
+        ('<img src="a.png">', "without words"),
+        ('<img src="a.png" alt="">', "without words"),
+        (f'<img src="a.png" alt="../_images/{"0a" * 32}.png">', "without words"),
+        ('<img src="b.png" alt="words">', "leads nowhere: b.png"),
+        ('<a href="other.html#nowhere">x</a>', "no such place"),
+        ('<a href="#nowhere">x</a>', "no such place"),
+        ('<a href="gone/">x</a>', "leads nowhere"),
+        ('<script src="https://cdn.example/x.js"></script>', "from another host"),
+        ('<link rel="stylesheet" href="//cdn.example/x.css">', "from another host"),
+    ],
+)
+def test_check_names_the_page_and_the_fault(tmp_path, body, fault):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "other.html").write_text(PAGE.format(""))
+    (tmp_path / "page.html").write_text(PAGE.format(body))
+    faults = site.check(tmp_path)
+    assert any(fault in line for line in faults), faults
+    assert all(line.startswith("page.html: ") for line in faults)
+
+
+def test_check_is_silent_on_a_good_page(tmp_path):
+    (tmp_path / "sub dir").mkdir()
+    (tmp_path / "sub dir" / "a.png").touch()
+    (tmp_path / "other.html").write_text(PAGE.format('<p id="place">x</p>'))
+    good = (
+        '<img src="sub%20dir/a.png" alt="a falling line">'
+        '<a href="other.html#place">x</a><a href="#here" id="here">y</a>'
+        '<a href="https://doi.org/10.1073/pnas.2523012122">z</a>'
+        '<a href="mailto:a@b">m</a><a href="">t</a>'
+    )
+    (tmp_path / "page.html").write_text(PAGE.format(good))
+    redirect = '<meta http-equiv="Refresh" content="0; url=page.html" />'
+    (tmp_path / "index.html").write_text(redirect)
+    assert site.check(tmp_path) == []
+
+
+def test_vendored_files_are_what_was_fetched():
+    for sums in VENDORED.glob("*/SHA256SUMS"):
+        lines = [line.split() for line in sums.read_text().splitlines()]
+        listed = {name: digest for digest, name in lines}
+        here = {
+            path.relative_to(sums.parent).as_posix(): path
+            for path in sums.parent.rglob("*")
+            if path.is_file() and path.name not in ("SHA256SUMS", "README.md")
+        }
+        assert listed.keys() == here.keys()
+        for name, path in here.items():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[name]
+        assert "LICENSE" in here
+
+
+def test_pages_and_table_of_contents_agree():
+    listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text()))
+    pages = {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+    notebooks = {
+        f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")
+    }
+    assert listed == pages | notebooks
+
+
+# The book itself: every notebook in the test profile, and the site made from them.
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Run every notebook in the test profile and build the site, once."""
+    work = tmp_path_factory.mktemp("book")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETDYN_RUNS", str(work / "runs"))
+        runs = run_all(plan(ROOT, "test", work / "executed"), limit=240)
+    assert [str(run) for run in runs if run.status != "ok"] == []
+    site.stage(runs, work / "stage", root=ROOT, profile="test")
+    return site.build(work / "stage", work / "site", root=ROOT).parent
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    """Serve the site on a port of its own."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=built)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start the machine's own Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        reason = "no Chromium on this machine"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield browser
+        browser.close()
+
+
+def test_every_page_of_the_book_is_there_and_checked(built):
+    pages = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    assert all((built / f"{page}.html").exists() for page in pages)
+    assert site.check(built) == []
+    assert "book/index.html" in (built / "index.html").read_text()
+
+
+def test_pages_look_right_on_desk_and_phone_by_day_and_night(built, address, browser):
+    faults = []
+    pages = [path.relative_to(built).as_posix() for path in built.rglob("*.html")]
+    for name in sorted(p for p in pages if not p.startswith(("_static", "_modules"))):
+        page = browser.new_page(color_scheme="light")
+        note = functools.partial(_note, faults, name)
+        page.on("console", lambda m, note=note: note(m.text, m.type == "error"))
+        page.on("pageerror", lambda error, note=note: note(str(error)))
+        page.on("requestfailed", lambda r, note=note: note(f"failed: {r.url}"))
+        page.on(
+            "request",
+            lambda r, note=note: note(
+                f"asks {r.url}", not r.url.startswith((address, "data:", "blob:"))
+            ),
+        )
+        page.goto(address + name, wait_until="networkidle")
+        for width, scheme in itertools.product((1280, 390), ("light", "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            note(f"{wide} px wide on a screen of {width}", wide > width)
+            page.wait_for_function(
+                f"document.documentElement.dataset.theme == '{scheme}'", timeout=10_000
+            )
+        page.close()
+    assert faults == []
+
+
+def _note(faults, name, words, wrong=True):
+    if wrong:
+        faults.append(f"{name}: {words}")
+
+
+def test_formulas_are_set_from_the_site_itself(address, browser):
+    page = browser.new_page()
+    page.goto(f"{address}book/symbols.html", wait_until="networkidle")
+    assert page.locator("mjx-container").count() > 10
+    fonts = page.evaluate(
+        "[...document.fonts].filter(f => f.status == 'loaded').length"
+    )
+    assert fonts > 0
+    page.close()
+
+
+def test_search_finds_a_page_by_its_title(address, browser):
+    page = browser.new_page()
+    page.goto(f"{address}search.html?q=symbols", wait_until="networkidle")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    assert "Symbols" in page.locator("#search-results").inner_text()
+    page.close()
+
+
+def test_papermill_as_typed_runs_a_chapter(tmp_path):
+    name = "02_updates"
+    blocks = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(blocks[name]))
+    assert "learning_rate" in declared_parameters(ROOT / f"notebooks/{name}.ipynb")
+    command = (
+        *(sys.executable, "-m", "papermill", f"notebooks/{name}.ipynb"),
+        *(str(tmp_path / "out.ipynb"), "-f", str(tmp_path / "test.yaml")),
+        *("-p", "learning_rate", "0.05", "--no-progress-bar"),
+    )
+    environment = {**os.environ, "NETDYN_RUNS": str(tmp_path / "runs")}
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "unknown parameter" not in run.stderr
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    injected = next(c for c in cells if "injected-parameters" in c.metadata.tags)
+    assert "learning_rate = 0.05" in injected.source

@@ -1,0 +1,461 @@
+"""Power-law fits hold on closed forms, under change of unit, and against brute force.
+
+The long statistical runs are marked slow; their short forms run every time.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.special import zeta
+
+from netdyn_utils.slopes import hill_curve, local_slope, ols_exponent
+from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+
+DECADES, COUNTS = [1, 10, 100, 1000], [900, 90, 9]
+REFERENCE = Path(
+    os.environ.get(
+        "NETDYN_REFERENCE", Path(__file__).parents[1] / ".." / "shared" / "reference"
+    )
+)
+
+
+def log_linear(x):
+    """Count x in eight bins to the octave, by the top bits of float64."""
+    code = np.ascontiguousarray(x, dtype=float).view(np.int64) >> 49
+    counts = np.bincount(code - code.min())
+    codes = np.arange(code.min(), code.min() + len(counts) + 1)
+    return (codes << 49).view(float), counts
+
+
+def pareto(alpha, n, seed):
+    """Draw from the density x^−alpha above 1."""
+    rng = np.random.default_rng([seed, round(100 * alpha)])
+    return (1 - rng.random(n)) ** (-1 / (alpha - 1))
+
+
+def published(stem):
+    """Return the centres and whole counts of one published pair, or skip."""
+    if not (REFERENCE / f"{stem}_nums.npy").exists():
+        pytest.skip("the published arrays are not here: set NETDYN_REFERENCE")
+    centres = np.load(REFERENCE / f"{stem}_xbins.npy").astype(float)
+    shares = np.load(REFERENCE / f"{stem}_nums.npy").astype(float)
+    counts = np.round(shares / shares[shares > 0].min()).astype(np.int64)
+    width = np.diff(centres).mean()
+    edges = np.append(centres - width / 2, centres[-1] + width / 2)
+    edges[0] = 0 if abs(edges[0]) < 1e-3 * width else edges[0]
+    return edges, counts
+
+
+# closed forms
+
+
+@pytest.mark.parametrize(
+    ("top", "alpha"), [("unbounded", 2.010724), ("open", 2.007179), ("truncated", 2.0)]
+)
+@pytest.mark.parametrize("xmin", [1, None])
+def test_three_decades_give_the_closed_form_of_each_top(top, alpha, xmin):
+    fit = fit_power_law(DECADES, COUNTS, top=top, xmin=xmin)
+    assert fit.alpha == pytest.approx(alpha, abs=6e-7)
+    assert (fit.xmin, fit.n_tail, fit.n, fit.top) == (1, 999, 999, top)
+
+
+def test_truncated_decades_give_two_exactly_and_a_perfect_fit():
+    fit = fit_power_law(DECADES, COUNTS, top="truncated")
+    assert fit.alpha == pytest.approx(2, abs=1e-12)
+    assert fit.ks == pytest.approx(0, abs=1e-14)
+
+
+def test_equal_log_bins_give_the_geometric_closed_form():
+    fit = fit_power_law([1, 10, 100], [90, 9])
+    assert fit.alpha == pytest.approx(1 + np.log(1 + 99 / 9) / np.log(10), abs=1e-12)
+    assert fit.alpha == pytest.approx(2.079181, abs=5e-7)
+    ratio, counts = 1.5, np.array([500, 300, 120, 50, 20])
+    fit = fit_power_law(ratio ** np.arange(6), counts, xmin=1)
+    n, mean = counts.sum(), counts @ np.arange(5) / counts.sum()
+    alpha = 1 + np.log(1 + 1 / mean) / np.log(ratio)
+    sigma = (ratio**alpha - ratio) / (
+        np.sqrt(n) * ratio ** ((1 + alpha) / 2) * np.log(ratio)
+    )
+    assert fit.alpha == pytest.approx(alpha, abs=1e-12)
+    assert fit.sigma == pytest.approx(sigma, rel=1e-6)
+    p = -np.diff(ratio ** (np.arange(6) * (1 - alpha)))
+    assert fit.log_likelihood == pytest.approx(counts @ np.log(p), rel=1e-12)
+
+
+def test_fine_bins_give_the_estimate_of_the_single_values():
+    x = pareto(2.5, 20_000, seed=0)
+    edges = np.exp(np.arange(0, np.log(x.max()) + 2e-4, 1e-4))
+    fit = fit_power_law(edges, np.histogram(x, edges)[0], xmin=1)
+    single = fit_power_law_samples(x, xmin=1)
+    assert fit.alpha == pytest.approx(single.alpha, abs=1e-3 * single.sigma)
+    assert fit.sigma == pytest.approx(single.sigma, rel=1e-4)
+
+
+# invariances
+
+
+@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("unit", [1e-9, 2.0**-20, 3.7, 1e12])
+def test_a_change_of_unit_moves_xmin_and_nothing_else(top, unit):
+    edges, counts = log_linear(pareto(2.5, 5_000, seed=1))
+    here = fit_power_law(edges, counts, top=top)
+    there = fit_power_law(edges * unit, counts, top=top)
+    assert there.xmin == pytest.approx(here.xmin * unit, rel=1e-12)
+    assert there.alpha == pytest.approx(here.alpha, rel=1e-9)
+    assert (there.sigma, there.ks, there.log_likelihood) == pytest.approx(
+        (here.sigma, here.ks, here.log_likelihood), rel=1e-6
+    )
+
+
+def test_empty_bins_on_either_side_change_nothing():
+    edges, counts = log_linear(pareto(2.5, 5_000, seed=2))
+    more = np.concatenate([[1e-45, 0.5], edges, edges[-1] * 2.0 ** np.arange(1, 40)])
+    padded = np.concatenate([[0, 0], counts, np.zeros(39, int)])
+    for xmin in (None, 1.0):
+        narrow = fit_power_law(edges, counts, xmin=xmin)
+        wide = fit_power_law(more, padded, xmin=xmin)
+        assert (wide.alpha, wide.xmin, wide.ks) == (
+            narrow.alpha,
+            narrow.xmin,
+            narrow.ks,
+        )
+
+
+def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
+    once = fit_power_law(DECADES, COUNTS)
+    often = fit_power_law(DECADES, 1000 * np.array(COUNTS))
+    assert often.alpha == pytest.approx(once.alpha, abs=1e-12)
+    assert often.sigma == pytest.approx(once.sigma / np.sqrt(1000), rel=1e-6)
+
+
+def test_truncation_at_xmax_is_the_fit_of_the_histogram_that_ends_there():
+    edges, counts = log_linear(pareto(2.5, 5_000, seed=3))
+    inside = fit_power_law(edges, counts, top="truncated", xmax=4.0)
+    kept = edges <= 4.0
+    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], top="truncated")
+    assert (inside.alpha, inside.xmin) == (ended.alpha, ended.xmin)
+    assert inside.n == 5_000
+
+
+def test_counts_open_above_xmax_matter_by_number_only():
+    edges = [1, 2, 4, 8, 16]
+    near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, top="open", xmax=4)
+    far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, top="open", xmax=4)
+    assert near.alpha == far.alpha
+
+
+# extremes
+
+
+@pytest.mark.parametrize("alpha", [1.01, 1.5, 3.0, 7.0, 19.9])
+def test_exact_counts_up_to_1e12_return_their_exponent(alpha):
+    edges = 2.0 ** (np.arange(0, 81) / 8)
+    shares = -np.diff(edges ** (1 - alpha))
+    counts = np.round(1e12 * shares / shares[0]).astype(np.int64)
+    fit = fit_power_law(edges, counts, xmin=1, top="truncated")
+    assert fit.alpha == pytest.approx(alpha, abs=max(1e-9, 3 * fit.sigma))
+
+
+def test_an_alpha_at_a_bound_is_said():
+    steep = fit_power_law([1, 1.01, 1.02], [10**6, 1])
+    assert steep.at_bound
+    assert steep.alpha == 20
+    assert np.isnan(steep.sigma)
+    assert "at a bound" in str(steep)
+    rising = fit_power_law([1, 2, 4, 8], [1, 10, 100], xmin=1, top="truncated")
+    assert rising.at_bound
+    assert not fit_power_law(DECADES, COUNTS).at_bound
+
+
+# numeric oracle
+
+
+def brute_force(edges, counts, top):
+    """Fit each cut by a bounded scalar search on the textbook likelihood."""
+    found = []
+    keep = {"unbounded": 2, "open": 3, "truncated": 3}[top]
+    for start in np.flatnonzero(counts):
+        b, h = edges[start:], counts[start:]
+        if np.count_nonzero(h) < keep:
+            break
+
+        def cdf(alpha, b=b):
+            above = (b / b[0]) ** (1 - alpha)
+            if top == "open":
+                above[-1] = 0
+            if top == "truncated":
+                above = (above - above[-1]) / (1 - above[-1])
+            return 1 - above
+
+        def loss(alpha, h=h, cdf=cdf):
+            p = np.diff(cdf(alpha))
+            return -(h[h > 0] @ np.log(np.maximum(p[h > 0], 1e-300)))
+
+        alpha = minimize_scalar(
+            loss, bounds=(1.01, 19), method="bounded", options={"xatol": 1e-10}
+        ).x
+        data = np.append(0, np.cumsum(h)) / h.sum()
+        found.append((np.abs(cdf(alpha) - data).max(), b[0], alpha, loss(alpha)))
+    return min(found)
+
+
+@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("kind", ["log-linear", "linear", "uneven"])
+def test_the_scan_is_that_of_brute_force(top, kind):
+    rng = np.random.default_rng(5)
+    x = np.concatenate([pareto(2.8, 3_000, seed=4) * 2, rng.random(4_000) * 3 + 0.05])
+    edges = {
+        "log-linear": lambda: log_linear(x)[0],
+        "linear": lambda: np.linspace(0.05, x.max() + 1, 90),
+        "uneven": lambda: np.unique(np.append(rng.choice(x, 70), [0.01, x.max() + 1])),
+    }[kind]()
+    counts = np.histogram(x, edges)[0]
+    ks, xmin, alpha, loss = brute_force(edges, counts, top)
+    fit = fit_power_law(edges, counts, top=top)
+    assert fit.xmin == xmin
+    assert fit.alpha == pytest.approx(alpha, abs=1e-5)
+    assert fit.ks == pytest.approx(ks, abs=1e-5)
+    assert fit.log_likelihood == pytest.approx(-loss, rel=1e-9)
+
+
+# recovery
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2.5, 3.5, 5.0])
+def test_alpha_is_recovered_at_the_known_xmin(alpha):
+    z = []
+    for seed in range(25):
+        fit = fit_power_law(*log_linear(pareto(alpha, 100_000, seed)), xmin=1)
+        z.append((fit.alpha - alpha) / fit.sigma)
+    assert abs(np.mean(z)) < 3 / 5  # three standard errors of 25
+    assert 0.6 < np.std(z) < 1.4
+
+
+def test_the_scan_finds_where_a_tail_begins():
+    rng = np.random.default_rng(6)
+    x = np.append(rng.random(100_000) * 4, 4 * pareto(3.5, 50_000, seed=5))
+    fit = fit_power_law(*log_linear(x))
+    assert fit.xmin == pytest.approx(4, rel=0.3)
+    assert fit.alpha == pytest.approx(3.5, abs=4 * fit.sigma)
+
+
+@pytest.mark.slow
+def test_alpha_is_unbiased_and_its_intervals_cover_at_a_million_draws():
+    covered = []
+    for alpha in (1.5, 2.5, 3.5, 5.0):
+        fits = [
+            fit_power_law(*log_linear(pareto(alpha, 1_000_000, seed)), xmin=1)
+            for seed in range(200)
+        ]
+        error = np.array([fit.alpha - alpha for fit in fits])
+        sigma = np.array([fit.sigma for fit in fits])
+        # Three standard errors, for four tests are made here.
+        assert abs(error.mean()) < 3 * error.std() / np.sqrt(200)
+        covered.append(np.abs(error) < 1.96 * sigma)
+    # Over all 800: over 200 chance alone leaves 93 to 97 % one time in five.
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+# samples
+
+
+def test_samples_agree_with_scipy_and_with_a_complete_scan():
+    x = np.append(pareto(2.5, 300, seed=6), np.random.default_rng(7).random(200) + 0.2)
+    shape, _, _ = stats.pareto.fit(x[:300], floc=0, fscale=1)
+    assert fit_power_law_samples(x[:300], xmin=1).alpha == pytest.approx(1 + shape)
+    found, values = [], np.sort(x)
+    for i in range(len(values) - 1):
+        tail, n = values[i:], len(values) - i
+        alpha = 1 + n / np.log(tail / tail[0]).sum()
+        below = 1 - (tail / tail[0]) ** (1 - alpha)
+        steps = np.arange(n + 1) / n
+        ks = max(np.abs(below - steps[:-1]).max(), np.abs(below - steps[1:]).max())
+        found.append((ks, tail[0], alpha))
+    fit = fit_power_law_samples(x)
+    assert (fit.ks, fit.xmin, fit.alpha) == pytest.approx(min(found), rel=1e-12)
+
+
+def test_the_discrete_fit_is_the_exact_zeta_likelihood():
+    x = np.random.default_rng(8).zipf(2.4, 3_000)
+    found = []
+    for xmin in np.unique(x)[:-1]:
+        tail = x[x >= xmin]
+
+        def loss(alpha, tail=tail, xmin=xmin):
+            return len(tail) * np.log(zeta(alpha, xmin)) + alpha * np.log(tail).sum()
+
+        alpha = minimize_scalar(
+            loss, bounds=(1.01, 20), method="bounded", options={"xatol": 1e-10}
+        ).x
+        k = np.arange(xmin, min(tail.max() + 2, 10**6))
+        above = np.searchsorted(np.sort(tail), k)
+        ks = np.abs(
+            1 - above / len(tail) - zeta(alpha, k) / zeta(alpha, int(xmin))
+        ).max()
+        found.append((ks, xmin, alpha, -loss(alpha)))
+    fit = fit_power_law_samples(x, discrete=True)
+    best = min(found)
+    assert (fit.xmin, fit.kind) == (best[1], "discrete")
+    assert (fit.ks, fit.alpha, fit.log_likelihood) == pytest.approx(
+        (best[0], best[2], best[3]), rel=1e-6
+    )
+
+
+def test_multiplicities_are_repeated_values():
+    x, counts = np.unique(np.random.default_rng(9).zipf(2.4, 500), return_counts=True)
+    once = fit_power_law_samples(np.repeat(x, counts), discrete=True)
+    assert fit_power_law_samples(x, counts=counts, discrete=True) == once
+
+
+def test_discrete_alpha_is_recovered():
+    fits = [
+        fit_power_law_samples(
+            np.random.default_rng(seed).zipf(2.5, 5_000), xmin=1, discrete=True
+        )
+        for seed in range(20)
+    ]
+    z = np.array([(fit.alpha - 2.5) / fit.sigma for fit in fits])
+    assert abs(z.mean()) < 3 / np.sqrt(20)
+    assert 0.5 < z.std() < 1.5
+
+
+# records and slopes
+
+
+def test_a_fit_prints_as_one_line_and_knows_its_survival():
+    fit = fit_power_law(DECADES, COUNTS)
+    assert "\n" not in str(fit)
+    assert "\n" not in repr(fit)
+    assert fit.survival(1) == 1
+    assert fit.survival(100) == pytest.approx(100 ** (1 - fit.alpha))
+    low, high = fit.interval(0.95)
+    assert high - low == pytest.approx(2 * 1.959964 * fit.sigma)
+
+
+def test_hill_is_the_sample_fit_at_each_cut():
+    x = pareto(2.5, 50, seed=10)
+    curve = hill_curve(x)
+    ordered = np.sort(x)[::-1]
+    for k in (1, 7, 49):
+        tail = ordered[:k] / ordered[k]
+        assert curve.alpha[k - 1] == pytest.approx(1 + k / np.log(tail).sum())
+        assert curve.xmin[k - 1] == ordered[k]
+    assert np.array_equal(hill_curve(x, points=5).k[[0, -1]], [1, 49])
+
+
+def test_local_slope_of_an_exponential_grows_with_x():
+    edges = 2.0 ** (np.arange(-40, 25) / 8)
+    counts = np.round(-1e9 * np.diff(np.exp(-edges))).astype(np.int64)
+    slope = local_slope(edges, counts, factor=1.3)
+    assert slope.slope == pytest.approx(slope.x, rel=0.02, abs=1e-3)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, 0.0, 1.0, 2.5])
+def test_local_slope_is_exact_and_its_error_is_right(alpha):
+    rng, edges = np.random.default_rng(11), np.geomspace(1, 16, 33)
+    powers = np.log(edges) if alpha == 1 else edges ** (1 - alpha) / (1 - alpha)
+    shares = np.diff(powers) / (powers[-1] - powers[0])
+    z = []
+    for _ in range(40):
+        slope = local_slope(edges, rng.multinomial(200_000, shares), factor=16)
+        z.append((slope.slope[0] - alpha) / slope.sigma[0])
+    assert abs(np.mean(z)) < 3 / np.sqrt(40)
+    assert 0.65 < np.std(z) < 1.35
+
+
+def test_the_straight_line_is_that_of_polyfit():
+    edges = np.linspace(0, 5, 26)
+    counts = np.histogram(pareto(3.0, 20_000, seed=12) - 1, edges)[0]
+    counts[20] = 0
+    line = ols_exponent(edges, counts, trim=(1, 2))
+    x, y = (edges[1:-3] + edges[2:-2]) / 2, counts[1:-2]
+    slope, _ = np.polyfit(np.log(x[y > 0]), np.log(y[y > 0]), 1)
+    assert line.alpha == pytest.approx(-slope)
+    assert line.n_bins == np.count_nonzero(y)
+
+
+def test_published_updates_give_the_known_exponents():
+    edges, counts = published("update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000")
+    assert counts.sum() == 1_017_700_000
+    fit = fit_power_law(edges[1:], counts[1:])
+    assert (round(fit.alpha, 2), round(fit.xmin, 4)) == (4.69, 0.0107)
+    assert fit.n_tail == 18_146
+    assert ols_exponent(edges, counts).alpha == pytest.approx(4.30, abs=0.005)
+
+
+def test_published_intervals_give_the_known_exponents():
+    edges, counts = published(
+        "interval_MNIST_MLP_99_optimPureSGD_lr0.01_steps5000-30000"
+    )
+    assert ols_exponent(edges, counts, trim=(1, 20)).alpha == pytest.approx(
+        2.66, abs=5e-3
+    )
+    assert fit_power_law(edges[1:], counts[1:], xmin=edges[1]).alpha == pytest.approx(
+        2.33, abs=0.005
+    )
+
+
+# bad input
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts", "options", "message"),
+    [
+        (DECADES, [900, 0, 0], {}, "all 900 counts lie in one bin, 1 to 10"),
+        (DECADES, [0, 0, 0], {}, "empty"),
+        (DECADES, COUNTS, {"xmin": 100}, "xmin=100 leaves 9 of 999 counts"),
+        (DECADES, COUNTS, {"xmin": 1000}, "xmin=1000 leaves 0 of 999"),
+        (DECADES, [900, 90, 0], {"xmin": 10}, "choose at most 1"),
+        (DECADES, COUNTS, {"xmin": 5000}, "not a bin edge.*choose 100 or 1000"),
+        (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge.*choose 1 or 10"),
+        (DECADES, COUNTS, {"xmax": 500, "top": "truncated"}, "xmax=500 is not a bin"),
+        (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
+        (DECADES, COUNTS, {"xmax": 1, "top": "truncated"}, "leaves no bin"),
+        (DECADES, COUNTS, {"top": "closed"}, "unknown top 'closed'"),
+        (DECADES, [900, -1, 9], {}, "zero or above, got -1 in bin 1"),
+        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 in bin 0"),
+        (DECADES, [900, NAN, 9], {}, "finite, got nan in bin 1"),
+        (DECADES, [900, 90], {}, "one more edge than counts"),
+        ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
+        ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
+        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*top='open'"),
+    ],
+)
+def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_power_law(edges, counts, **options)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        ([1.0, 0.0, 2.0], {}, "positive and finite, got 0"),
+        ([1.0, NAN], {}, "positive and finite, got nan"),
+        ([1.5, 2.0], {"discrete": True}, "whole numbers, got 1.5"),
+        ([2.0, 2.0], {}, "1 distinct value"),
+        ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 cuts no tail.*at most 2"),
+        ([1.0, 2.0, 3.0], {"counts": [1, 2]}, "same length"),
+        ([1.0, 2.0], {"counts": [1, 0.5]}, "whole numbers"),
+        ([[1.0, 2.0]], {}, "one axis"),
+    ],
+)
+def test_an_unfit_sample_is_refused_with_a_remedy(x, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit_power_law_samples(x, **options)
+
+
+def test_slopes_refuse_what_they_cannot_measure():
+    with pytest.raises(ValueError, match="two occupied bins"):
+        local_slope(DECADES, [9, 0, 0])
+    with pytest.raises(ValueError, match="factor"):
+        local_slope(DECADES, COUNTS, factor=1.0)
+    with pytest.raises(ValueError, match="leaves 2 occupied bins"):
+        ols_exponent(DECADES, COUNTS, trim=(1, 0))
+    with pytest.raises(ValueError, match="two values"):
+        hill_curve([1.0])

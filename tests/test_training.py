@@ -1,0 +1,200 @@
+"""Training is plain descent, repeatable to the bit, and stops rather than diverge."""
+
+import copy
+import math
+from itertools import islice, pairwise, repeat
+
+import pytest
+import torch
+from torch import nn
+
+from netdyn_utils.data import InMemoryBatches
+from netdyn_utils.models import build_model
+from netdyn_utils.training import (
+    SGD,
+    DivergenceError,
+    TrainConfig,
+    cross_entropy,
+    evaluate,
+    train_steps,
+)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def learnable(samples=200, width=6, classes=3):
+    """Points whose class is the largest of their first coordinates."""
+    x = torch.randn(samples, width, generator=seeded(5))
+    return x, x[:, :classes].argmax(1)
+
+
+def network(norm=False):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        middle = nn.BatchNorm1d(8) if norm else nn.Identity()
+        return nn.Sequential(nn.Linear(6, 8), middle, nn.ReLU(), nn.Linear(8, 3))
+
+
+def batches(size=20):
+    return InMemoryBatches(*learnable(), size, generator=seeded())
+
+
+def equal(one, other):
+    one, other = one.state_dict().values(), other.state_dict().values()
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_descent_equals_torch_s_own_to_the_bit(norm):
+    ours, theirs = network(norm), network(norm)
+    optimizer, expected = torch.optim.SGD(theirs.parameters(), lr=0.3), []
+    for x, y in islice(batches(), 50):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(theirs(x), y)
+        loss.backward()
+        optimizer.step()
+        expected.append(loss.item())
+    config = TrainConfig(steps=50, learning_rate=0.3)
+    records = list(train_steps(ours, batches(), config))
+    assert equal(ours, theirs)
+    assert [record.loss for record in records] == expected
+    assert [record.step for record in records] == list(range(1, 51))
+
+
+def test_descent_leaves_frozen_and_unused_parameters_alone():
+    used, frozen, unused = (nn.Parameter(torch.ones(())) for _ in range(3))
+    optimizer = SGD([used, frozen.requires_grad_(False), unused], lr=0.5)
+    (used * frozen).backward()
+    optimizer.step()
+    assert (used.item(), frozen.item(), unused.item()) == (0.5, 1, 1)
+
+
+def test_the_loss_is_the_one_before_the_step_and_nothing_runs_ahead():
+    model, (x, y) = network(), learnable()
+    expected = [cross_entropy(model(x), y).item()]
+    for record in train_steps(model, repeat((x, y)), TrainConfig(steps=5)):
+        assert record.loss == expected[-1]
+        expected.append(cross_entropy(model(x), y).item())  # the loop waits meanwhile
+    assert len(set(expected)) == 6
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_the_loss_falls_where_there_is_something_to_learn(optimizer):
+    rate = {"sgd": 0.3, "momentum": 0.03, "adam": 0.01}[optimizer]
+    config = TrainConfig(steps=300, learning_rate=rate, optimizer=optimizer)
+    model, (x, y) = network(), learnable()
+    before = evaluate(model, x, y)
+    list(train_steps(model, batches(), config))
+    assert evaluate(model, x, y).loss < 0.5 * before.loss
+    assert evaluate(model, x, y).accuracy > 0.85
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet", "transformer"])
+def test_a_replay_from_the_same_seed_is_the_same_to_the_bit(name):
+    def run(seed):
+        generator = seeded(seed)
+        model = build_model(name, generator=generator)
+        if name == "transformer":  # with dropout, which draws too
+            x = y = torch.randint(50, (40, 8), generator=seeded(3))
+        else:
+            shape = (784,) if name == "mlp" else (3, 32, 32)
+            x, y = torch.rand(40, *shape, generator=seeded(3)), torch.arange(40) % 10
+        source = InMemoryBatches(x, y, 8, generator=generator)
+        steps = train_steps(model, source, TrainConfig(steps=6, learning_rate=0.01))
+        return [record.loss for record in steps], model
+
+    (first, one), (second, two), (other, _) = run(0), run(0), run(1)
+    assert first == second != other
+    assert equal(one, two)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_run_before_the_step(poison):
+    model, (x, y) = network(), learnable()
+    spoilt = torch.full_like(x, poison)
+    source = [(x, y), (x, y), (spoilt, y)]
+    steps = train_steps(model, source, TrainConfig(learning_rate=0.25))
+    assert [next(steps).step, next(steps).step] == [1, 2]
+    before = copy.deepcopy(model)
+    with pytest.raises(DivergenceError, match=r"is nan at step 3 .* rate 0.25: lower"):
+        next(steps)
+    assert equal(model, before)
+
+
+def test_too_large_a_rate_ends_in_a_divergence_and_not_in_silence():
+    config = TrainConfig(steps=1_000, learning_rate=1e30)
+    with pytest.raises(DivergenceError, match=r"learning rate 1e\+30: lower"):
+        list(train_steps(network(), batches(), config))
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, "3", True])
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [
+        ("learning_rate", "learning rate must be a positive finite number"),
+        ("steps", "steps must be a whole number of at least 1"),
+        ("batch_size", "batch size must be a whole number of at least 1"),
+        ("freeze_batchnorm_after", "freeze_batchnorm_after must be a whole number"),
+        ("optimizer", "unknown optimizer .* choose 'sgd', 'momentum' or 'adam'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(field, what, wrong):
+    with pytest.raises(ValueError, match=what):
+        TrainConfig(**{field: wrong})
+
+
+def test_batches_that_end_too_early_are_named():
+    with pytest.raises(
+        ValueError, match="ended after 3 of 5 steps: hand in an endless"
+    ):
+        list(train_steps(network(), [learnable()] * 3, TrainConfig(steps=5)))
+
+
+def test_batchnorm_freezes_after_its_step_and_not_before():
+    model = network(norm=True).eval()  # training puts it in its own mode
+    norm, means = model[1], [torch.zeros(8)]
+    config = TrainConfig(steps=6, learning_rate=0.01, freeze_batchnorm_after=3)
+    for _ in train_steps(model, batches(), config):
+        means.append(norm.running_mean.clone())
+    moved = [not torch.equal(a, b) for a, b in pairwise(means)]
+    assert moved == [True] * 3 + [False] * 3
+    assert (norm.training, model[0].training) == (False, True)
+
+
+def mixed():
+    model = nn.Sequential(network(norm=True), nn.Dropout(), nn.BatchNorm1d(3).eval())
+    return model, [module.training for module in model.modules()]
+
+
+def test_every_layer_gets_its_mode_back_also_after_an_error():
+    model, modes = mixed()
+    assert len(set(modes)) == 2
+    x, y = learnable()
+    evaluate(model, x, y)
+    assert [module.training for module in model.modules()] == modes
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        evaluate(model, x[:, :4], y)
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_an_evaluation_is_what_a_hand_computes_whatever_the_batch_size():
+    (model, _), (x, y) = mixed(), learnable()
+    p = copy.deepcopy(model).eval()(x).double().softmax(1)
+    loss = -p[range(len(y)), y].log().mean().item()
+    for size in (1, 7, 199, 200, 1_000):
+        result = evaluate(model, x, y, batch_size=size)
+        assert result.loss == pytest.approx(loss, rel=1e-6)
+        assert result.accuracy == (p.argmax(1) == y).double().mean().item()
+    with pytest.raises(ValueError, match="batch size must be a whole number"):
+        evaluate(model, x, y, batch_size=0)
+
+
+def test_places_in_a_sequence_count_as_samples():
+    outputs = torch.randn(4, 5, 3, generator=seeded())
+    targets = torch.randint(3, (4, 5), generator=seeded())
+    places = [cross_entropy(outputs[:, t], targets[:, t]).item() for t in range(5)]
+    result = evaluate(nn.Identity(), outputs, targets, batch_size=3)
+    assert result.loss == pytest.approx(sum(places) / 5, rel=1e-6)
+    assert result.accuracy == (outputs.argmax(-1) == targets).double().mean().item()
