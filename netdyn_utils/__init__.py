@@ -20,19 +20,26 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "checks": (),
     "shapes": (),
     "store": ("RunStore", "RunRecord", "run_key"),
     "histogram": ("LogHistogram", "read_published"),
+    "tails": ("fit_power_law", "fit_power_law_samples", "TailFit"),
+    "slopes": ("local_slope", "hill_curve", "ols_exponent"),
+    "thinning": ("effective_sample_size", "thin_counts"),
+    "rivals": ("compare_tails",),
+    "goodness": ("goodness_of_fit",),
+    "trends": ("bootstrap_alpha", "stability"),
+    "nulls": ("scale_mixture_null", "compare_with_null"),
     "data": ("load_images", "CharText", "InMemoryBatches"),
     "models": ("MLP", "ConvNet", "CharTransformer", "build_model"),
     "parameters": ("FlatParameters",),
     "training": ("TrainConfig", "train_steps", "evaluate", "evaluating"),
     "tracking": ("UpdateTracker",),
+    "settings": ("UpdatesConfig",),
     "experiments": ("run_updates",),
-    "plotting": (),
+    "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
     "rerun": ("run_notebook",),
-    "site": (),
+    "site": ("stage", "build", "check"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -8,30 +8,23 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import import_module
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from .checks import choose, positive_int
 from .data import CharText, InMemoryBatches, load_images
-from .models import NETWORKS, build_model
+from .models import build_model
 from .parameters import FlatParameters
 from .provenance import source_digest
+from .settings import DATA_OF, UpdatesConfig
 from .store import RunRecord, RunStore
 from .tracking import UpdateTracker
-from .training import TrainConfig, evaluate, pick_device, train_steps
+from .training import DivergenceError, evaluate, pick_device, train_steps
 from .windows import WindowedHistograms
 
-DATA_OF = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
-PUBLISHED = {  # learning rate and batch size of the paper's figures
-    "mlp": {"learning_rate": 0.1, "batch_size": 64},
-    "convnet": {"learning_rate": 0.01, "batch_size": 64},
-    "transformer": {"learning_rate": 0.1, "batch_size": 8},
-}
-OWN = ("options", "source", "digits", "window")  # settings beside those of training
 LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
 COMPUTED_BY = (
     *("image_files", "data", "models", "parameters", "training"),
@@ -39,54 +32,6 @@ COMPUTED_BY = (
 )
 EVALUATIONS = 20  # measurements on the test data in a run, at most
 EVALUATE_EVERY = 50  # steps between two of them, at least
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdatesConfig:
-    """Which network learns what, how, and how its updates are counted."""
-
-    network: str = "mlp"
-    options: Mapping[str, object] = field(default_factory=dict)  # of the network
-    source: str = "sample"  # of the images: "sample" ships here, "full" is all
-    digits: tuple[int, ...] | None = None  # classes of images; None: all
-    window: int = 1_000  # steps per window of the histograms
-    train: TrainConfig = field(default_factory=TrainConfig)
-
-    def __post_init__(self):
-        choose(self.network, NETWORKS, "network")
-        positive_int(self.window, "window")
-
-    @classmethod
-    def as_published(
-        cls, network: str, steps: int, *, seed: int = 0, windows: int = 10, **changes
-    ) -> "UpdatesConfig":
-        """Return the authors' setting of a network, cut to `steps`.
-
-        Parameters
-        ----------
-        network : "mlp", "convnet" or "transformer"
-        steps, seed : int
-        windows : int
-            How many windows the run is cut into.
-        **changes
-            Other values for fields of `TrainConfig` or of `UpdatesConfig`.
-
-        Examples
-        --------
-        >>> config = UpdatesConfig.as_published("transformer", 1_000, batch_size=16)
-        >>> config.train.learning_rate, config.train.batch_size, config.window
-        (0.1, 16, 100)
-        """
-        choose(network, NETWORKS, "network")
-        positive_int(steps, "steps")
-        ours = {name: changes.pop(name) for name in [*changes] if name in OWN}
-        train = {**PUBLISHED[network], "steps": steps, "seed": seed, **changes}
-        for name in train:
-            choose(name, TrainConfig.__dataclass_fields__, "setting of a run")
-        window = max(1, -(-steps // positive_int(windows, "windows")))
-        return cls(
-            network=network, train=TrainConfig(**train), **{"window": window, **ours}
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +101,7 @@ def run_updates(
     --------
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
+    >>> from netdyn_utils.training import TrainConfig
     >>> config = UpdatesConfig(window=5, train=TrainConfig(steps=10))
     >>> run = run_updates(config, store=RunStore(Path(mkdtemp())))
     >>> run.parameters, run.updates.groups, run.updates.stops
@@ -192,6 +138,11 @@ def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarra
         if step.step % every == 0 or step.step == train.steps:
             tests.append((step.step, *_row(evaluate(model, *test_set))))
 
+    if not np.isfinite(tests[-1][1]):  # the very last step, which no loss came after
+        raise DivergenceError(
+            f"the test loss is {tests[-1][1]} after step {train.steps} with learning "
+            f"rate {train.learning_rate:g}: lower the learning rate"
+        )
     stops = _loss_stops(train.steps)
     means = np.add.reduceat(losses, np.r_[0, stops[:-1]]) / np.diff(stops, prepend=0)
     return {

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checks import choose, positive_int
+from .layers import SeededDropout, initialise, positions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,14 @@ class MLPConfig:
     """A multilayer perceptron on flattened images."""
 
     widths: tuple[int, ...] = (784, 128, 10)  # units per layer, input to output
+
+    def __post_init__(self):
+        for width in self.widths:
+            positive_int(width, "each of the MLP's widths")
+        if len(self.widths) < 2:
+            raise ValueError(
+                f"widths must name input and output at least, got {self.widths!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,15 @@ class CharTransformerConfig:
     hidden: int = 512  # of the feed-forward part
     dropout: float = 0.1
     causal: bool = True  # the published script has no mask: False reproduces it
+
+    def __post_init__(self):
+        if self.width % positive_int(self.heads, "heads") or self.width % 2:
+            raise ValueError(
+                f"width must be even and a multiple of heads, got {self.width} for "
+                f"{self.heads} heads"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
 
 
 class MLP(nn.Module):
@@ -103,24 +121,6 @@ class ConvNet(nn.Module):
         x = F.max_pool2d(self.bn2(self.conv2(x)).relu(), 2)
         x = self.fc1(x.flatten(1)).relu()
         return self.fc2(x)  # (samples, classes)
-
-
-class SeededDropout(nn.Module):
-    """Dropout whose masks come from a generator, so that a run can be replayed."""
-
-    def __init__(self, rate: float, generator: torch.Generator):
-        super().__init__()
-        self.rate = rate
-        self.generator = generator
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0:
-            return x
-        if self.generator.device != x.device:  # a generator draws on its own device
-            seed = self.generator.initial_seed()
-            self.generator = torch.Generator(x.device).manual_seed(seed)
-        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
-        return x * keep / (1 - self.rate)
 
 
 class SelfAttention(nn.Module):
@@ -193,32 +193,8 @@ class CharTransformer(nn.Module):
 
     def forward(self, characters: Tensor) -> Tensor:  # (B, T) -> (B, T, vocabulary)
         x = self.embedding(characters) * math.sqrt(self.config.width)
-        x = x + _positions(x.shape[1], self.config.width, x.device)
+        x = x + positions(x.shape[1], self.config.width, x.device)
         return self.readout(self.blocks(x))
-
-
-def _positions(length: int, width: int, device) -> Tensor:
-    """Sines and cosines of geometric wavelengths (Vaswani et al. 2017), (T, C)."""
-    time = torch.arange(length, device=device).unsqueeze(1)
-    even = torch.arange(0, width, 2, device=device)
-    angle = time * torch.exp(even * (-math.log(10_000.0) / width))
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-
-
-@torch.no_grad()
-def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights anew as PyTorch does by default, but from `generator`.
-
-    Dense and convolutional layers: uniform in ±1/√(fan in), weights and biases;
-    embeddings: standard normal; normalisation layers keep their ones and zeros.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            bound = 1 / math.sqrt(module.weight[0].numel())
-            for parameter in module.parameters(recurse=False):
-                parameter.uniform_(-bound, bound, generator=generator)
-        elif isinstance(module, nn.Embedding):
-            module.weight.normal_(generator=generator)
 
 
 NETWORKS = {
@@ -255,6 +231,4 @@ def build_model(name: str, *, generator: torch.Generator, **options) -> nn.Modul
     network, config = NETWORKS[choose(name, NETWORKS, "network")]
     for option in options:
         choose(option, config.__dataclass_fields__, f"option of {network.__name__}")
-    for width in options.get("widths", ()):
-        positive_int(width, "each of the MLP's widths")
     return network(config(**options), generator)

@@ -1,21 +1,14 @@
 """Runs on disk, found by what they were asked to compute.
 
-A run's key is the hash of its configuration and of its data. Its record is two files:
-``<kind>-<key>.npz`` with the arrays, and ``<kind>-<key>.json``, the manifest, with the
-configuration, where the arrays came from (source digest, versions, threads, wall time),
-their checksum and its own. Both are written under other names and then renamed, the
-manifest last: a record is there whole or not at all. Nothing is pickled or unpickled.
+A run's key is the hash of its configuration and of its data; its record lies under
+that name, see `records`. Whoever asks for the same run gets the record.
 """
 
-import hashlib
-import io
-import json
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,68 +16,26 @@ import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from .provenance import seal, surroundings, unseal
+from .checks import choose
+from .provenance import surroundings
+from .records import (
+    DamagedRecordWarning,
+    RunRecord,
+    UnkeptRecordWarning,
+    read_record,
+    run_key,
+    set_aside,
+    warn_of_damage,
+    write_record,
+)
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RunRecord:
-    """What one run left behind."""
-
-    kind: str  # what was computed
-    key: str  # the hash of how
-    arrays: Mapping[str, np.ndarray]
-    manifest: Mapping[str, object]  # config, data, source, versions, seconds, notes …
-    path: Path | None = None  # of the manifest; None if the record was not kept
-    stale: bool = False  # whether the code that computes it has changed since
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.arrays[name]
-
-    @property
-    def config(self) -> Mapping[str, object]:
-        """The configuration as it stands in the manifest."""
-        return self.manifest["config"]
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk, 0 if the record was not kept."""
-        files = [self.path, self.path.with_suffix(".npz")] if self.path else []
-        return sum(file.stat().st_size for file in files)
-
-    def __repr__(self):
-        state = "stale" if self.stale else "fresh"
-        return (
-            f"RunRecord({self.kind} {self.key[:12]}, {state}, "
-            f"{self.size / 1e3:.0f} KB, {self.manifest['seconds']:.1f} s of computing)"
-        )
-
-
-class DamagedRecordWarning(UserWarning):
-    """A record on disk is not what was written; it was set aside."""
-
-
-class UnkeptRecordWarning(UserWarning):
-    """A result could not be written to disk; it is there in memory only."""
-
-
-def run_key(kind: str, config: Mapping[str, object], data: str) -> str:
-    """Return the hash of a run: the same question, the same key, on any machine.
-
-    Parameters
-    ----------
-    kind, data : str
-        What is computed, and the digest of the data.
-    config : mapping
-        Plain JSON values; order does not matter, and 1 and 1.0 differ.
-
-    Examples
-    --------
-    >>> run_key("updates", {"steps": 10}, "d")[:12]
-    '049485ca2fc2'
-    """
-    question = {"kind": kind, "config": config, "data": data}
-    text = json.dumps(question, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+__all__ = [
+    "DamagedRecordWarning",
+    "RunRecord",
+    "RunStore",
+    "UnkeptRecordWarning",
+    "run_key",
+]
 
 
 @dataclass(frozen=True)
@@ -114,10 +65,11 @@ class RunStore:
         """
         root = os.environ.get("NETDYN_RUNS") or Path(user_cache_dir("netdyn")) / "runs"
         archive = os.environ.get("NETDYN_RESULTS")
+        allowed = os.environ.get("NETDYN_COMPUTE") or "always"
         return cls(
             Path(root).expanduser(),
             (Path(archive).expanduser(),) if archive else (),
-            os.environ.get("NETDYN_COMPUTE") != "never",
+            choose(allowed, ("always", "never"), "NETDYN_COMPUTE") == "always",
         )
 
     def get(
@@ -156,14 +108,20 @@ class RunStore:
             If an array holds Python objects: only a pickle could keep them.
         """
         key = run_key(kind, config, data)
-        for folder in self.archives:
-            record = self._read(folder, kind, key, source)
-            if record:
-                return record
-        with self._locked(f"{kind}-{key}"):
-            record = self._read(self.root, kind, key, source)
-            if record and not record.stale:
-                return record
+        name = f"{kind}-{key}.json"
+        for path in (folder / name for folder in self.archives):
+            try:
+                if path.exists():
+                    return read_record(path, source)
+            except ValueError as error:
+                warn_of_damage(path, error)
+        path = self.root / name
+        # Without the lock first: a folder that is only read can still be read from.
+        if found := self._fresh(path, source, lambda *_: None):
+            return found
+        with self._locked(path.with_suffix(".lock")):
+            if found := self._fresh(path, source, set_aside):
+                return found
             if not self.compute:
                 raise LookupError(
                     f"no record of this {kind} run ({key[:12]}): compute it with "
@@ -174,10 +132,19 @@ class RunStore:
             told = {**(notes or {}), "seconds": time.perf_counter() - begun}
             named = {"kind": kind, "key": key, "config": config, "data": data}
             manifest = {**told, **surroundings(), **named, "source": source}
-            return self._write(kind, key, arrays, manifest)
+            return write_record(path, arrays, manifest)
+
+    @staticmethod
+    def _fresh(path: Path, source: str, if_damaged) -> RunRecord | None:
+        try:
+            record = read_record(path, source) if path.exists() else None
+        except ValueError as error:
+            if_damaged(path, error)
+            return None
+        return None if record is None or record.stale else record
 
     @contextmanager
-    def _locked(self, stem: str) -> Iterator[None]:
+    def _locked(self, lock: Path) -> Iterator[None]:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
@@ -187,74 +154,5 @@ class RunStore:
                 f"cannot write runs to {self.root} ({error.strerror}): set NETDYN_RUNS "
                 "to a folder that can be written to"
             ) from error
-        with FileLock(self.root / f"{stem}.lock"):
+        with FileLock(lock):
             yield
-
-    def _read(self, folder: Path, kind: str, key: str, source: str) -> RunRecord | None:
-        path = folder / f"{kind}-{key}.json"
-        if not path.exists():
-            return None
-        try:
-            manifest = unseal(path.read_text(encoding="utf-8"))
-            if run_key(kind, manifest["config"], manifest["data"]) != key:
-                raise ValueError("the manifest is that of another run")
-            raw = path.with_suffix(".npz").read_bytes()
-            if hashlib.sha256(raw).hexdigest() != manifest["arrays"]:
-                raise ValueError("the arrays differ from their checksum")
-            with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
-                arrays = dict(stored)
-            stale = manifest["source"] != source
-            return RunRecord(kind, key, arrays, manifest, path, stale)
-        except Exception as error:  # whichever it is, this is not what was written
-            _set_aside(path, error)
-            return None
-
-    def _write(self, kind, key, arrays, manifest) -> RunRecord:
-        for name, array in arrays.items():
-            if array.dtype.hasobject:
-                raise TypeError(f"array {name!r} holds objects: give numbers or text")
-        path = self.root / f"{kind}-{key}.json"
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        manifest["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-        text = seal(manifest)
-        try:
-            _replace({path.with_suffix(".npz"): buffer.getvalue(), path: text.encode()})
-        except OSError as error:
-            warnings.warn(
-                f"the {kind} run was computed but not kept in {self.root} "
-                f"({error.strerror}): free space there, or set NETDYN_RUNS",
-                UnkeptRecordWarning,
-                stacklevel=3,
-            )
-            path = None
-        return RunRecord(kind, key, arrays, unseal(text), path)
-
-
-def _replace(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: all are on disk before one gets its name."""
-    parts = {path: path.with_name(f"{path.name}.part") for path in contents}
-    try:
-        for path, part in parts.items():
-            with part.open("wb") as file:
-                file.write(contents[path])
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            part.replace(path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-
-
-def _set_aside(path: Path, error: Exception) -> None:
-    """Rename a damaged record, so that it is neither believed nor lost."""
-    for file in (path, path.with_suffix(".npz")):
-        with suppress(OSError):  # missing, or in a folder that is only read
-            file.replace(f"{file}.damaged")
-    where = "left there" if path.exists() else f"set aside as {path.name}.damaged"
-    warnings.warn(
-        f"the record {path.name} is damaged ({error}): {where}, and not used",
-        DamagedRecordWarning,
-        stacklevel=4,
-    )

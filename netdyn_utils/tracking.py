@@ -143,6 +143,14 @@ class UpdateTracker:
         return self._squares.sum(0) / max(self.steps, 1)
 
     @property
+    def magnitude(self) -> Tensor:
+        """abs(Δw) of the last step, float32, shape (weights,).
+
+        The tracker's own vector, which the next step overwrites: do not write to it.
+        """
+        return self._magnitude
+
+    @property
     def recorded(self) -> np.ndarray:
         """Raw abs(Δw) of the group named by `record`, shape (steps, weights)."""
         if self._record is None:

@@ -6,8 +6,8 @@ from scipy import stats
 
 from netdyn_utils.goodness import goodness_of_fit
 from netdyn_utils.scan import LogBins, scan_resamples
-from netdyn_utils.stability import bootstrap_alpha, stability
 from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+from netdyn_utils.trends import bootstrap_alpha, stability
 
 EDGES = 2.0 ** (np.arange(0, 257) / 8)
 

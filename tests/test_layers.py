@@ -18,14 +18,16 @@ LAYERS = (
     # what everything may lean on
     {"binned", "checks", "families", "pointwise", "provenance", "scan", "shapes"},
     # files: images, published arrays, profiles, runs
-    {"image_files", "profiles", "published", "store", "thinning"},
+    {"image_files", "layers", "profiles", "published", "records", "thinning"},
     # measures, and what is measured
     {"histogram", "tails", "slopes", "intervals", "information", "directions"}
-    | {"data", "models", "parameters"},
+    | {"data", "drift", "models", "parameters", "store"},
     # measures that lean on measures
-    {"counting", "goodness", "nulls", "rivals", "stability", "windows"},
+    {"counting", "goodness", "nulls", "rivals", "trends", "windows"},
     # a network at work, watched
     {"training", "tracking", "perturbation"},
+    # what a run is
+    {"settings"},
     # whole runs, and their figures
     {"experiments", "plotting", "widgets"},
     # the way to the page
