@@ -4,32 +4,19 @@ Each ``run_…`` asks the store for a run and computes it only if it is not ther
 run was made of (data, network, training, code) is part of its key or its manifest.
 """
 
-import inspect
-import os
-import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import import_module
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from .data import CharText, InMemoryBatches, load_images
-from .models import build_model
-from .parameters import FlatParameters
-from .provenance import source_digest
-from .settings import DATA_OF, UpdatesConfig
+from .settings import UpdatesConfig
 from .store import RunRecord, RunStore
 from .tracking import UpdateTracker
-from .training import DivergenceError, evaluate, pick_device, train_steps
+from .training import DivergenceError, evaluate, pick_device
+from .trajectory import Trajectory, load_data, plain, prefixed, source_of, within
 from .windows import WindowedHistograms
 
 LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
-COMPUTED_BY = (
-    *("image_files", "data", "models", "parameters", "training"),
-    *("histogram", "windows", "counting", "tracking"),
-)
 EVALUATIONS = 20  # measurements on the test data in a run, at most
 EVALUATE_EVERY = 50  # steps between two of them, at least
 
@@ -54,7 +41,7 @@ class UpdatesRun:
     @classmethod
     def of(cls, record: RunRecord) -> "UpdatesRun":
         """Read the arrays of a record."""
-        parts = (_within(record.arrays, prefix) for prefix in ("updates_", "rms_"))
+        parts = (within(record.arrays, prefix) for prefix in ("updates_", "rms_"))
         return cls(record, *map(WindowedHistograms.from_arrays, parts))
 
     @property
@@ -108,12 +95,12 @@ def run_updates(
     (101770, ('fc1', 'fc2'), (5, 10))
     """
     target = pick_device(device)
-    data = _load(config, data_root)
+    data = load_data(config, data_root)
     record = (store or RunStore.default()).get(
         "updates",
-        _plain(asdict(config)),
+        plain(asdict(config)),
         data.digest,
-        _source_of(_train_and_count),
+        source_of(_train_and_count),
         lambda: _train_and_count(config, data, target),
         notes={"threads": torch.get_num_threads(), "device": target.type},
     )
@@ -121,18 +108,13 @@ def run_updates(
 
 
 def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarray]:
-    train = config.train
-    generator = torch.Generator().manual_seed(train.seed)
-    model = build_model(config.network, generator=generator, **_options(config, data))
-    model = model.to(device)
-    FlatParameters(model).bind()
-    train_set, test_set = ([part.to(device) for part in pair] for pair in _split(data))
-    batches = InMemoryBatches(*train_set, train.batch_size, generator=generator)
+    train, trajectory = config.train, Trajectory(config, data, device)
+    model, test_set = trajectory.model, trajectory.test_set
     tracker = UpdateTracker(model, window=config.window)
 
     every = max(-(-train.steps // EVALUATIONS), EVALUATE_EVERY)
     losses, tests = [], [(0, *_row(evaluate(model, *test_set)))]
-    for step in _watched(train_steps(model, batches, train), train.steps, config):
+    for step in trajectory.steps():
         tracker.update()
         losses.append(step.loss)
         if step.step % every == 0 or step.step == train.steps:
@@ -149,8 +131,9 @@ def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarra
         "loss_steps": stops,
         "loss": means.astype(np.float32),
         "tests": np.array(tests),
-        **_prefixed("updates_", tracker.histograms().to_arrays()),
-        **_prefixed("rms_", tracker.rms_histograms().to_arrays()),
+        "final": trajectory.digest(),
+        **prefixed("updates_", tracker.histograms().to_arrays()),
+        **prefixed("rms_", tracker.rms_histograms().to_arrays()),
     }
 
 
@@ -159,71 +142,7 @@ def _row(evaluation) -> tuple[float, float]:
     return evaluation.loss, evaluation.accuracy
 
 
-def _load(config: UpdatesConfig, root):
-    if DATA_OF[config.network] == "text":
-        return CharText()
-    name = DATA_OF[config.network]
-    return load_images(name, config.source, digits=config.digits, root=root)
-
-
-def _split(data):
-    """Return (inputs, targets) to train on and to test on."""
-    if isinstance(data, CharText):  # periodic: no part of it is unseen
-        return (data.inputs, data.targets), (data.inputs[:500], data.targets[:500])
-    train = data.train_inputs, data.train_targets
-    return train, (data.test_inputs, data.test_targets)
-
-
-def _options(config: UpdatesConfig, data) -> dict[str, object]:
-    """Fit the network's output to the selected classes."""
-    options = dict(config.options)
-    if config.network == "mlp":
-        widths = options.get("widths", (784, 128, 10))
-        options["widths"] = (*widths[:-1], len(data.classes))
-    elif config.network == "convnet":
-        options["classes"] = len(data.classes)
-    return options
-
-
 def _loss_stops(steps: int) -> np.ndarray:
     """Return where the blocks end over which the training loss is averaged."""
     size = -(-steps // LOSS_POINTS)
     return np.append(np.arange(size, steps, size), steps)
-
-
-def _source_of(compute) -> str:
-    """Digest the code behind a kind of run: its function and the modules it calls."""
-    modules = [import_module(f"{__package__}.{name}") for name in COMPUTED_BY]
-    return source_digest(*map(inspect.getsource, (compute, *modules)))
-
-
-def _watched(steps, total: int, config: UpdatesConfig):
-    """Show a progress bar where somebody watches, and nothing in pages and logs."""
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
-    label = f"{config.network}, learning rate {config.train.learning_rate:g}"
-    with tqdm(total=total, desc=label, unit="step", disable=hidden) as bar:
-        for step in steps:
-            bar.update()
-            yield step
-
-
-def _plain(value):
-    """Return nested configs as JSON holds them, so that the key survives a reading."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def _within(arrays, prefix: str) -> dict[str, np.ndarray]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }

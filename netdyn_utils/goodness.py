@@ -76,10 +76,10 @@ def goodness_of_fit(
 
     Notes
     -----
-    [1]_, section 4; [2]_, section 4.1. A replicate has as many counts as the data: each
-    falls with probability n_tail/n on the fitted law, else on a bin below xmin in
-    proportion to the counts there, drawn together as one multinomial. Bins are added
-    above the top edge where an unbounded law reaches beyond it. p is
+    Virkar, section 4; Clauset, section 4.1. A replicate has as many counts as the
+    data: each falls with probability n_tail/n on the fitted law, else on a bin below
+    xmin in proportion to the counts there, drawn together as one multinomial. Bins are
+    added above the top edge where an unbounded law reaches beyond it. p is
     (1 + #{D* ≥ D})/(1 + replicates), never zero. A small p rules the power law out; a
     large p does not prove it, it says that the counts cannot refute it.
 
@@ -97,8 +97,8 @@ def goodness_of_fit(
 
     References
     ----------
-    .. [1] Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
-    .. [2] A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
+    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
 
     Examples
     --------

@@ -179,6 +179,18 @@ class LogHistogram:
         mass = max(self.binned + self.zeros, 1)
         return self.counts / mass / np.diff(self.edges)
 
+    @property
+    def median(self) -> float:
+        """Geometric middle of the bin that holds the median of the positive values.
+
+        >>> LogHistogram.of([0.0, 1.0, 1.0, 1.0, 100.0]).median
+        1.0606601717798212
+        """
+        if self.counts.size == 0:
+            return 0.0
+        place = np.searchsorted(np.cumsum(self.counts), self.binned / 2)
+        return float(np.sqrt(self.edges[place] * self.edges[place + 1]))
+
     def threshold(self, share: float) -> float:
         """Return the lowest edge above which at most `share` of the values lie.
 

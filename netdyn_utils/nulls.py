@@ -44,7 +44,7 @@ def scale_mixture_null(
     edges: ArrayLike,
     weights: ArrayLike | None = None,
 ) -> NullHistogram:
-    """Return the histogram of |Δw| if each parameter took Gaussian steps.
+    """Return the histogram of abs(Δw) if each parameter took Gaussian steps.
 
     Parameters
     ----------

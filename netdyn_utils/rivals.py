@@ -112,12 +112,12 @@ def compare_tails(
     Notes
     -----
     With l_i = ln P(bin i | power law) − ln P(bin i | rival), R = Σ h_i l_i, and
-    p = erfc(|R|/√(2 n var l)), var over the n tail counts ([1]_; [2]_, eq. C.6; with
-    counts as weights [3]_). The law with cutoff contains the power law: there
-    p = P(χ²₁ > 2|R|), and since a rate cannot be negative the true p is half of it,
+    p = erfc(abs(R)/√(2 n var l)), var over the n tail counts (Vuong; Clauset, eq. C.6;
+    with counts as weights: Virkar). The law with cutoff contains the power law: there
+    p = P(χ²₁ > 2 abs(R)), and since a rate cannot be negative the true p is half of it,
     so that the test is cautious. Log-normal and stretched exponential have the power
-    law as a limit only, and go by Vuong, as in [2]_. Where a rival's best fit is that
-    limit the two laws are one: R = 0, p = 1, not decided.
+    law as a limit only, and go by Vuong, as Clauset et al. do. Where a
+    rival's best fit is that limit the two laws are one: R = 0, p = 1, not decided.
 
     At 1e9 counts p is 0 or 1 and means little: every model is false at that size, and
     neighbouring updates are not independent. Read R per count beside the curves, and
@@ -125,9 +125,9 @@ def compare_tails(
 
     References
     ----------
-    .. [1] Q. H. Vuong, Econometrica 57 (1989) 307-333, doi 10.2307/1912557.
-    .. [2] A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
-    .. [3] Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119, section 6.
+    - Q. H. Vuong, Econometrica 57 (1989) 307-333, doi 10.2307/1912557.
+    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119, section 6.
 
     Examples
     --------

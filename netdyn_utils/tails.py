@@ -116,11 +116,11 @@ def fit_power_law(
 
     Notes
     -----
-    Maximises L(α) = n(α−1) ln b_min + Σ h_i ln(b_i^(1−α) − b_{i+1}^(1−α)), [1]_
+    Maximises L(α) = n(α−1) ln b_min + Σ h_i ln(b_i^(1−α) − b_{i+1}^(1−α)),
     eq. 3.3, less n ln(1 − (b_max/b_min)^(1−α)) if truncated. `sigma` is the observed
     information to the power −1/2.
-    KS distance: max |S − F| over all edges of the tail, its last occupied bin's upper
-    edge included, S and F the fractions below the edge. Adding empty bins on top
+    KS distance: max abs(S − F) over all edges of the tail, its last occupied bin's
+    upper edge included, S and F the fractions below the edge. Adding empty bins on top
     changes nothing. A scan keeps two occupied bins; three if the top is open or
     truncated, where two always fit exactly.
 
@@ -130,7 +130,7 @@ def fit_power_law(
 
     References
     ----------
-    .. [1] Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
+    Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
 
     Examples
     --------
@@ -196,13 +196,13 @@ def fit_power_law_samples(
 
     Notes
     -----
-    [1]_, eq. 3.1 and 3.5. KS distance: max |S − F| on both sides of every step of S,
+    Eq. 3.1 and 3.5 there. KS distance: max abs(S − F) on both sides of every step of S,
     the usual definition; programs that take the lower side only find distances up to
     1/n smaller. The scan is complete, see `pointwise`.
 
     References
     ----------
-    .. [1] A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+    A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
 
     Examples
     --------

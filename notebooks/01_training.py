@@ -136,6 +136,7 @@ for name, run in runs.items():
     plotting.plot_accuracy(run, axes[1], label=name, color=plotting.COLOURS[name])
 axes[0].set_xscale("log")
 axes[1].set_xscale("symlog", linthresh=10)
+axes[1].set_xlim(left=0)
 legend = axes[0].legend()
 
 # %%

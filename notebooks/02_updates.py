@@ -132,7 +132,7 @@ Markdown(
 # and the largest updates of a pooled histogram may come from one small layer only.
 
 # %% mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer; the curves of one network differ in position and shape."}}
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), sharey=True)
+figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3), sharey=True)
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     groups = run.updates.groups
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(groups)))
@@ -141,7 +141,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         plotting.plot_density(histogram, ax, color=shade, linewidth=1, label=group)
     ax.set_title(name, loc="left")
     if len(groups) <= 6:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=7)
     ax.label_outer()
 
 
@@ -150,14 +150,9 @@ def row(histogram):
     return {
         "updates": f"{histogram.total:,}",
         "exact zeros": f"{histogram.zeros / histogram.total:.1%}",
-        "median": f"{np.sqrt(np.prod(median_bin(histogram))):.1e}",
+        "median": f"{histogram.median:.1e}",
         "largest": f"{histogram.largest:.2e}",
     }
-
-
-def median_bin(histogram):
-    place = np.searchsorted(np.cumsum(histogram.counts), histogram.binned / 2)
-    return histogram.edges[place : place + 2]
 
 
 pd.DataFrame(
@@ -249,6 +244,9 @@ pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 # 1. Rerun with `learning_rate=0.01`. Do the densities shift only, or change shape?
 # 2. Track the first 100 steps alone (`window=100`). Is the tail there from the start?
 # 3. Wrap `UpdateTracker` around an Adam run. What happens to the largest updates?
+# 4. The transformer's density has a hump below $10^{-10}$. Find the parameters that make
+#    it with `groups="parameter"`. (What does a softmax do with a constant that is added
+#    to all its inputs?)
 #
 # ## Summary
 #
