@@ -86,8 +86,7 @@ class UpdateTracker:
             choose(record, self.groups, "group of parameters")
         )
         self._previous = self.parameters.vector()
-        self._change = torch.empty_like(self._previous)
-        self._magnitude = self._change.to(torch.float32)  # the same one, if it may be
+        self._magnitude = torch.zeros_like(self._previous, dtype=torch.float32)
         device = self._previous.device
         self._counter = GroupCounter(
             self._pieces, len(self.groups), bits=bits, device=device
@@ -106,13 +105,7 @@ class UpdateTracker:
     def update(self) -> None:
         """Count the change of all parameters since the last call."""
         current = self.parameters.read(self._previous)
-        torch.sub(current, self._previous, out=self._change)
-        self._previous.copy_(current)
-        if self._change is not self._magnitude:  # float64, which float32 now rounds
-            self._magnitude.copy_(self._change)
-        self._magnitude.abs_()
-        self._counter.count(self._magnitude)
-        self._square.addcmul_(self._magnitude, self._magnitude)
+        self._counter.take(current, self._previous, self._magnitude, self._square)
         self.steps += 1
         if self._record is not None:
             self._raw.append(self._of_group(self._magnitude, self._record))

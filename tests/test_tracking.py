@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from netdyn_utils.counting import GroupCounter, Piece, _take_by_torch
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.parameters import FlatParameters
 from netdyn_utils.tracking import UpdateTracker
@@ -92,6 +93,45 @@ def test_stream_equals_definition_for_other_precisions(dtype):
     magnitudes = train(
         model, OPTIMIZERS["sgd"](model.parameters()), each=tracker.update
     )
+    assert equal(tracker.histogram("all"), LogHistogram.of(magnitudes))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_compiled_pass_and_torch_s_operations_do_the_same(dtype, monkeypatch):
+    generator = torch.Generator().manual_seed(2)
+    before, after = torch.randn(2, 5_000, generator=generator).to(dtype)
+    after[::7] = before[::7]
+    after[3], after[11], after[13] = torch.inf, torch.nan, before[13] + 1e-42
+    results = []
+    for compiled in (True, False):
+        if not compiled:
+            monkeypatch.setattr("netdyn_utils.counting._take_compiled", by_torch)
+        counter = GroupCounter([Piece(0, 0, 700), Piece(1, 700, 5_000)], 2, bits=3)
+        vectors = before.clone(), torch.zeros(5_000), torch.zeros(5_000)
+        counter.take(after, *vectors)
+        results.append((counter.histograms(), vectors))
+    (one, kept), (two, held) = results
+    assert all(equal(*pair) for pair in zip(one, two, strict=True))
+    pairs = zip(kept, held, strict=True)
+    assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs)
+
+
+def by_torch(*arrays_and_shift):
+    *arrays, shift = arrays_and_shift
+    return _take_by_torch(*map(torch.from_numpy, arrays), shift)
+
+
+def test_the_last_magnitudes_are_there_after_every_step_and_reading_changes_nothing():
+    model = network()
+    tracker, seen = UpdateTracker(model), []
+
+    def each():
+        tracker.update()
+        seen.append(tracker.magnitude.clone().numpy())
+        tracker.histograms()
+
+    magnitudes = train(model, OPTIMIZERS["sgd"](model.parameters()), each=each)
+    assert np.array_equal(np.array(seen), magnitudes)
     assert equal(tracker.histogram("all"), LogHistogram.of(magnitudes))
 
 
