@@ -40,10 +40,10 @@ def burstiness(mean: float, deviation: float, *, events: int | None = None) -> f
     """
     positive(mean, "mean interval")
     if events is None:
-        return (deviation - mean) / (deviation + mean)
+        return float((deviation - mean) / (deviation + mean))
     most, least = sqrt(positive_int(events, "events") + 1), sqrt(events - 1)
     ratio = deviation / mean
-    return (most * ratio - least) / ((most - 2) * ratio + least)
+    return float((most * ratio - least) / ((most - 2) * ratio + least))
 
 
 def memory(pairs: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import erfcx
 
-from .families import Family, _beyond_cutoff
+from .families import Family, beyond_cutoff
 
 _ONE_BY_ONE = 512  # terms of a sum before an integral continues it
 _TINY = 1e-13  # a curvature or rate below this is none
@@ -43,7 +43,7 @@ def discrete_families(length, alpha, mean):
     def cutoff(theta):
         s, k = theta[0], np.exp(theta[1])
         end = k * np.exp(whole.z_end)
-        beyond = np.exp(_beyond_cutoff(s, end) + end)
+        beyond = np.exp(beyond_cutoff(s, end) + end)
         return whole.normalise(
             lambda z: -(1 + s) * z - k * np.exp(z), beyond, 1 + s + end, z
         )

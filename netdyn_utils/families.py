@@ -91,7 +91,7 @@ def rival_families(z, top, xmin, s, mean):
 
     def cutoff(theta):
         s, k = theta[0], np.exp(theta[1])
-        beyond = _beyond_cutoff(s, k * np.exp(panels.end)) - s * panels.end
+        beyond = beyond_cutoff(s, k * np.exp(panels.end)) - s * panels.end
         return panels.cells(-s * panels.z - k * np.exp(panels.z), beyond)
 
     def usual_weibull(theta):
@@ -192,7 +192,7 @@ class _Panels:
         return cells - np.logaddexp.reduce(whole)
 
 
-def _beyond_cutoff(s, y):
+def beyond_cutoff(s, y):
     """Return ln ∫_0^∞ e^{−s v − y e^v} dv, the exponential integral E_{s+1}(y)."""
     reach = np.log1p(745 / y)  # from there on e^{−y e^v} is zero in float64
     reach = min(reach, 45 / s) if s > 0 else reach

@@ -154,7 +154,7 @@ def compare_tails(
         # The limit belongs to every family but one: no search may end below it.
         at_limit = bool(family.limit) and bool(gain <= 1e-12 * n)
         cells = power_law if at_limit else cells
-        ratio, normalised = _vuong(h, power_law, cells, share)
+        ratio, normalised = vuong(h, power_law, cells, share)
         p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(normalised) / 2**0.5)
         leader = "power law" if ratio > 0 else family.name
         rivals.append(
@@ -174,7 +174,7 @@ def compare_tails(
     return TailComparison(fit, tuple(rivals), level, tail_edges)
 
 
-def _vuong(h, log_first, log_second, share):
+def vuong(h, log_first, log_second, share):
     """Return R and R over its standard deviation, for a share of the counts h."""
     gap = np.where(h > 0, log_first - log_second, 0.0)
     ratio = h @ gap

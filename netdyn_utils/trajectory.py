@@ -19,9 +19,9 @@ from .data import CharText, InMemoryBatches, load_images
 from .models import build_model
 from .parameters import FlatParameters
 from .provenance import source_digest
+from .settings import DATA_OF, UpdatesConfig
 from .training import StepRecord, train_steps
 
-DATA_OF = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
 COMPUTED_BY = (
     *("image_files", "data", "models", "parameters", "training", "trajectory"),
     *("histogram", "windows", "counting", "tracking"),
@@ -46,7 +46,7 @@ class Trajectory:
         Inputs and targets, on the device.
     """
 
-    def __init__(self, config, data, device):
+    def __init__(self, config: UpdatesConfig, data, device):
         self.config, train = config, config.train
         generator = torch.Generator().manual_seed(train.seed)
         self.model = build_model(
@@ -77,7 +77,7 @@ class Trajectory:
         return np.frombuffer(hashlib.sha256(bits).digest(), np.uint8)
 
 
-def load_data(config, root=None):
+def load_data(config: UpdatesConfig, root=None):
     """Return the images or the text that a configuration asks for."""
     if DATA_OF[config.network] == "text":
         return CharText()
@@ -127,7 +127,7 @@ def _split(data):
     return train, (data.test_inputs, data.test_targets)
 
 
-def _options(config, data) -> dict[str, object]:
+def _options(config: UpdatesConfig, data) -> dict[str, object]:
     """Fit the network's output to the selected classes."""
     options = dict(config.options)
     if config.network == "mlp":

@@ -17,25 +17,33 @@ PACKAGE = Path(netdyn_utils.__file__).parent
 LAYERS = (
     # what everything may lean on
     {"binned", "checks", "families", "pointwise", "provenance", "scan", "shapes"},
-    # files: images, published arrays, profiles, runs
-    {"image_files", "layers", "profiles", "published", "records", "thinning"},
+    # files (images, published arrays, profiles, records), and the smallest parts
+    {"image_files", "layers", "profiles", "published", "records", "thinning"}
+    | {"bursts", "discrete"},
     # measures, and what is measured
     {"histogram", "tails", "slopes", "intervals", "information", "directions"}
     | {"data", "drift", "models", "parameters", "store"},
     # measures that lean on measures
-    {"counting", "goodness", "nulls", "rivals", "trends", "windows"},
+    {"counting", "goodness", "nulls", "rivals", "trends", "windows"}
+    | {"interval_counting", "interval_nulls"},
     # a network at work, watched
-    {"training", "tracking", "perturbation"},
-    # what a run is
-    {"settings"},
+    {"training", "tracking", "perturbation", "interval_fits"},
+    # what a run is, and observers that stand on others
+    {"settings", "interval_tracking", "drift_tracking"},
+    # a run as it goes on
+    {"trajectory"},
     # whole runs, and their figures
     {"experiments", "plotting", "widgets"},
+    {"interval_runs"},
     # the way to the page
     {"pairs", "rerun", "site"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MEASURES = ("histogram", "tails", "intervals", "information", "directions")
+MEASURES = (
+    *("histogram", "tails", "intervals", "information", "directions", "bursts"),
+    *("discrete", "drift", "interval_counting", "interval_nulls", "interval_fits"),
+)
 ONLY_IN = {
     "matplotlib": {"plotting"},
     "papermill": {"rerun"},
