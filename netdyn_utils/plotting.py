@@ -88,6 +88,83 @@ def plot_windows(run, group: str = "all", ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
+    """Draw a density and the power law that was fitted to its tail, dashed.
+
+    Parameters
+    ----------
+    histogram : LogHistogram, or anything with edges and counts
+    fit : TailFit
+        Drawn from its `xmin` to the top edge, with the mass of the tail.
+    ax : Axes, optional
+    **style
+        Of the density; the line takes its colour.
+    """
+    ax = _axes(ax)
+    edges, counts = histogram.edges, histogram.counts
+    held = counts > 0
+    zeros = getattr(histogram, "zeros", 0)
+    density = counts / (counts.sum() + zeros) / np.diff(edges)
+    centres = np.sqrt(edges[1:] * edges[:-1])
+    (line,) = ax.plot(centres[held], density[held], **style)
+    tail = edges[edges >= fit.xmin][[0, -1]]
+    mass = fit.n_tail / (counts.sum() + zeros)
+    law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
+    label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
+    ax.plot(tail, law, "--", color=line.get_color(), linewidth=1.2, label=label)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
+    _fewer_ticks(ax)
+    return ax
+
+
+def plot_local_slope(slope, ax: Axes | None = None, **style) -> Axes:
+    """Draw −d ln p / d ln x with one standard error on each side."""
+    ax = _axes(ax)
+    (line,) = ax.plot(slope.x, slope.slope, **style)
+    low, high = slope.slope - slope.sigma, slope.slope + slope.sigma
+    ax.fill_between(slope.x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    ax.set(xscale="log", xlabel="magnitude |Δw|", ylabel="local slope −d ln p / d ln x")
+    return ax
+
+
+def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
+    """Draw alpha of each window with its interval, at the window's last step."""
+    ax = _axes(ax)
+    alphas = [fit.alpha for fit in stability.fits]
+    reach = [
+        (max(a - i.low, 0), max(i.high - a, 0))
+        for a, i in zip(alphas, stability.intervals, strict=True)
+    ]
+    look = {"fmt": "o", "markersize": 4, "linewidth": 1.2, **style}
+    ax.errorbar(stops, alphas, np.transpose(reach), **look)
+    ax.set(xlabel="step", ylabel="exponent α")
+    return ax
+
+
+def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
+    """Draw the density of intervals in logarithmic bins; shuffled times in grey."""
+    ax = _axes(ax)
+    binned = counts.binned()
+    widths, centres = (
+        np.diff(binned.edges),
+        np.sqrt(binned.edges[1:] * binned.edges[:-1]),
+    )
+    held = binned.counts > 0
+    density = binned.counts / binned.counts.sum() / widths
+    ax.plot(centres[held], density[held], **style)
+    if null is not None:
+        total = np.concatenate([[0], np.cumsum(null.expected)])
+        places = np.clip((binned.edges - 0.5).astype(int), 0, len(null.expected))
+        expected = np.diff(total[places]) / null.expected.sum() / widths
+        shown = expected > 0
+        look = {"color": GREY, "linestyle": "--", "label": "shuffled times"}
+        ax.plot(centres[shown], expected[shown], **look)
+    ax.set(xscale="log", yscale="log", xlabel="interval Δt (steps)")
+    ax.set(ylabel="probability per step", ylim=(density[held].min() / 3, None))
+    return ax
+
+
 def plot_loss(run, ax: Axes | None = None, **style) -> Axes:
     """Draw the training loss, averaged over the steps between two points."""
     ax = _axes(ax)

@@ -144,10 +144,13 @@ def test_interrupted_book_ends_quietly_with_its_kernels(root):
     book = subprocess.Popen(
         [*COMMAND, "book"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    wait_for(lambda: book.poll() is not None or (pid.exists() and pid.read_text()))
-    assert book.poll() is None, book.communicate()
-    book.send_signal(signal.SIGINT)
-    _, said = book.communicate(timeout=60)
+    try:
+        wait_for(lambda: book.poll() is not None or (pid.exists() and pid.read_text()))
+        assert book.poll() is None, book.communicate()
+        book.send_signal(signal.SIGINT)
+        _, said = book.communicate(timeout=60)
+    finally:
+        book.kill()
     assert book.returncode == 130
     assert said == "stopped\n"
     wait_for(lambda: not is_alive(int(pid.read_text())))
@@ -182,7 +185,10 @@ def test_serve_shows_the_site_to_this_machine_only(root):
         with urllib.request.urlopen(address) as page:
             assert page.read() == b"the last good site"
         serve.send_signal(signal.SIGINT)
-        assert serve.wait(timeout=30) == 0
+        try:
+            assert serve.wait(timeout=30) == 0
+        finally:
+            serve.kill()
 
 
 def test_serve_says_what_is_wrong(root, capsys):
