@@ -1,4 +1,4 @@
-"""Print the table: `python -m benchmarks [overhead] [keeping] [memory] [disk]`."""
+"""Print the table: `python -m benchmarks [overhead] [keeping] …`."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.provenance import surroundings
 from netdyn_utils.store import RunStore
 
-from . import tracking
+from . import measures, tracking
 from .timing import Row
 
 
@@ -31,6 +31,11 @@ PARTS = {
         *tracking.against_keeping("mlp", 10),
         *tracking.against_keeping("convnet", 2.5),
     ],
+    "intervals": lambda: [
+        *measures.intervals("mlp", block=200, rounds=21, at_most=1.8),
+        *measures.intervals("convnet", block=5, rounds=15, at_most=1.35),
+    ],
+    "tails": lambda: [*measures.fits(), *measures.against_powerlaw()],
     "memory": tracking.memory,
     "disk": disk,
 }

@@ -21,6 +21,7 @@ replicates: int = 200  # resamples of each bootstrap
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -41,6 +42,7 @@ from netdyn_utils.thinning import effective_sample_size, thin_counts
 from netdyn_utils.trends import stability
 
 plotting.use_style()
+pd.set_option("display.max_colwidth", None)
 rng = np.random.default_rng(seed)
 
 # %% [markdown]
@@ -244,7 +246,6 @@ Markdown(
 # %%
 name, fit = "MLP, last third", fits["MLP, last third"]
 start = np.searchsorted(tails[name].edges, fit.xmin)
-codes = tails[name].start + start
 late = range(len(mlp.updates.stops) - thirds, len(mlp.updates.stops))
 parts = [mlp.updates.histogram(window=window) for window in late]
 dense = np.zeros((thirds, tails[name].counts.size), int)
@@ -368,16 +369,20 @@ Markdown(
 # The authors published some of their histograms. Give their folder as `published_dir` and
 # the MLP's first window is drawn here beside ours, with both estimates.
 
-# %%
-stem = Path(published_dir) / "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
+# %% mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}}
+stem = "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
+shown = "No folder was given, so nothing is shown."
 if published_dir:
-    theirs = read_published(stem)
-    edges, counts = theirs.edges[1:], theirs.counts[1:]  # the first begins at zero
+    theirs = read_published(Path(published_dir) / stem)
     line = ols_exponent(theirs.edges, theirs.counts)
-    shown = f"Published, steps 0 to 10,000: line {line.alpha:.2f}, likelihood "
-    shown += f"{fit_power_law(edges, counts).alpha:.2f}."
-else:
-    shown = "No folder was given, so nothing is shown."
+    theirs = replace(theirs, edges=theirs.edges[1:], counts=theirs.counts[1:])
+    fit = fit_power_law(theirs.edges, theirs.counts)  # the first bin begins at zero
+    shown = f"Published: α = {line.alpha:.2f} by a line, {fit.alpha:.2f} by likelihood."
+    ax = plotting.plot_tail(theirs, fit, color=plotting.GREY, label="published")
+    ours = "MLP, first third"
+    plotting.plot_tail(tails[ours], fits[ours], ax, color=plotting.COLOURS["mlp"])
+    ax.set(xlim=(1e-4, None))
+    ax.legend()
 Markdown(shown)
 
 # %% [markdown]
