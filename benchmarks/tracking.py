@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from netdyn_utils.data import InMemoryBatches, load_images
-from netdyn_utils.models import build_model
+from netdyn_utils.models import ConvNet, ConvNetConfig, build_model
 from netdyn_utils.parameters import FlatParameters
 from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
@@ -30,13 +32,12 @@ FLUSH = {"mlp": 1_000, "convnet": 50}  # steps between two np.save; theirs: 5,00
 
 
 class Images(Dataset):
-    """Images as PIL objects with a transform each, as torchvision's sets give them."""
+    """Images that become PIL objects and tensors one by one, as torchvision's do."""
 
     def __init__(self, data):
         grey = data.train_inputs.shape[1] == 1
         pixels = ((data.train_inputs + 1) * 127.5).round().to(torch.uint8)
-        to_image = transforms.ToPILImage()
-        self.images = [to_image(image) for image in pixels]
+        self.images = pixels.movedim(1, -1).squeeze(-1).numpy()
         self.targets = data.train_targets.tolist()
         half = (0.5,) if grey else (0.5, 0.5, 0.5)
         self.transform = transforms.Compose(
@@ -47,7 +48,8 @@ class Images(Dataset):
         return len(self.images)
 
     def __getitem__(self, index):
-        return self.transform(self.images[index]), self.targets[index]
+        image = Image.fromarray(self.images[index])
+        return self.transform(image), self.targets[index]
 
 
 class KeepEverything:
@@ -74,18 +76,30 @@ class KeepEverything:
             for name, pair in self.lists.items():
                 for kind, rows in zip(("changes", "weights"), pair, strict=True):
                     with (self.folder / f"{name}_{kind}.npy").open("wb") as file:
-                        np.save(file, np.vstack(rows))
+                        np.save(file, np.vstack(np.array(rows)))
                         # A run writes far more than the page cache holds, so that the
                         # disk's own time is part of it.
                         os.fsync(file.fileno())
             self._restart()
 
 
+class PublishedConvNet(ConvNet):
+    """The same layers in torch's usual layout of images, as the published script."""
+
+    def forward(self, x):
+        x = F.max_pool2d(self.bn1(self.conv1(x)).relu(), 2)
+        x = F.max_pool2d(self.bn2(self.conv2(x)).relu(), 2)
+        return self.fc2(self.fc1(x.flatten(1)).relu())
+
+
 def stepper(name: str, optimizer: str, watch=None, data=None):
     """Return a function that takes one training step of a fresh network."""
     images = load_images(DATA[name])
     generator = torch.Generator().manual_seed(0)
-    model = build_model(name, generator=generator)
+    if data and name == "convnet":
+        model = PublishedConvNet(ConvNetConfig(), generator)
+    else:
+        model = build_model(name, generator=generator)
     if optimizer == "sgd":
         FlatParameters(model).bind()
     observer = watch(model) if watch else None
@@ -142,7 +156,7 @@ def against_keeping(name: str, at_least: float) -> list[Row]:
                 ),
             },
             block=flush,
-            rounds=3,
+            rounds=7,
         )
     title = f"{name}, recording everything / ours"
     return [
