@@ -18,7 +18,7 @@ def disk() -> list[Row]:
     with TemporaryDirectory() as folder:
         record = run_updates(config, store=RunStore(Path(folder))).record
         size = record.size / 1e3
-    name = "convnet, one run of 30 windows on disk"
+    name = "convnet, a run of 60 steps in 30 windows on disk"
     return [Row(name, size, (size, size), at_most=1_000, unit="KB")]
 
 

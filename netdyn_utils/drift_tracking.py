@@ -215,7 +215,7 @@ class DriftRecorder:
         found = {}
 
         def keep(name):
-            def hook(module, inputs, output):  # noqa: ARG001
+            def hook(_module, _inputs, output):
                 output = output[0] if isinstance(output, tuple) else output
                 if isinstance(output, Tensor) and output.ndim > 1:
                     # (samples, places, units) of a sequence, else (samples, units …)

@@ -23,7 +23,8 @@ from .settings import DATA_OF, UpdatesConfig
 from .training import StepRecord, train_steps
 
 COMPUTED_BY = (
-    *("image_files", "data", "models", "parameters", "training", "trajectory"),
+    *("image_files", "data", "layers", "models", "parameters", "training"),
+    "trajectory",
     *("histogram", "windows", "counting", "tracking"),
 )
 

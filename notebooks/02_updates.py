@@ -69,6 +69,7 @@ one + other
 # each step it counts by how much each one moved.
 
 # %%
+torch.manual_seed(seed)
 model = torch.nn.Linear(20, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 tracker = UpdateTracker(model)  # after the model, before the first step
@@ -112,7 +113,7 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 # On logarithmic axes a power law $p(x) \propto x^{-\alpha}$ is a straight line with slope
 # $-\alpha$. A density that is cut off by a scale bends down.
 
-# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in ten windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "Ten curves on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; later windows end at smaller magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
 
 # %%
@@ -120,7 +121,7 @@ early, late = (mlp.updates.histogram(window=window) for window in (0, -1))
 decades = [np.log10(part.largest / part.edges[0]) for part in (early, late)]
 Markdown(
     f"In the first window the largest update is **{early.largest:.3g}**, in the last "
-    f"**{late.largest:.3g}**: {early.largest / late.largest:.1f} times smaller. "
+    f"**{late.largest:.3g}**, a ratio of {early.largest / late.largest:.1f}. "
     f"The magnitudes span {decades[0]:.0f} and {decades[1]:.0f} decades, so a mean or a "
     "variance says little about either."
 )
@@ -131,7 +132,7 @@ Markdown(
 # "All parameters" is a mixture. Layers differ in size and in how far their weights move,
 # and the largest updates of a pooled histogram may come from one small layer only.
 
-# %% mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer; the curves of one network differ in position and shape."}}
+# %% mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3), sharey=True)
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     groups = run.updates.groups
@@ -183,7 +184,7 @@ Markdown(
 # A larger batch averages away more of the noise. If the tail came from that noise alone,
 # it should change with the batch.
 
-# %% mystnb={"figure": {"name": "fig-batches", "caption": "Density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes for batch sizes 4, 8 and 16, which nearly coincide and separate at the largest magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-batches", "caption": "Density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes for batch sizes 4, 8 and 16."}}
 figure, ax = plt.subplots()
 shades = {4: "#66C2A4", 8: "#238B6B", 16: "#00441B"}
 for size in sorted(transformers):
@@ -251,5 +252,4 @@ pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 # ## Summary
 #
 # Every update of every parameter was counted, exactly, in a record of kilobytes. The
-# densities span many decades, differ by layer, and their largest values shrink in
-# training. Whether their tails are power laws is open until it is tested.
+# densities span many decades and differ by layer and window. Whether their tails are power laws is open until it is tested.

@@ -137,8 +137,8 @@ transformers = {
 }
 
 # %% [markdown]
-# The authors pooled the two convolutional layers of the ConvNet, which hold about one
-# parameter in a hundred. We show both, these layers and all.
+# The authors pooled the two convolutional layers of the ConvNet, a small part of its
+# parameters. We show both, these layers and all.
 
 # %%
 thirds = len(mlp.updates.stops) // 3
@@ -169,7 +169,7 @@ pd.DataFrame(
     }
 ).T
 
-# %% mystnb={"figure": {"name": "fig-fits", "caption": "Densities of update magnitudes and the fitted power laws (dashed), each from its own lower cut: MLP in the first and last third of training, ConvNet, transformer."}, "image": {"alt": "Three panels of densities on logarithmic axes. Dashed straight lines follow the last decade or two of each curve."}}
+# %% mystnb={"figure": {"name": "fig-fits", "caption": "Densities of update magnitudes and the fitted power laws (dashed), each from its own lower cut: MLP in the first and last third of training, ConvNet, transformer."}, "image": {"alt": "Three panels of densities on logarithmic axes. Dashed straight lines show the fitted tails."}}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3))
 panels = {"MLP": "mlp", "ConvNet": "convnet", "transformer": "transformer"}
 for ax, (title, network) in zip(axes, panels.items(), strict=True):
@@ -189,7 +189,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
 # A power law has one slope over its whole tail. The slope of a log-normal grows steadily.
 # So before any test: how does $-\,d\ln p / d\ln x$ run?
 
-# %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal. The log-normal's rises as a straight line."}}
+# %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal."}}
 figure, ax = plt.subplots()
 for name, network in (
     ("MLP, last third", "mlp"),
@@ -306,7 +306,7 @@ pd.DataFrame(
 windows = [mlp.updates.histogram(window=k) for k in range(len(mlp.updates.stops))]
 steady = stability(windows, replicates=replicates, rng=rng)
 
-# %% mystnb={"figure": {"name": "fig-stability", "caption": "Exponent of the MLP's tail in each window of training with 95 % bootstrap intervals (points, left axis), and the training loss (line, right axis)."}, "image": {"alt": "Points with error bars for the exponent in ten windows of training scatter about a level, while a line for the loss falls."}}
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "Exponent of the MLP's tail in each window of training with 95 % bootstrap intervals (points, left axis), and the training loss (line, right axis)."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
 ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["mlp"])
 other = ax.twinx()
 plotting.plot_loss(mlp, other, color=plotting.GREY, linewidth=0.7)
@@ -348,7 +348,7 @@ def null_of(run, window):
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 nulls = {name: null_of(run, -1) for name, run in runs.items()}
 
-# %% mystnb={"figure": {"name": "fig-null", "caption": "Observed density of update magnitudes in the last window (solid) and that of Gaussian steps with each parameter's own variance in the same window (dashed)."}, "image": {"alt": "Three panels on logarithmic axes: the observed density and the density of the Gaussian scale mixture, which follows it in the bulk and falls below it at the largest magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-null", "caption": "Observed density of update magnitudes in the last window (solid) and that of Gaussian steps with each parameter's own variance in the same window (dashed)."}, "image": {"alt": "Three panels on logarithmic axes: the observed density and the density of the Gaussian scale mixture."}}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3))
 for ax, (name, (histogram, null, _)) in zip(axes, nulls.items(), strict=True):
     plotting.plot_density(histogram, ax, color=plotting.COLOURS[name], label="observed")

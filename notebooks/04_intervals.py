@@ -108,7 +108,7 @@ nulls = {
     for share in run.shares
 }
 
-# %% mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give at the lower one (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades; observed curves lie above the shuffled ones at short intervals."}}
+# %% mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give at the lower one (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     for share, shade in zip(run.shares, (1.0, 0.5), strict=True):
@@ -171,6 +171,11 @@ def linear_line(counts, bins=50):
     return ols_exponent(edges, held, trim=(1, 20))
 
 
+def left_out(counts, bins=50):
+    first = 1 + counts.lengths[-1] / bins
+    return counts.counts[counts.lengths < first].sum() / counts.total
+
+
 groups = [(name, group) for name in runs for group in ("all", *runs[name].groups)]
 fits, comparisons = {}, {}
 for name, group in groups:
@@ -203,8 +208,9 @@ Markdown(
         f"{name} {fit.alpha:.2f} (from {fit.xmin:.0f} steps) against {drawn[name]:.2f}"
         for name, fit in pooled.items()
     )
-    + ". The line sees a few bins far out; nearly all intervals lie in the bin that it "
-    "leaves out."
+    + ". The line leaves out the first bin, where "
+    + ", ".join(f"{left_out(runs[name].counts()):.1%} ({name})" for name in pooled)
+    + " of the intervals lie."
 )
 
 # %%
@@ -229,7 +235,7 @@ Markdown(
 # A random walk has $\gamma = 1$, straight motion $\gamma = 2$. Beside it: by how much the
 # activations on a fixed batch of images differ after $\tau$ steps, relative to their size.
 
-# %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), by layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: displacement grows with lag as nearly straight lines on logarithmic axes. Right: the distance of activations grows with lag for every layer."}}
+# %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), by layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
     shades = np.linspace(0.4, 1, len(run.drift.layers))

@@ -198,7 +198,7 @@ def test_memory_of_too_little_is_refused():
         with pytest.raises(ValueError, match="there is no correlation"):
             memory(pairs)
     with pytest.raises(ValueError, match="were not kept"):
-        IntervalCounts(1.0, 10, np.array([1, 2])).memory  # noqa: B018
+        _ = IntervalCounts(1.0, 10, np.array([1, 2])).memory
 
 
 # the null of shuffled times
