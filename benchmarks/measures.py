@@ -6,11 +6,11 @@ from itertools import count
 
 import numpy as np
 
-from netdyn_utils.goodness import goodness_of_fit
 from netdyn_utils.histogram import code_edges
-from netdyn_utils.interval_tracking import IntervalTracker
-from netdyn_utils.tails import fit_power_law
-from netdyn_utils.tracking import UpdateTracker
+from netdyn_utils.tails.goodness import goodness_of_fit
+from netdyn_utils.tails.power_law import fit_power_law
+from netdyn_utils.tracking.intervals import IntervalTracker
+from netdyn_utils.tracking.updates import UpdateTracker
 
 from .timing import Row, ratio, take_turns
 from .tracking import stepper

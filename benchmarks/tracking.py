@@ -18,10 +18,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.data.batches import InMemoryBatches, load_images
 from netdyn_utils.models import ConvNet, ConvNetConfig, build_model
 from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.tracking import UpdateTracker
+from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
 
 from .timing import Row, ratio, take_turns

@@ -8,6 +8,7 @@ One symbol, one name, one unit throughout the package and the book:
 | abs(Δw) | magnitude | weight |
 | α | alpha, exponent of the *density* p(x) ∝ x^−α (the CCDF has α − 1) | 1 |
 | Δt | interval between large updates of one parameter | step |
+| ΔL | response of the loss to one displaced weight | nat |
 | I | mutual_information | nat |
 | β* | alignment, abs(cos) of successive leading directions | 1 |
 
@@ -21,30 +22,44 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "shapes": (),
-    "store": ("RunStore", "RunRecord", "run_key"),
+    "store": ("RunRecord", "RunStore", "run_key"),
     "histogram": ("LogHistogram", "read_published"),
-    "tails": ("fit_power_law", "fit_power_law_samples", "TailFit"),
-    "slopes": ("local_slope", "hill_curve", "ols_exponent"),
-    "thinning": ("effective_sample_size", "thin_counts"),
-    "rivals": ("compare_tails",),
-    "goodness": ("goodness_of_fit",),
-    "trends": ("bootstrap_alpha", "stability"),
-    "nulls": ("scale_mixture_null", "compare_with_null"),
-    "intervals": ("exceedance_intervals", "IntervalCounts"),
-    "bursts": ("burstiness",),
-    "interval_nulls": ("interval_null", "shuffle_times"),
-    "interval_fits": ("fit_discrete_power_law", "compare_intervals"),
+    "tails": (
+        *("TailFit", "fit_power_law", "fit_power_law_samples", "compare_tails"),
+        *("goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
+        *("bootstrap_alpha", "stability", "scale_mixture_null", "compare_with_null"),
+        *("effective_sample_size", "thin_counts"),
+        *("crossover", "power_law_or_exponential"),
+    ),
+    "intervals": (
+        *("IntervalCounts", "exceedance_intervals", "burstiness"),
+        *("fit_discrete_power_law", "compare_intervals"),
+        *("interval_null", "shuffle_times"),
+    ),
+    "information": (
+        *("MutualInformation", "mutual_information"),
+        *("InformationNull", "shuffled_null"),
+        *("WindowInformation", "window_information", "joint_counts", "tiled_counts"),
+        *("Conservation", "conservation"),
+    ),
+    "directions": ("leading_direction", "alignment", "alignment_series"),
     "drift": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
     "data": ("load_images", "CharText", "InMemoryBatches"),
     "models": ("MLP", "ConvNet", "CharTransformer", "build_model"),
     "parameters": ("FlatParameters",),
     "training": ("TrainConfig", "train_steps", "evaluate", "evaluating"),
-    "tracking": ("UpdateTracker",),
-    "interval_tracking": ("IntervalTracker",),
-    "drift_tracking": ("DriftRecorder",),
-    "settings": ("UpdatesConfig",),
-    "experiments": ("run_updates",),
-    "interval_runs": ("run_intervals",),
+    "tracking": (
+        *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
+        *("ActivationProbe", "probe_batch", "UpdateWindow"),
+    ),
+    "perturbation": (
+        *("perturbation_scan", "loss_under_displacement", "PerturbationResponse"),
+        *("loss_line", "loss_plane", "random_direction"),
+    ),
+    "experiments": (
+        *("FIVE_LAYERS", "UpdatesConfig", "run_updates", "run_intervals"),
+        *("run_perturbation", "run_information"),
+    ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
     "rerun": ("run_notebook",),
     "site": ("stage", "build", "check"),

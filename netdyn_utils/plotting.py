@@ -165,6 +165,25 @@ def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
     return ax
 
 
+def plot_survival(values, ax: Axes | None = None, **style) -> Axes:
+    """Draw the share of values at or above each, on a logarithmic vertical axis.
+
+    Parameters
+    ----------
+    values : array, (samples,)
+        Not negative. Of many values only some are drawn: all of the largest ones.
+    ax : Axes, optional
+    **style
+        Passed on to `Axes.plot`.
+    """
+    ax = _axes(ax)
+    falling = np.sort(np.ravel(values))[::-1]
+    ranks = np.unique(np.geomspace(1, len(falling), 300).astype(int))
+    ax.plot(falling[ranks - 1], ranks / len(falling), **style)
+    ax.set(yscale="log", ylabel="share at or above")
+    return ax
+
+
 def plot_loss(run, ax: Axes | None = None, **style) -> Axes:
     """Draw the training loss, averaged over the steps between two points."""
     ax = _axes(ax)

@@ -30,16 +30,20 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting
-from netdyn_utils.experiments import run_updates
-from netdyn_utils.goodness import goodness_of_fit
+from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, read_published
-from netdyn_utils.nulls import compare_with_null, scale_mixture_null
-from netdyn_utils.rivals import compare_tails
-from netdyn_utils.settings import UpdatesConfig
-from netdyn_utils.slopes import local_slope, ols_exponent
-from netdyn_utils.tails import fit_power_law
-from netdyn_utils.thinning import effective_sample_size, thin_counts
-from netdyn_utils.trends import stability
+from netdyn_utils.tails import (
+    compare_tails,
+    compare_with_null,
+    effective_sample_size,
+    fit_power_law,
+    goodness_of_fit,
+    local_slope,
+    ols_exponent,
+    scale_mixture_null,
+    stability,
+    thin_counts,
+)
 
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)

@@ -20,12 +20,15 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting
-from netdyn_utils.interval_fits import compare_intervals, fit_discrete_power_law
-from netdyn_utils.interval_nulls import interval_null
-from netdyn_utils.interval_runs import run_intervals
-from netdyn_utils.intervals import IntervalCounts, exceedance_intervals
-from netdyn_utils.settings import UpdatesConfig
-from netdyn_utils.slopes import ols_exponent
+from netdyn_utils.experiments import UpdatesConfig, run_intervals
+from netdyn_utils.intervals import (
+    IntervalCounts,
+    compare_intervals,
+    exceedance_intervals,
+    fit_discrete_power_law,
+    interval_null,
+)
+from netdyn_utils.tails import ols_exponent
 
 plotting.use_style()
 

@@ -8,9 +8,9 @@ import nbformat
 import pytest
 import yaml
 
-from netdyn_utils.experiments import run_updates
-from netdyn_utils.settings import UpdatesConfig
-from netdyn_utils.store import RunStore
+from netdyn_utils.experiments.settings import UpdatesConfig
+from netdyn_utils.experiments.updates import run_updates
+from netdyn_utils.store.runs import RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())["02_updates"]

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from netdyn_utils import image_files
-from netdyn_utils.data import PANGRAM_TEXT, CharText, InMemoryBatches, load_images
+from netdyn_utils.data import image_files
+from netdyn_utils.data.batches import (
+    PANGRAM_TEXT,
+    CharText,
+    InMemoryBatches,
+    load_images,
+)
 
 
 def seeded(seed=0):

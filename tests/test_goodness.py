@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netdyn_utils.goodness import goodness_of_fit
-from netdyn_utils.scan import LogBins, scan_resamples
-from netdyn_utils.tails import fit_power_law, fit_power_law_samples
-from netdyn_utils.trends import bootstrap_alpha, stability
+from netdyn_utils.tails.goodness import goodness_of_fit
+from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
+from netdyn_utils.tails.scan import LogBins, scan_resamples
+from netdyn_utils.tails.trends import bootstrap_alpha, stability
 
 EDGES = 2.0 ** (np.arange(0, 257) / 8)
 
@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_p_on_any_number_of_threads(monkeypatch):
     fit = fit_power_law(EDGES, counts)
     found = []
     for threads in (1, 4):
-        monkeypatch.setattr("netdyn_utils.scan.cpu_count", lambda n=threads: n)
+        monkeypatch.setattr("netdyn_utils.tails.scan.cpu_count", lambda n=threads: n)
         rng = np.random.default_rng(7)
         result = goodness_of_fit(EDGES, counts, fit, replicates=60, rng=rng)
         found.append(result.ks_replicates)

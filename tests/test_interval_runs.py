@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from netdyn_utils import interval_runs
-from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.data.batches import InMemoryBatches, load_images
 from netdyn_utils.drift import squared_displacements
-from netdyn_utils.experiments import run_updates
-from netdyn_utils.interval_nulls import interval_null
-from netdyn_utils.interval_runs import ReplayError, run_intervals
-from netdyn_utils.intervals import IntervalCounts
+from netdyn_utils.experiments import intervals
+from netdyn_utils.experiments.intervals import ReplayError, run_intervals
+from netdyn_utils.experiments.settings import UpdatesConfig
+from netdyn_utils.experiments.updates import run_updates
+from netdyn_utils.intervals.nulls import interval_null
+from netdyn_utils.intervals.waiting import IntervalCounts
 from netdyn_utils.models import build_model
 from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.settings import UpdatesConfig
-from netdyn_utils.store import RunStore
+from netdyn_utils.store.runs import RunStore
 from netdyn_utils.training import TrainConfig, train_steps
 
 SMALL = UpdatesConfig(
@@ -142,7 +142,7 @@ def test_other_final_parameters_are_an_error_that_names_what_changed(
     first = run_updates(SMALL, store=RunStore(tmp_path), device="cpu")
     final = first.record["final"] ^ 1
     monkeypatch.setattr(
-        interval_runs,
+        intervals,
         "run_updates",
         changed(first, arrays={"final": final}, threads=77, processor="another"),
     )
@@ -161,7 +161,7 @@ def test_other_counts_of_updates_are_an_error(tmp_path, monkeypatch):
     counts = first.record["updates_counts"].copy()
     counts[0, 0, counts[0, 0].argmax()] += 1
     monkeypatch.setattr(
-        interval_runs, "run_updates", changed(first, arrays={"updates_counts": counts})
+        intervals, "run_updates", changed(first, arrays={"updates_counts": counts})
     )
     with pytest.raises(
         ReplayError, match=r"the counts of updates differ\. Nothing is known"
@@ -174,7 +174,7 @@ def test_a_first_pass_without_a_digest_proves_nothing(tmp_path, monkeypatch):
     arrays = {name: a for name, a in first.record.arrays.items() if name != "final"}
     record = replace(first.record, arrays=arrays)
     monkeypatch.setattr(
-        interval_runs, "run_updates", lambda *_, **__: type(first).of(record)
+        intervals, "run_updates", lambda *_, **__: type(first).of(record)
     )
     with pytest.raises(ReplayError, match="the final parameters differ"):
         run(SMALL, tmp_path)

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils import interval_counting
-from netdyn_utils.data import InMemoryBatches, load_images
-from netdyn_utils.interval_tracking import IntervalTracker
-from netdyn_utils.intervals import IntervalCounts
+from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.intervals import counting
+from netdyn_utils.intervals.waiting import IntervalCounts
 from netdyn_utils.models import build_model
 from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.tracking import UpdateTracker
+from netdyn_utils.tracking.intervals import IntervalTracker
+from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import TrainConfig, train_steps
 
 ARRAYS = ("counts", "opening", "closing", "events")
@@ -66,7 +66,7 @@ def seeded():
 @pytest.mark.parametrize("skip", [0, 7])
 @pytest.mark.parametrize("noted", [1, 50, 10**6])
 def test_stream_equals_definition(groups, skip, noted, monkeypatch):
-    monkeypatch.setattr(interval_counting, "NOTED", noted)
+    monkeypatch.setattr(counting, "NOTED", noted)
     model = network()
     thresholds = [3e-3, 1e-4, 1e-2, 10.0]  # in no order, and one never reached
     tracker = IntervalTracker(model, thresholds, groups=groups, skip=skip)
@@ -164,12 +164,12 @@ def test_a_magnitude_at_the_threshold_is_large_nan_is_not_and_infinity_is():
 
 @pytest.mark.parametrize("longest", [1, 3, 1_022, 1_023, 1_024])
 def test_long_intervals_are_counted_together(longest, monkeypatch):
-    monkeypatch.setattr(interval_counting, "FIRST_SIZE", 4)
+    monkeypatch.setattr(counting, "FIRST_SIZE", 4)
     rng = np.random.default_rng(0)
     magnitudes = (rng.random((2_500, 7)) > 0.998).astype(np.float32)
     magnitudes[[0, longest, 2 * longest + 1], 6] = 1  # one at the bound, one above
     group = np.zeros(7, np.int32)
-    counter = interval_counting.IntervalCounter(group, 1, [0.5], longest)
+    counter = counting.IntervalCounter(group, 1, [0.5], longest)
     for step, values in enumerate(magnitudes):
         index = np.flatnonzero(values)
         counter.note(step, index, values[index])
@@ -202,7 +202,7 @@ def test_memory_is_a_few_bytes_per_weight_whatever_the_number_of_steps():
             sizes.append(held())
     assert sizes[0] == sizes[-1]
     weights = tracker.tracker.parameters.numel
-    room = 2 * 2 * interval_counting.FIRST_SIZE * 8
+    room = 2 * 2 * counting.FIRST_SIZE * 8
     assert sizes[-1] <= weights * (2 * 12 + 4) + room + 1_000
     assert len(tracker._counter._notes) < 100
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 from scipy.special import zeta
 
-from netdyn_utils.bursts import burstiness, memory
-from netdyn_utils.discrete import discrete_families
-from netdyn_utils.interval_fits import compare_intervals, fit_discrete_power_law
-from netdyn_utils.interval_nulls import interval_null, shuffle_times
-from netdyn_utils.intervals import IntervalCounts, exceedance_intervals
-from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+from netdyn_utils.intervals.bursts import burstiness, memory
+from netdyn_utils.intervals.discrete import discrete_families
+from netdyn_utils.intervals.fits import compare_intervals, fit_discrete_power_law
+from netdyn_utils.intervals.nulls import interval_null, shuffle_times
+from netdyn_utils.intervals.waiting import IntervalCounts, exceedance_intervals
+from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 
 def naive(magnitudes, threshold):

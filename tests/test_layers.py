@@ -1,7 +1,8 @@
-"""The package in layers: a module imports only from strictly lower ones.
+"""The package in layers of rooms: a room imports only from rooms of lower layers.
 
-A new module is entered here. One that has no place without an arrow pointing sideways
-or up is two modules.
+A room is a module or a folder of modules. A new room is entered here. One that has no
+place without an arrow pointing sideways or up is two rooms. Inside a room no arrows run
+in a circle.
 """
 
 import ast
@@ -15,72 +16,79 @@ import netdyn_utils
 
 PACKAGE = Path(netdyn_utils.__file__).parent
 LAYERS = (
-    # what everything may lean on
-    {"binned", "checks", "families", "pointwise", "provenance", "scan", "shapes"},
-    # files (images, published arrays, profiles, records), and the smallest parts
-    {"image_files", "layers", "profiles", "published", "records", "thinning"}
-    | {"bursts", "discrete"},
-    # measures, and what is measured
-    {"histogram", "tails", "slopes", "intervals", "information", "directions"}
-    | {"data", "drift", "models", "parameters", "store"},
-    # measures that lean on measures
-    {"counting", "goodness", "nulls", "rivals", "trends", "windows"}
-    | {"interval_counting", "interval_nulls"},
-    # a network at work, watched
-    {"training", "tracking", "perturbation", "interval_fits"},
-    # what a run is, and observers that stand on others
-    {"settings", "interval_tracking", "drift_tracking"},
-    # a run as it goes on
-    {"trajectory"},
-    # whole runs, and their figures
-    {"experiments", "plotting", "widgets"},
-    {"interval_runs"},
-    # the way to the page
-    {"pairs", "rerun", "site"},
-    {"__main__"},
+    # vocabulary, and checks at the door
+    {"shapes", "checks"},
+    # what leans on nothing else
+    {"layers", "parameters", "data", "directions", "drift", "pairs", "site"},
+    # records, measures, and networks at work
+    {"store", "published", "tails", "information", "models", "training", "profiles"},
+    # what stands on measures, and on networks
+    {"histogram", "intervals", "perturbation", "rerun"},
+    # observers of a live model, and figures
+    {"tracking", "plotting", "widgets"},
+    # whole runs, and the command line
+    {"experiments", "__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MEASURES = (
-    *("histogram", "tails", "intervals", "information", "directions", "bursts"),
-    *("discrete", "drift", "interval_counting", "interval_nulls", "interval_fits"),
-)
+MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
     "matplotlib": {"plotting"},
     "papermill": {"rerun"},
-    "torchvision": {"data", "image_files"},
+    "torchvision": {"data.image_files"},
 }
 MAX_LINES = 260
-MODULES = {path.stem: path for path in PACKAGE.glob("*.py")}
-SOURCES = {name: path for name, path in MODULES.items() if name != "__init__"}
 
 
-def _imports(path: Path) -> tuple[set[str], set[str]]:
+def _dotted(path: Path) -> str:
+    """Return a module's name within the package: "tails.scan", "tails", "checks"."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {
+    _dotted(path): path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent.name != "samples" and path != PACKAGE / "__init__.py"
+}
+
+
+def _room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _imports(path: Path, name: str) -> tuple[set[str], set[str]]:
     """Return the package's own modules and the outside packages a file imports."""
     own, outside = set(), set()
+    folder = [PACKAGE.name, *name.split(".")]
+    folder = folder if path.name == "__init__.py" else folder[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                first, *rest = alias.name.split(".")
-                if first == PACKAGE.name:
-                    own.update(rest[:1])
-                else:
-                    outside.add(first)
+            found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            first, *rest = (node.module or "").split(".")
-            if node.level:
-                own.update([first] if first else names)
-            elif first == PACKAGE.name:
-                own.update(rest[:1] or names)
-            else:
-                outside.add(first)
-    return own - {"samples"}, outside
+            start = folder[: len(folder) - node.level + 1] if node.level else []
+            base = ".".join([*start, *filter(None, [node.module])])
+            whole = base == PACKAGE.name  # from . import c
+            found = [f"{base}.{a.name}" for a in node.names] if whole else [base]
+        else:
+            continue
+        for full in found:
+            first, _, rest = full.partition(".")
+            (own if first == PACKAGE.name else outside).add(
+                rest if first == PACKAGE.name else first
+            )
+    return own - {""}, outside
 
 
 def _reaches(name: str) -> set[str]:
     """Return every outside package that importing a module brings in."""
-    own, outside = _imports(SOURCES[name])
-    return outside.union(*(_reaches(other) for other in own))
+    left, seen, outside = {name}, set(), set()
+    while left:
+        module = left.pop()
+        seen.add(module)
+        own, found = _imports(SOURCES[module], module)
+        outside |= found
+        left |= (own | ({_room(module)} & set(SOURCES))) - seen  # with a folder's face
+    return outside
 
 
 def test_reading_of_imports_sees_every_form(tmp_path):
@@ -90,25 +98,40 @@ def test_reading_of_imports_sees_every_form(tmp_path):
         "from netdyn_utils import h\nimport netdyn_utils.i\n"
         "def late():\n    import j\n"
     )
-    assert _imports(path) == ({"c", "d", "f", "h", "i"}, {"a", "j"})
+    assert _imports(path, "m") == ({"c", "d", "f", "h", "i"}, {"a", "j"})
+    path.write_text("from .c import d\nfrom ..e import f\nfrom ..g.h import i\n")
+    assert _imports(path, "room.m") == ({"room.c", "e", "g.h"}, set())
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_module_has_its_place_and_imports_only_from_below(name):
-    assert name in LEVEL, f"{name}.py: enter it in the table of this file"
-    own, _ = _imports(SOURCES[name])
-    wrong = {other for other in own if LEVEL[other] >= LEVEL[name]}
+def test_room_has_its_place_and_imports_only_from_below(name):
+    room = _room(name)
+    assert room in LEVEL, f"{room}: enter it in the table of this file"
+    own = {_room(other) for other in _imports(SOURCES[name], name)[0]} - {room}
+    wrong = {other for other in own if LEVEL[other] >= LEVEL[room]}
     assert not wrong, f"{name} may not import {wrong}"
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_no_imports_run_in_a_circle(name):
+    seen, left = set(), _imports(SOURCES[name], name)[0]
+    while left:
+        other = left.pop()
+        assert other != name, f"{name} imports itself in a circle"
+        seen.add(other)
+        left |= _imports(SOURCES[other], other)[0] - seen
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_heavy_packages_stay_where_they_belong(name):
-    _, outside = _imports(SOURCES[name])
+    _, outside = _imports(SOURCES[name], name)
     wrong = {p for p, homes in ONLY_IN.items() if p in outside and name not in homes}
     assert not wrong, f"{name} may not import {wrong}"
 
 
-@pytest.mark.parametrize("name", [n for n in (*MEASURES, "plotting") if n in SOURCES])
+@pytest.mark.parametrize(
+    "name", [n for n in sorted(SOURCES) if _room(n) in {*MEASURES, "plotting"}]
+)
 def test_measures_and_figures_need_no_torch(name):
     assert "torch" not in _reaches(name)
 
@@ -119,20 +142,23 @@ def test_module_is_short(name):
     assert lines <= MAX_LINES, f"{name} has {lines} lines: it holds two ideas"
 
 
-@pytest.mark.parametrize("module", sorted(netdyn_utils._PUBLIC))
-def test_public_names_resolve(module):
-    assert getattr(netdyn_utils, module) is importlib.import_module(
-        f"netdyn_utils.{module}"
-    )
-    for name in netdyn_utils._PUBLIC[module]:
-        assert getattr(netdyn_utils, name) is not None
+@pytest.mark.parametrize("room", sorted(netdyn_utils._PUBLIC))
+def test_public_names_resolve(room):
+    found = importlib.import_module(f"netdyn_utils.{room}")
+    assert getattr(netdyn_utils, room) is found
+    for name in netdyn_utils._PUBLIC[room]:
+        assert getattr(netdyn_utils, name) is getattr(found, name)
         assert name in dir(netdyn_utils)
 
 
-def test_every_public_module_is_on_the_page_of_the_package():
+def test_every_public_name_is_described_on_the_page_of_the_package():
     page = (PACKAGE.parent / "book" / "api.md").read_text(encoding="utf-8")
-    listed = set(netdyn_utils._PUBLIC) & set(SOURCES)
-    assert {m for m in listed if f"netdyn_utils.{m}\n" not in page} == set()
+    for name in netdyn_utils.__all__:
+        value = getattr(netdyn_utils, name)
+        home = getattr(value, "__module__", "netdyn_utils.experiments.settings")
+        assert f":: {home}\n" in page or f":: {home}.{name}" in page, (
+            f"{name} in {home}"
+        )
 
 
 def test_every_dependency_is_pinned_and_has_its_reason():
@@ -149,16 +175,3 @@ def test_every_dependency_is_pinned_and_has_its_reason():
     assert len(wanted) > 20
     assert wanted - pinned == set()
     assert {name for name in wanted if name not in reasons} == set()
-
-
-def test_a_record_is_stale_when_any_code_that_computed_it_has_changed():
-    from netdyn_utils import interval_runs, trajectory
-
-    # What these do shows in a run's key or manifest, or changes no number.
-    told = {"checks", "provenance", "published", "settings", "shapes"}
-    for modules in (
-        trajectory.COMPUTED_BY,
-        trajectory.COMPUTED_BY + interval_runs.COUNTED_BY,
-    ):
-        called = set().union(*(_imports(MODULES[name])[0] for name in modules))
-        assert called - told - {"__init__"} <= set(modules)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netdyn_utils.nulls import compare_with_null, scale_mixture_null
-from netdyn_utils.tails import fit_power_law
-from netdyn_utils.thinning import effective_sample_size, thin_counts
+from netdyn_utils.tails.nulls import compare_with_null, scale_mixture_null
+from netdyn_utils.tails.power_law import fit_power_law
+from netdyn_utils.tails.thinning import effective_sample_size, thin_counts
 
 EDGES = 2.0 ** (np.arange(-64, 81) / 8)
 

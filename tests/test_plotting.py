@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 
 from netdyn_utils import plotting
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.windows import WindowedHistograms
+from netdyn_utils.tracking.windows import WindowedHistograms
 
 
 def histogram(seed=0):
@@ -154,3 +154,21 @@ def test_the_same_figure_is_the_same_file(run, tmp_path):
             figure.savefig(tmp_path / name, format="svg", metadata={"Date": None})
             plt.close(figure)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_survival_is_the_share_at_or_above_each_value(axes):
+    values = np.array([3.0, 1.0, 2.0, 2.0])
+    (line,) = plotting.plot_survival(values, axes[0]).lines
+    x, share = line.get_data()
+    assert x.tolist() == [3.0, 2.0, 2.0, 1.0]
+    assert share.tolist() == [np.mean(values >= 3), 0.5, np.mean(values >= 2), 1.0]
+
+
+def test_survival_of_many_values_keeps_all_of_the_largest(axes):
+    values = np.random.default_rng(0).pareto(2, 100_000)
+    (line,) = plotting.plot_survival(values, axes[0]).lines
+    x, share = line.get_data()
+    assert len(x) < 400
+    assert x[:10].tolist() == np.sort(values)[::-1][:10].tolist()
+    expected = [np.mean(values >= value) for value in x]
+    np.testing.assert_allclose(share, expected)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netdyn_utils import histogram
-from netdyn_utils.provenance import seal, source_digest, surroundings, unseal
+from netdyn_utils.store.provenance import seal, source_digest, surroundings, unseal
 
 CODE = '''
 import math

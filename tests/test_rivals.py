@@ -8,9 +8,9 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.families import power_law_cells, rival_families
-from netdyn_utils.rivals import compare_tails
-from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+from netdyn_utils.tails.families import power_law_cells, rival_families
+from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
+from netdyn_utils.tails.rivals import compare_tails
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)
 NAMES = ("exponential", "stretched exponential", "log-normal", "power law with cutoff")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netdyn_utils.store import RunStore, run_key
+from netdyn_utils.store.runs import RunStore, run_key
 
 CONFIG = {"network": "mlp", "steps": 10, "rate": 0.1, "options": {"widths": [7, 1]}}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netdyn_utils.provenance import seal
-from netdyn_utils.store import DamagedRecordWarning, RunStore
+from netdyn_utils.store.provenance import seal
+from netdyn_utils.store.runs import DamagedRecordWarning, RunStore
 
 CONFIG = {"network": "mlp", "steps": 10, "rate": 0.1}
 FILES = (".npz", ".json")

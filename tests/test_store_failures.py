@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netdyn_utils.store import RunStore, UnkeptRecordWarning
+from netdyn_utils.store.runs import RunStore, UnkeptRecordWarning
 
 spawn = multiprocessing.get_context("spawn")
 

@@ -12,8 +12,8 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 
-from netdyn_utils.slopes import hill_curve, local_slope, ols_exponent
-from netdyn_utils.tails import fit_power_law, fit_power_law_samples
+from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
+from netdyn_utils.tails.slopes import hill_curve, local_slope, ols_exponent
 
 DECADES, COUNTS = [1, 10, 100, 1000], [900, 90, 9]
 REFERENCE = Path(

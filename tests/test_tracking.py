@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.counting import GroupCounter, Piece, _take_by_torch
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.tracking import UpdateTracker
+from netdyn_utils.tracking.counting import GroupCounter, Piece, _take_by_torch
+from netdyn_utils.tracking.updates import UpdateTracker
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.1),
@@ -105,7 +105,9 @@ def test_the_compiled_pass_and_torch_s_operations_do_the_same(dtype, monkeypatch
     results = []
     for compiled in (True, False):
         if not compiled:
-            monkeypatch.setattr("netdyn_utils.counting._take_compiled", by_torch)
+            monkeypatch.setattr(
+                "netdyn_utils.tracking.counting._take_compiled", by_torch
+            )
         counter = GroupCounter([Piece(0, 0, 700), Piece(1, 700, 5_000)], 2, bits=3)
         vectors = before.clone(), torch.zeros(5_000), torch.zeros(5_000)
         counter.take(after, *vectors)

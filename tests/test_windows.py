@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.windows import WindowedHistograms
+from netdyn_utils.tracking.windows import WindowedHistograms
 
 GROUPS, STOPS = ("fc1", "fc2.é"), (10, 20, 25)
 ODD = [0.0, -0.0, 0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38]

@@ -4,7 +4,7 @@
 
 reads FOLDER/mnist.npz and FOLDER/cifar10.npz, refuses them unless every array has
 its canonical SHA-256, and writes the first images of each, in canonical order, to
-netdyn_utils/samples/. The same arrays give the same file, byte for byte.
+netdyn_utils/data/samples/. The same arrays give the same file, byte for byte.
 """
 
 import sys
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-import netdyn_utils.samples
-from netdyn_utils.data import load_images
+from netdyn_utils.data import samples
+from netdyn_utils.data.batches import load_images
 
 SIZES = {"mnist": (10_000, 2_000), "cifar10": (5_000, 1_000)}  # train, test images
-SAMPLES = Path(netdyn_utils.samples.__file__).parent
+SAMPLES = Path(samples.__file__).parent
 
 
 def make_sample(name: str, folder: Path) -> Path:

@@ -1,0 +1,216 @@
+"""The direction most updates of a window share, and how it turns from one to the next.
+
+A window has few steps and many weights, so its leading direction is found from the
+(steps, steps) matrix of inner products: exact in float64, and the only pass over the
+window that costs anything is one product with itself.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import eigh
+
+_AT_ONCE = 1 << 20  # numbers of the window that are held as float64 together
+
+
+@dataclass(frozen=True)
+class LeadingDirection:
+    """The direction along which a window varies most."""
+
+    vector: np.ndarray = field(compare=False, repr=False)  # unit length, (weights,)
+    explained: float  # its share of the variance of the window, 0 to 1
+    variance: float  # along it, in the squared unit of the weight
+    steps: int
+    centred: bool
+
+    def __str__(self):
+        """Return the direction as one line."""
+        about = "variance" if self.centred else "mean square"
+        return (
+            f"leading direction of {self.steps:,} steps of {len(self.vector):,} "
+            f"weights: {self.explained:.1%} of the {about}"
+        )
+
+
+def leading_direction(window: ArrayLike, *, centred: bool = True) -> LeadingDirection:
+    """Return the first principal direction of a window of updates.
+
+    Parameters
+    ----------
+    window : array, (steps, weights)
+        Updates, signed or magnitudes, float32 or float64; two steps or more.
+    centred : bool
+        Take the mean over steps away first, as principal component analysis does.
+        Otherwise a drift common to all steps counts as a direction.
+
+    Returns
+    -------
+    LeadingDirection
+        The entry of `vector` that is largest in size is positive (the first of them).
+
+    Raises
+    ------
+    ValueError
+        One step; NaN, infinity or a square that overflows; no variance at all.
+
+    Notes
+    -----
+    The largest eigenvalue λ of C·Cᵀ, (steps, steps), and its eigenvector u give the
+    direction Cᵀu/√λ, the variance λ/(steps − 1), or λ/steps if not centred, and the
+    share λ/trace. C·Cᵀ is added up in float64 over blocks of weights, with the first
+    step as origin, and centred afterwards; so no copy of the window is made. Where
+    the two largest eigenvalues are equal the direction is any one in their plane.
+
+    Examples
+    --------
+    >>> found = leading_direction([[1.0, 0.0], [2.0, -2.0], [3.0, -4.0]])
+    >>> (found.vector * np.sqrt(5)).round(9)
+    array([-1.,  2.])
+    >>> print(found)
+    leading direction of 3 steps of 2 weights: 100.0% of the variance
+    """
+    window = np.asarray(window)
+    if window.ndim != 2 or len(window) < 2 or not window.shape[1]:
+        raise ValueError(
+            f"window of shape {window.shape}: expected (steps, weights) with two steps "
+            "or more"
+        )
+    if window.dtype not in (np.float32, np.float64):
+        window = window.astype(float)
+    steps, weights = window.shape
+    # The first step lies among the others, so taking it away costs no accuracy, and
+    # leaves exact zeros where nothing changes.
+    origin = window[0].astype(float) if centred else np.zeros(weights)
+    gram, width = np.zeros((steps, steps)), min(weights, 1 + _AT_ONCE // steps)
+    held = np.empty((steps, width))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, weights, width):
+            _shift(window, origin, start, held)
+            part = held[:, : weights - start]
+            gram += part @ part.T
+    if not np.isfinite(gram).all():
+        raise ValueError(
+            "the window holds NaN, infinity or numbers whose squares overflow: look at "
+            "the run, or end the window before them"
+        )
+    if centred:
+        mean = gram.mean(0)
+        gram += mean.mean() - mean - mean[:, None]
+    total = float(gram.trace())
+    if not total > 0:
+        kind = "is the same at every step" if centred else "is zero throughout"
+        raise ValueError(f"the window {kind}: it has no direction")
+    values, vectors = eigh(gram, subset_by_index=[steps - 1, steps - 1])
+    vector = np.zeros(weights)
+    _mix(window, origin, vectors[:, 0], vector)
+    vector /= np.linalg.norm(vector)
+    vector *= np.sign(vector[np.abs(vector).argmax()])
+    largest = float(values[0])
+    return LeadingDirection(
+        vector, largest / total, largest / (steps - centred), steps, centred
+    )
+
+
+def alignment(
+    first: LeadingDirection | ArrayLike, second: LeadingDirection | ArrayLike
+) -> float:
+    """Return abs(cos) of the angle between two directions, 1 for the same or opposite.
+
+    Parameters
+    ----------
+    first, second : LeadingDirection or array, (weights,)
+        Of any length but zero; neither sign nor length matters.
+
+    Returns
+    -------
+    float
+        In [0, 1]; β* of successive windows. Unrelated directions of n weights give
+        about √(2/(πn)), not 0.
+
+    Raises
+    ------
+    ValueError
+        Different numbers of weights, a zero direction, NaN or infinity.
+
+    Examples
+    --------
+    >>> alignment([1.0, 0.0], [-3.0, 0.0]), alignment([1.0, 0.0], [0.0, 2.0])
+    (1.0, 0.0)
+    """
+    one, other = (
+        np.asarray(d.vector if isinstance(d, LeadingDirection) else d, float)
+        for d in (first, second)
+    )
+    if one.shape != other.shape or one.ndim != 1:
+        raise ValueError(
+            f"directions of shapes {one.shape} and {other.shape}: expected one axis "
+            "and the same weights in both"
+        )
+    units = []
+    for direction in (one, other):
+        largest = np.abs(direction).max(initial=0.0)
+        if not np.isfinite(largest):
+            raise ValueError("a direction holds NaN or infinity: look at its window")
+        if largest == 0:
+            raise ValueError("a direction is zero: it has no angle with any other")
+        scaled = direction / largest  # squares neither overflow nor vanish
+        units.append(scaled / np.linalg.norm(scaled))
+    return float(min(1.0, abs(units[0] @ units[1])))
+
+
+def alignment_series(
+    windows: Iterable[ArrayLike], *, centred: bool = True
+) -> np.ndarray:
+    """Return the alignment of the leading directions of successive windows.
+
+    Parameters
+    ----------
+    windows : iterable of arrays, each (steps, weights)
+        In order; taken one by one, so a generator of them holds one at a time. The
+        weights are the same in all, the number of steps need not be.
+    centred : bool
+        As for `leading_direction`.
+
+    Returns
+    -------
+    array, (windows − 1,)
+        β* of each window and the next.
+
+    Raises
+    ------
+    ValueError
+        As `leading_direction`; windows of different widths, or fewer than two.
+
+    Examples
+    --------
+    >>> step = np.arange(4.0)[:, None]
+    >>> alignment_series([step * [3, 4], step * [4, 3], step * [-4, -3]])
+    array([0.96, 1.  ])
+    """
+    directions = (leading_direction(window, centred=centred) for window in windows)
+    series = [alignment(*pair) for pair in pairwise(directions)]
+    if not series:
+        raise ValueError("fewer than two windows: there is nothing to align")
+    return np.array(series)
+
+
+@numba.njit(nogil=True, cache=True)
+def _shift(window, origin, start, held):
+    """Write a block of weights as float64, less the origin, into what holds it."""
+    away = origin[start : start + held.shape[1]]
+    for i in range(window.shape[0]):
+        row, to = window[i, start : start + held.shape[1]], held[i]
+        for j in range(row.size):
+            to[j] = row[j] - away[j]
+
+
+@numba.njit(nogil=True, cache=True)
+def _mix(window, origin, shares, vector):
+    """Add up the steps, less the origin, each by its share."""
+    for i in range(window.shape[0]):
+        for j in range(window.shape[1]):
+            vector[j] += shares[i] * (window[i, j] - origin[j])

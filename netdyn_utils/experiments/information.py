@@ -1,0 +1,214 @@
+"""What updates know of activity, and how steadily they point, along a whole run.
+
+A run is trained once and looked at in windows of steps. Of each window remain a few
+numbers: the information between magnitudes of updates and activations, beside its null;
+and how far the window's leading direction lies from the one before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from ..checks import choose, positive_int
+from ..directions import LeadingDirection, alignment, leading_direction
+from ..information.readings import ESTIMATORS, READINGS, read_window
+from ..store.runs import RunRecord, RunStore
+from ..tracking.probe import ActivationProbe, probe_batch
+from ..tracking.update_windows import UpdateWindow
+from ..training import pick_device
+from .settings import UpdatesConfig
+from .trajectory import Trajectory, load_data, plain, source_of
+
+DIRECTIONS = ("path", "updates", "magnitudes")
+PER_CLASS = 10  # samples of each class in the probe batch
+
+
+@dataclass(frozen=True, eq=False)
+class InformationSeries:
+    """Information in each window, nats, beside what permuted units give.
+
+    nan where nothing could be said: all updates, or all activations, were the same.
+    """
+
+    nats: np.ndarray  # (windows,)
+    null_mean: np.ndarray  # (windows,)
+    null_spread: np.ndarray  # (windows,), standard deviation of the null
+
+    @property
+    def excess(self) -> np.ndarray:
+        """Information beyond the mean of the null, (windows,); may be negative."""
+        return self.nats - self.null_mean
+
+
+@dataclass(frozen=True, eq=False)
+class InformationRun:
+    """A run's information and directions, read as the chapter needs them.
+
+    Parameters
+    ----------
+    record : RunRecord
+    layers : tuple of str
+    steps : array of int64, (windows,)
+        Step at which each window ends.
+    loss : array, (windows,)
+        Mean training loss in nats.
+    """
+
+    record: RunRecord
+    layers: tuple[str, ...]
+    steps: np.ndarray
+    loss: np.ndarray
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "InformationRun":
+        """Read the arrays of a record."""
+        layers = tuple(record["layers"].tolist())
+        return cls(record, layers, record["steps"], record["loss"])
+
+    def information(
+        self, estimator: str = "rank", *, reading: str = "steps", layer: str = "all"
+    ) -> InformationSeries:
+        """Return the information of each window.
+
+        Parameters
+        ----------
+        estimator : {"rank", "linear"}
+            Rank bins with the correction of Miller and Madow; or linear bins without.
+        reading : {"steps", "window"}
+            The mean over steps of the information at one step; or that of all pairs of
+            the window at once.
+        layer : str
+            "all" pools the pairs of all layers.
+        """
+        choose(estimator, ESTIMATORS, "estimator")
+        choose(reading, READINGS, "reading")
+        choose(layer, ("all", *self.layers), "layer")
+        place = ("all", *self.layers).index(layer)
+        rows = self.record[f"information_{reading}_{estimator}"][:, place]
+        return InformationSeries(*rows.T)
+
+    def alignment(self, direction: str = "path") -> np.ndarray:
+        """Return β* of each window with the one before, (windows − 1,).
+
+        Parameters
+        ----------
+        direction : {"path", "updates", "magnitudes"}
+            Leading direction of the weights themselves in the window; of their updates
+            with signs; of the magnitudes.
+        """
+        place = DIRECTIONS.index(choose(direction, DIRECTIONS, "direction"))
+        return self.record["alignment"][:, place]
+
+    def explained(self, direction: str = "path") -> np.ndarray:
+        """Return the leading direction's share of the variance, (windows,)."""
+        place = DIRECTIONS.index(choose(direction, DIRECTIONS, "direction"))
+        return self.record["explained"][:, place]
+
+
+def run_information(
+    config: UpdatesConfig,
+    *,
+    permutations: int = 20,
+    store: RunStore | None = None,
+    device: str = "auto",
+    data_root=None,
+) -> InformationRun:
+    """Train a network and measure information and alignment in every window.
+
+    Parameters
+    ----------
+    config : UpdatesConfig
+        Windows have ``config.window`` steps; what is left at the end is not measured.
+    permutations : int
+        Arrangements of units in each null.
+    store, device, data_root
+        As for `run_updates`.
+
+    Raises
+    ------
+    ValueError
+        If the run has fewer than two windows.
+    DivergenceError
+        If the loss is no longer finite; nothing is stored.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from netdyn_utils.training import TrainConfig
+    >>> config = UpdatesConfig(window=20, train=TrainConfig(steps=40))
+    >>> run = run_information(config, permutations=2, store=RunStore(Path(mkdtemp())))
+    >>> run.information("rank").nats.shape, run.alignment("path").shape
+    ((2,), (1,))
+    """
+    positive_int(permutations, "permutations")
+    if config.train.steps < 2 * config.window:
+        raise ValueError(
+            f"{config.train.steps} steps are fewer than two windows of "
+            f"{config.window}: take more steps or a smaller window"
+        )
+    target, data = pick_device(device), load_data(config, data_root)
+    record = (store or RunStore.default()).get(
+        "information",
+        plain({**asdict(config), "permutations": permutations}),
+        data.digest,
+        source_of(_train_and_inform),
+        lambda: _train_and_inform(config, data, target, permutations),
+        notes={"threads": torch.get_num_threads(), "device": target.type},
+    )
+    return InformationRun.of(record)
+
+
+def _train_and_inform(config, data, device, permutations):
+    trajectory = Trajectory(config, data, device)
+    probe = ActivationProbe(
+        trajectory.model, *probe_batch(*trajectory.test_set, PER_CLASS)
+    )
+    window = UpdateWindow(trajectory.model, config.window)
+    found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
+    steps, losses, aligned, explained, before = [], [], [], [], None
+    for step, loss in _windows(trajectory, (probe, window), config.window):
+        updates, activations = window.take(), probe.take()
+        magnitudes = np.abs(updates)
+        layers = [
+            (part, activations[layer].mean(axis=1))  # over classes
+            for layer, part in window.split(magnitudes).items()
+        ]
+        readings = read_window(
+            layers, seed=config.train.seed, permutations=permutations
+        )
+        for (reading, estimator), rows in readings.items():
+            found[f"information_{reading}_{estimator}"].append(rows)
+        now: list[LeadingDirection] = [
+            leading_direction(rows)
+            for rows in (np.cumsum(updates, axis=0), updates, magnitudes)
+        ]
+        if before is not None:
+            aligned.append([alignment(*pair) for pair in zip(before, now, strict=True)])
+        explained.append([direction.explained for direction in now])
+        steps.append(step)
+        losses.append(loss)
+        before = now
+    return {
+        "layers": np.array(list(window.layers)),
+        "steps": np.array(steps),
+        "loss": np.array(losses),
+        "alignment": np.array(aligned),
+        "explained": np.array(explained),
+        "final": trajectory.digest(),
+        **{name: np.array(rows) for name, rows in found.items()},
+    }
+
+
+def _windows(trajectory, observers, size: int) -> Iterator[tuple[int, float]]:
+    """Train, let all observers see each step, and yield at the end of each window."""
+    losses = []
+    for step in trajectory.steps():
+        for observer in observers:
+            observer.update()
+        losses.append(step.loss)
+        if len(losses) == size:
+            yield step.step, float(np.mean(losses))
+            losses.clear()

@@ -1,0 +1,199 @@
+"""The landscape around a network as it is trained, weight by weight.
+
+A run trains the network once; at the epochs asked for, single weights are displaced
+and the change of the loss over all training data is measured. The same weights are
+displaced at every epoch.
+"""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+
+from ..checks import positive_int
+from ..parameters import FlatParameters
+from ..perturbation.landscape import LossPlane, loss_plane
+from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation_scan
+from ..store.runs import RunRecord, RunStore
+from ..training import evaluate, pick_device
+from .settings import UpdatesConfig
+from .trajectory import (
+    Trajectory,
+    load_data,
+    plain,
+    prefixed,
+    source_of,
+    steps_per_epoch,
+    within,
+)
+
+CURVE = tuple(np.geomspace(1e-3, 3, 12).tolist())  # displacements of the scaling curve
+PLANE_SAMPLES = 2_000  # of the training data, for the picture of the landscape
+
+
+@dataclass(frozen=True, eq=False)
+class PerturbationRun:
+    """A run's response to displaced weights, read as the chapter needs it.
+
+    Parameters
+    ----------
+    record : RunRecord
+    epochs : tuple of int
+    responses, curves : dict of int to PerturbationResponse
+        At each epoch: to the displacements asked for, of many weights; and to those of
+        the scaling curve, of fewer.
+    plane : LossPlane
+        Loss around the last weights along two random directions.
+    tests : array, (epochs, 4)
+        Epoch, training loss in nats, test loss in nats and test accuracy.
+    """
+
+    record: RunRecord
+    epochs: tuple[int, ...]
+    responses: dict[int, PerturbationResponse]
+    curves: dict[int, PerturbationResponse]
+    plane: LossPlane
+    tests: np.ndarray
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "PerturbationRun":
+        """Read the arrays of a record."""
+        arrays = record.arrays
+        tests = arrays["tests"]
+        epochs = tuple(int(epoch) for epoch in tests[:, 0])
+        found = [
+            {
+                epoch: PerturbationResponse.from_arrays(
+                    within(arrays, f"{kind}{epoch}_")
+                )
+                for epoch in epochs
+            }
+            for kind in ("response", "curve")
+        ]
+        plane = LossPlane.from_arrays(within(arrays, "plane_"))
+        return cls(record, epochs, *found, plane, tests)
+
+
+def run_perturbation(
+    config: UpdatesConfig,
+    *,
+    epochs: tuple[int, ...] = (50, 100),
+    deltas: tuple[float, ...] = (0.01, 1.0),
+    weights_per_layer: int = 500,
+    curve: tuple[float, ...] = CURVE,
+    curve_weights: int = 100,
+    store: RunStore | None = None,
+    device: str = "auto",
+    data_root=None,
+) -> PerturbationRun:
+    """Train a network and measure its response to single displaced weights.
+
+    Parameters
+    ----------
+    config : UpdatesConfig
+        Network, data and training; the epochs say how long, not ``config.train.steps``.
+    epochs : tuple of int
+        After how many passes through the data to measure, ascending.
+    deltas : tuple of float
+        Displacements, each with both signs, in the unit of a weight.
+    weights_per_layer : int
+        Weights drawn from each layer; all of a layer that has fewer.
+    curve, curve_weights : tuple of float and int
+        The same for the scaling curve.
+    store, device, data_root
+        As for `run_updates`.
+
+    Raises
+    ------
+    ValueError
+        If the epochs or displacements make no sense.
+    DivergenceError
+        If the loss is no longer finite; nothing is stored.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> config = UpdatesConfig(options={"widths": (784, 5, 10)}, digits=(0, 1))
+    >>> run = run_perturbation(
+    ...     config, epochs=(1,), weights_per_layer=3, curve_weights=2,
+    ...     store=RunStore(Path(mkdtemp()))
+    ... )
+    >>> run.responses[1].response.shape        # (displacements, signs, weights)
+    (2, 2, 6)
+    """
+    epochs = tuple(epochs)
+    if not epochs or any(b <= a for a, b in zip((0, *epochs), epochs, strict=False)):
+        raise ValueError(f"epochs must be positive and ascending, got {epochs}")
+    for sizes in (deltas, curve):
+        check_deltas(sizes)
+    for count in (weights_per_layer, curve_weights):
+        positive_int(count, "number of weights")
+    target, data = pick_device(device), load_data(config, data_root)
+    asked = {
+        "epochs": epochs,
+        "deltas": deltas,
+        "weights_per_layer": weights_per_layer,
+        "curve": curve,
+        "curve_weights": curve_weights,
+    }
+    described = asdict(config)
+    del described["window"], described["train"]["steps"]  # they change nothing here
+    record = (store or RunStore.default()).get(
+        "perturbation",
+        plain({**described, **asked}),
+        data.digest,
+        source_of(_train_and_displace),
+        lambda: _train_and_displace(config, data, target, **asked),
+        notes={"threads": torch.get_num_threads(), "device": target.type},
+    )
+    return PerturbationRun.of(record)
+
+
+def _train_and_displace(
+    config, data, device, *, epochs, deltas, weights_per_layer, curve, curve_weights
+):
+    per_epoch = steps_per_epoch(config, data)
+    train = replace(config.train, steps=epochs[-1] * per_epoch)
+    trajectory = Trajectory(replace(config, train=train), data, device)
+    asked = {
+        "response": (deltas, weights_per_layer),
+        "curve": (curve, curve_weights),
+    }
+    arrays, tests = {}, []
+    for step in trajectory.steps():
+        epoch, rest = divmod(step.step, per_epoch)
+        if rest or epoch not in epochs:
+            continue
+        for kind, (sizes, count) in asked.items():
+            response = perturbation_scan(
+                trajectory.model,
+                *trajectory.train_set,
+                deltas=sizes,
+                weights_per_layer=_at_most(trajectory.model, count),
+                generator=torch.Generator().manual_seed(config.train.seed),
+            )
+            arrays |= prefixed(f"{kind}{epoch}_", response.to_arrays())
+        tested = evaluate(trajectory.model, *trajectory.test_set)
+        tests.append((epoch, response.loss, tested.loss, tested.accuracy))
+    plane = loss_plane(
+        trajectory.model,
+        *(part[:PLANE_SAMPLES] for part in trajectory.train_set),
+        generator=torch.Generator().manual_seed(config.train.seed),
+    )
+    return {
+        **arrays,
+        **prefixed("plane_", plane.to_arrays()),
+        "tests": np.array(tests),
+        "final": trajectory.digest(),
+    }
+
+
+def _at_most(model, count: int) -> dict[str, int]:
+    """Return how many weights to draw of each layer: `count`, or all there are."""
+    flat = FlatParameters(model)
+    return {
+        slot.layer: min(count, parameter.numel())
+        for slot, parameter in zip(flat.slots, flat.parameters, strict=True)
+        if parameter.ndim > 1
+    }

@@ -1,0 +1,183 @@
+"""The intervals that chance alone would leave: every weight's times shuffled.
+
+A weight that exceeds n times in T steps, at times drawn at random without
+replacement, leaves gaps that are a random composition of T + 1 into n + 1 whole
+numbers: opening, n − 1 intervals, closing. All compositions are equally likely, so
+each part has the same law, in closed form, and no draw is needed.
+
+The rates of the weights stay as they were. That matters: weights that exceed often
+and weights that exceed rarely make, pooled, a mixture of geometric laws, and a mixture
+can look like a power law although no weight has a memory.
+"""
+
+from dataclasses import dataclass, field, replace
+from math import nan, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import gammaln
+
+from ..checks import positive_int
+from .bursts import burstiness, memory
+from .waiting import IntervalCounts
+
+_NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
+_AT_ONCE = 2_000_000  # times drawn together
+
+
+@dataclass(frozen=True)
+class NullIntervals:
+    """What shuffled times would give, in exact expectation."""
+
+    steps: int
+    expected: np.ndarray = field(compare=False, repr=False)  # entry k − 1: of k steps
+    ends: np.ndarray = field(compare=False, repr=False)  # openings, and also closings
+    pairs: tuple[float, ...] = field(compare=False, repr=False)
+
+    @property
+    def total(self) -> float:
+        """How many intervals there are: the same number as observed."""
+        return float(self.expected.sum())
+
+    @property
+    def burstiness(self) -> float:
+        """B of the expected counts, pooled: what unequal rates alone make of it."""
+        lengths = np.arange(1, len(self.expected) + 1)
+        mean = lengths @ self.expected / self.total
+        square = (lengths - mean) ** 2 @ self.expected / self.total
+        return burstiness(mean, sqrt(square))
+
+    @property
+    def memory(self) -> float:
+        """M of the expected sums, pooled: what unequal rates alone make of it."""
+        return memory(self.pairs)
+
+    def __str__(self):
+        """Return the null as one line."""
+        return (
+            f"shuffled times: {self.total:,.0f} intervals in {self.steps:,} steps, "
+            f"B = {self.burstiness:.3f}"
+        )
+
+
+def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
+    """Return the expected intervals if each weight's times were shuffled.
+
+    Parameters
+    ----------
+    exceedances : array of whole numbers, (weights,)
+        How often each weight exceeded: `IntervalCounts.per_weight`.
+    steps : int
+        Length of the window.
+
+    Returns
+    -------
+    NullIntervals
+
+    Raises
+    ------
+    ValueError
+        If no weight exceeded twice, or one did so more often than there are steps.
+
+    Notes
+    -----
+    For a weight with n exceedances in T steps P(k) = C(T−k, n−1)/C(T, n), k = 1 …
+    T − n + 1: of all ways to place n times, those with a part of k. It is geometric
+    with p = n/T where k ≪ T and n ≫ 1. Mean (T+1)/(n+1); variance
+    n(T+1)(T−n)/((n+1)²(n+2)); covariance of two gaps −variance/n, for they sum to
+    T + 1. `expected` is Σ (n−1) P(k) over the weights, `pairs` likewise.
+
+    Shuffling each weight for itself also breaks what makes weights exceed together,
+    and slow changes of the rate in the window: an excess over this null may be either,
+    or memory. Windows short against the change of the loss tell them apart.
+
+    Examples
+    --------
+    >>> null = interval_null([2], steps=4)       # 6 pairs of times: 3, 2, 1 of 1, 2, 3
+    >>> null.expected * 6
+    array([3., 2., 1.])
+    >>> print(interval_null([50, 5, 0], steps=1_000))
+    shuffled times: 53 intervals in 1,000 steps, B = 0.305
+    """
+    often, weights = np.unique(_check(exceedances, steps), return_counts=True)
+    often, weights = often[often > 0], weights[often > 0]
+    if not (often > 1).any():
+        raise ValueError(
+            "no weight exceeded twice: there is no interval, lower the threshold or "
+            "watch longer"
+        )
+    logs = gammaln(np.arange(steps + 1) + 1.0)  # ln j!
+    expected, ends = np.zeros((2, steps))
+    for n, m in zip(often, weights, strict=True):
+        longest = min(steps - n + 1, int(_NEGLIGIBLE * steps / n) + 1)
+        k = np.arange(1, longest + 1)
+        log_p = logs[steps - k] - logs[steps - k - n + 1] - logs[steps]
+        p = np.exp(log_p + logs[steps - n] + np.log(n))
+        ends[:longest] += m * p
+        expected[:longest] += m * (n - 1) * p
+    n, m, t = often.astype(float), np.where(often > 2, weights * (often - 2), 0), steps
+    mean = (t + 1) / (n + 1)
+    variance = n * (t + 1) * (t - n) / ((n + 1) ** 2 * (n + 2))
+    square, product = variance + mean**2, mean**2 - variance / n
+    sums = (m.sum(), m @ mean, m @ mean, m @ square, m @ square, m @ product)
+    return NullIntervals(steps, _trim(expected), _trim(ends), tuple(map(float, sums)))
+
+
+def shuffle_times(
+    exceedances: ArrayLike, steps: int, rng: np.random.Generator
+) -> IntervalCounts:
+    """Draw random times for every weight and count the intervals.
+
+    For what has no expectation in closed form, such as the alpha of a fit. Times are
+    uniform without replacement: repeated ones are drawn again.
+
+    Parameters
+    ----------
+    exceedances, steps
+        As for `interval_null`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    IntervalCounts
+        With threshold NaN: nothing was compared.
+
+    Examples
+    --------
+    >>> drawn = shuffle_times([50, 5, 0], 1_000, np.random.default_rng(0))
+    >>> drawn.total, drawn.never
+    (53, 1)
+    """
+    often = np.sort(_check(exceedances, steps))
+    block = np.cumsum(often) // _AT_ONCE
+    parts = [_drawn(often[block == i], steps, rng) for i in np.unique(block)]
+    return replace(sum(parts[1:], parts[0]), threshold=nan)
+
+
+def _drawn(often, steps, rng):
+    """Return the intervals of some weights at random times."""
+    times, missing = np.zeros(0, np.int64), often
+    while missing.any():
+        weight = np.repeat(np.arange(len(often)), missing)
+        fresh = weight * steps + rng.integers(steps, size=len(weight))
+        times = np.sort(np.append(times, fresh))
+        times = times[np.diff(times, prepend=-1) > 0]
+        missing = often - np.bincount(times // steps, minlength=len(often))
+    return IntervalCounts.from_times(*np.divmod(times, steps), steps, len(often), 0.0)
+
+
+def _check(exceedances, steps):
+    positive_int(steps, "steps")
+    often = np.asarray(exceedances)
+    whole = often.size and np.issubdtype(often.dtype, np.integer)
+    if often.ndim != 1 or not whole or often.min() < 0 or often.max() > steps:
+        raise ValueError(
+            f"exceedances must be whole numbers from 0 to {steps:,}, one for each "
+            "weight: pass IntervalCounts.per_weight"
+        )
+    return often.astype(np.int64)
+
+
+def _trim(values):
+    """Cut off trailing zeros."""
+    return values[: np.flatnonzero(values)[-1] + 1]

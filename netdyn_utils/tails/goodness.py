@@ -1,0 +1,155 @@
+"""Could the counts have come from the fitted power law? A p-value by resampling.
+
+The KS distance of a fit is small because the fit was chosen to make it so. What it is
+worth is seen only on data that do follow the law and went through the same choice:
+each replicate is drawn from the model and its xmin and alpha are found anew.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import positive_int
+from .binned import as_fitted
+from .power_law import TailFit
+from .scan import LogBins, scan_resamples
+
+_MISSED = 1e-3  # expected counts above the last edge of a replicate, at most
+_EXTRA_BINS = 200
+
+
+@dataclass(frozen=True)
+class GoodnessOfFit:
+    """How often the fitted law itself gives a fit as bad as the observed one."""
+
+    p: float  # share of replicates at least as far from their fit
+    error: float  # Monte-Carlo standard error of p
+    ks: float  # the observed distance
+    replicates: int
+    ks_replicates: np.ndarray = field(compare=False, repr=False)
+    alpha_replicates: np.ndarray = field(compare=False, repr=False)
+
+    @property
+    def plausible(self) -> bool:
+        """Whether p is above 0.1, the bar of Clauset, Shalizi & Newman."""
+        return self.p > 0.1
+
+    def __str__(self):
+        """Return the verdict as one line."""
+        verdict = "plausible" if self.plausible else "ruled out"
+        return (
+            f"p = {self.p:.3f} ± {self.error:.3f} (KS {self.ks:.2g}, "
+            f"{self.replicates:,} replicates): a power law is {verdict}"
+        )
+
+
+def goodness_of_fit(
+    edges: ArrayLike,
+    counts: ArrayLike,
+    fit: TailFit,
+    *,
+    replicates: int = 1000,
+    rng: np.random.Generator,
+) -> GoodnessOfFit:
+    """Test a fitted power law by semi-parametric bootstrap.
+
+    Parameters
+    ----------
+    edges, counts : array, (bins+1,) and (bins,)
+        The histogram that `fit` was made from.
+    fit : TailFit
+        With its scan, each replicate scans; at a given xmin, only the tail is drawn
+        and alpha refitted there.
+    replicates : int
+        The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    GoodnessOfFit
+
+    Raises
+    ------
+    ValueError
+        The fit is not of this histogram, is of single values, or sits at a bound.
+
+    Notes
+    -----
+    Virkar, section 4; Clauset, section 4.1. A replicate has as many counts as the
+    data: each falls with probability n_tail/n on the fitted law, else on a bin below
+    xmin in proportion to the counts there, drawn together as one multinomial. Bins are
+    added above the top edge where an unbounded law reaches beyond it. p is
+    (1 + #{D* ≥ D})/(1 + replicates), never zero. A small p rules the power law out; a
+    large p does not prove it, it says that the counts cannot refute it.
+
+    At a given xmin p is uniform under the truth (measured, 200 seeds). With the scan
+    it is cautious: for 3,000 draws of a pure power law p averages 0.59, and is below
+    0.1 in 6 % of seeds, not 10 %. The bins below the chosen xmin are resampled with
+    the noise they already had, which leaves a replicate fewer good cuts to choose from
+    than the data had. This belongs to the method, and it costs power: of log-normal
+    samples of 1e5 a scan keeps the last 1 %, and about half pass every test there.
+
+    The test takes counts as independent. With 1e9 dependent counts it rejects every
+    law that is not exact to 1e-4, and counts of one window repeat each other: p means
+    nothing as it stands. Thin the histogram to an effective sample size first
+    (`effective_sample_size`, `thin_counts`), fit the thinned one and test that.
+
+    References
+    ----------
+    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
+    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+
+    Examples
+    --------
+    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> rng = np.random.default_rng(1)
+    >>> edges = 2 ** np.arange(0, 12, 0.25)
+    >>> counts = np.histogram(rng.exponential(20, 10_000) + 1, edges)[0]
+    >>> fit = fit_power_law(edges, counts, xmin=1)
+    >>> print(goodness_of_fit(edges, counts, fit, replicates=99, rng=rng))
+    p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
+    """
+    positive_int(replicates, "replicates")
+    if fit.at_bound:
+        raise ValueError("alpha is at a bound: there is no fit to test")
+    folded, h, start = as_fitted(edges, counts, fit)
+    if not fit.scanned:
+        folded, h, start = folded[start:], h[start:], 0
+    full, probability = _model_histogram(folded, h, start, fit)
+    bins = LogBins.of(full, fit.top)
+    resamples = rng.multinomial(h.sum(), probability, size=replicates)
+    kept = None if fit.scanned else 0
+    alpha, _, ks = scan_resamples(bins, resamples, kept)
+    ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
+    p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
+    error = np.sqrt(p * (1 - p) / len(ks))
+    return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
+
+
+def _model_histogram(edges, counts, start, fit):
+    """Return edges and the probability of each bin: data below xmin, the law above."""
+    if fit.top == "unbounded":
+        edges = _reaching(edges, start, fit)
+    survival = fit.survival(edges[start:])
+    if fit.top != "truncated":
+        survival[-1] = 0.0  # what is left beyond belongs to the last bin
+    below = counts[:start] / counts.sum()
+    tail = -np.diff(survival) * fit.n_tail / counts.sum()
+    probability = np.append(below, tail)
+    return edges, probability / probability.sum()
+
+
+def _reaching(edges, start, fit):
+    """Cut or extend the edges to where the law expects no further count."""
+    log_needed = np.log(fit.n_tail / _MISSED) / (fit.alpha - 1) + np.log(fit.xmin)
+    log_needed = min(log_needed, 690.0)  # e^709 is the end of float64
+    log_edges = np.log(edges)
+    if log_edges[-1] >= log_needed:
+        stop = np.searchsorted(log_edges, log_needed) + 1
+        return edges[: max(stop, start + 3)]
+    missing = log_needed - log_edges[-1]
+    # More bins as wide as the last; wider ones only if those would be too many.
+    width = max(log_edges[-1] - log_edges[-2], missing / _EXTRA_BINS)
+    more = log_edges[-1] + width * np.arange(1, int(np.ceil(missing / width)) + 1)
+    return np.append(edges, np.exp(more))

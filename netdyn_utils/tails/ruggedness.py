@@ -1,0 +1,220 @@
+"""Is a landscape exponentially or power-law rugged, and from which displacement on?
+
+Both laws are fitted to the same share of the largest changes of the loss, above the
+same cut, where both have closed forms. The sign of their likelihood ratio says which is
+nearer; where it turns as displacements grow, one law gives way to the other. Which of
+two wrong laws is nearer does not make it right: for that see `tails`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import positive_int
+
+SHARE = 0.1  # of the changes that count as large
+FEWEST = 20  # changes in a tail that says anything
+
+
+@dataclass(frozen=True)
+class TailContest:
+    """Power law against exponential on the largest values of a sample.
+
+    >>> print(power_law_or_exponential(np.random.default_rng(0).exponential(1, 10_000)))
+    exponential: z = -5.3 on 1,000 values above 2.3 (rate 1, alpha 4.08)
+    """
+
+    ratio: float  # mean of ln p(power law) − ln p(exponential), nats per value
+    z: float  # the ratio over its standard error: above 0 for the power law
+    n: int  # values in the tail
+    cut: float  # the tail lies above it
+    alpha: float  # exponent of the density of the power law
+    rate: float  # of the exponential, per unit of x
+
+    @property
+    def nearer(self) -> str:
+        """Name the law that is nearer."""
+        return "power law" if self.ratio > 0 else "exponential"
+
+    def __str__(self):
+        """Return the contest as one line."""
+        return (
+            f"{self.nearer}: z = {self.z:.1f} on {self.n:,} values above "
+            f"{self.cut:.2g} (rate {self.rate:.3g}, alpha {self.alpha:.3g})"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Crossover:
+    """Where the exponential gives way to the power law as displacements grow.
+
+    Parameters
+    ----------
+    deltas : array, (deltas,)
+        Displacements, ascending, in the unit of a weight.
+    ratios : array, (deltas,)
+        `TailContest.ratio` at each.
+    low, high : array, (deltas,)
+        Interval of each ratio, from samples drawn anew.
+    delta : float
+        The displacement where the ratio turns positive for good; nan if it never does,
+        and the smallest displacement if it always is.
+    interval : tuple of float
+        Of `delta`, from the samples drawn anew in which there is one.
+    undecided : float
+        Share of the samples drawn anew in which there is none.
+    """
+
+    deltas: np.ndarray
+    ratios: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    delta: float
+    interval: tuple[float, float]
+    undecided: float
+
+    def __repr__(self):
+        low, high = self.interval
+        return (
+            f"Crossover(at {self.delta:.2g}, {low:.2g} to {high:.2g}; none in "
+            f"{self.undecided:.0%} of the samples drawn anew)"
+        )
+
+
+def power_law_or_exponential(x: ArrayLike, *, share: float = SHARE) -> TailContest:
+    """Fit both laws to the largest values of a sample and say which is nearer.
+
+    Parameters
+    ----------
+    x : array, (samples,)
+        Not negative, finite.
+    share : float
+        Share of the values that are the tail, in (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If the tail has fewer than 20 values, or does not reach above its cut.
+
+    Notes
+    -----
+    With the cut c at the largest value below the tail, both by maximum likelihood:
+    p(x) = λ e^(−λ(x−c)) with 1/λ = ⟨x − c⟩, and p(x) = (s/c)(x/c)^(−s−1) with
+    1/s = ⟨ln(x/c)⟩ and alpha = s + 1. z is Vuong's, the ratio over its standard error
+    for independent values.
+
+    References
+    ----------
+    A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703, app. C.
+    """
+    x = np.asarray(x, float)
+    if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
+        raise ValueError(
+            "expected one axis of finite values that are not negative, such as "
+            f"abs(ΔL); got shape {x.shape}"
+        )
+    if not 0 < share < 1 or round(share * len(x)) < FEWEST:
+        raise ValueError(
+            f"a share of {share!r} of {len(x):,} values is no tail: choose one in "
+            f"(0, 1) that leaves at least {FEWEST}"
+        )
+    ratio, spread, cut, alpha, rate = _contest(x[np.newaxis], round(share * len(x)))
+    n = round(share * len(x))
+    if not np.isfinite(ratio[0]):
+        raise ValueError(
+            f"the largest {n:,} values do not rise above {cut[0]:g}, or that is zero: "
+            "there is no tail to fit, lower the share"
+        )
+    z = float(ratio[0] / spread[0] * n**0.5) if spread[0] else 0.0
+    return TailContest(
+        float(ratio[0]), z, n, float(cut[0]), float(alpha[0]), float(rate[0])
+    )
+
+
+def crossover(
+    deltas: ArrayLike,
+    changes: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    share: float = SHARE,
+    replicates: int = 500,
+    level: float = 0.95,
+) -> Crossover:
+    """Find the displacement from which on the power law is the nearer law.
+
+    Parameters
+    ----------
+    deltas : array, (deltas,)
+        Ascending and positive.
+    changes : array, (deltas, weights)
+        Changes of the loss of the same weights at each; their signs do not matter.
+    rng : numpy.random.Generator
+        Draws weights anew, the same for every displacement.
+
+    Notes
+    -----
+    Between two displacements the ratio is taken as linear in ln δ.
+    """
+    deltas, changes = np.asarray(deltas, float), np.abs(np.asarray(changes, float))
+    if changes.shape[:1] != deltas.shape or changes.ndim != 2 or len(deltas) < 2:
+        raise ValueError(
+            f"got {len(deltas)} displacements and changes of shape {changes.shape}: "
+            "expected two or more, and one row of changes for each"
+        )
+    if (np.diff(deltas) <= 0).any() or deltas[0] <= 0:
+        raise ValueError("displacements must be positive and ascending")
+    ratios = np.array(
+        [power_law_or_exponential(row, share=share).ratio for row in changes]
+    )
+    weights, n = changes.shape[1], round(share * changes.shape[1])
+    drawn = rng.integers(
+        weights, size=(positive_int(replicates, "replicates"), weights)
+    )
+    again = np.array([_contest(row[drawn], n)[0] for row in changes])
+    places = np.array([_turn(deltas, column) for column in again.T])
+    tails = (0.5 - level / 2, 0.5 + level / 2)
+    found = places[np.isfinite(places)]
+    interval = (
+        tuple(np.quantile(found, tails).tolist()) if len(found) else (np.nan,) * 2
+    )
+    low, high = np.nanquantile(again, tails, axis=1)
+    return Crossover(
+        deltas,
+        ratios,
+        low,
+        high,
+        _turn(deltas, ratios),
+        interval,
+        1 - len(found) / replicates,
+    )
+
+
+def _contest(x, n):
+    """Return ratio, its spread, cut, alpha and rate of each row, (rows,)."""
+    top = -np.partition(-x, n, axis=1)[:, : n + 1]
+    cut = top.min(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(top / cut)
+        rate = n / (top - cut).sum(axis=1, keepdims=True)  # the cut itself adds nothing
+        s = n / logs.sum(axis=1, keepdims=True)
+        power = np.log(s / cut) - (s + 1) * logs
+        gap = power - np.log(rate) + rate * (top - cut)
+        at_cut = np.log(s / cut) - np.log(rate)  # leave the cut out
+        ratio = (gap.sum(axis=1) - at_cut[:, 0]) / n
+        squares = (gap**2).sum(axis=1) - at_cut[:, 0] ** 2
+        spread = np.sqrt(np.maximum(squares / n - ratio**2, 0))
+    return ratio, spread, cut[:, 0], s[:, 0] + 1, rate[:, 0]
+
+
+def _turn(deltas, ratios):
+    """Return where a curve turns positive for good, linear in the logarithm."""
+    negative = np.flatnonzero(~(ratios > 0))
+    if not len(negative):
+        return float(deltas[0])
+    last = negative[-1]
+    if last == len(deltas) - 1:
+        return np.nan
+    below, above = ratios[last], ratios[last + 1]
+    part = -below / (above - below)
+    return float(deltas[last] * (deltas[last + 1] / deltas[last]) ** part)

@@ -1,0 +1,509 @@
+"""Estimates of information stand beside its true value, its bias and its null."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from sklearn.feature_selection import mutual_info_regression
+
+from netdyn_utils.information.edges import linear_edges, rank_edges
+from netdyn_utils.information.estimates import (
+    ESTIMATORS,
+    information_of_counts,
+    mutual_information,
+)
+from netdyn_utils.information.joint import tiled_counts
+from netdyn_utils.information.neighbours import ksg_nats
+from netdyn_utils.information.nulls import InformationNull, shuffled_null
+from netdyn_utils.information.units import window_information
+
+
+def normal_pair(rho, n, seed=0):
+    x, noise = np.random.default_rng(seed).normal(size=(2, n))
+    return x, rho * x + np.sqrt(1 - rho**2) * noise
+
+
+def t_pair(nu, n, seed=0):
+    """Return two uncorrelated Student-t values that share their scale."""
+    rng = np.random.default_rng(seed)
+    scale = np.sqrt(nu / rng.chisquare(nu, size=n))
+    return rng.normal(size=n) * scale, rng.normal(size=n) * scale
+
+
+def true_t(nu):
+    """Return what they share: twice the entropy of one, less that of both."""
+    both = np.log(2 * np.pi) + (nu + 2) / 2 * (
+        special.digamma((nu + 2) / 2) - special.digamma(nu / 2)
+    )
+    return 2 * stats.t.entropy(nu) - both
+
+
+def nats(*pair, **options):
+    return mutual_information(*pair, **options).nats
+
+
+# truths
+
+
+@pytest.mark.parametrize("rho", [-0.9, 0.3, 0.6, 0.8])
+def test_normal_pairs_share_what_their_correlation_says(rho):
+    true = -np.log(1 - rho**2) / 2
+    pair = normal_pair(rho, 300_000)
+    for estimator in ("rank", "linear"):  # what lies within one bin is lost
+        found = nats(*pair, estimator=estimator)
+        assert found == pytest.approx(true, rel=0.03, abs=0.003)
+    rng = np.random.default_rng(1)
+    assert nats(*pair, estimator="ksg", rng=rng) == pytest.approx(true, abs=0.05)
+
+
+@pytest.mark.parametrize(("nu", "true"), [(1, 0.2242), (2, 0.0827), (3, 0.0424)])
+def test_heavy_tails_defeat_linear_bins_and_not_rank_bins(nu, true):
+    assert true_t(nu) == pytest.approx(true, abs=5e-5)
+    pair = t_pair(nu, 500_000)
+    assert nats(*pair) == pytest.approx(true, rel=0.1)
+    assert nats(*pair, estimator="linear") < true / 2
+    rng = np.random.default_rng(1)
+    assert nats(*pair, estimator="ksg", rng=rng) == pytest.approx(true, abs=0.05)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_independent_samples_share_nothing_and_the_estimate_may_be_negative(estimator):
+    found = [
+        nats(
+            *np.random.default_rng(seed).random((2, 2_000)),
+            estimator=estimator,
+            bins=8,
+            rng=np.random.default_rng(seed),
+        )
+        for seed in range(40)
+    ]
+    assert min(found) < 0 < max(found)
+    assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(40)
+
+
+@pytest.mark.parametrize(
+    ("n", "linear", "rank"),
+    [
+        (500, (1.06, 0.77), (1.73, 1.37)),
+        (5_000, (0.155, 0.064), (0.277, 0.069)),
+        (50_000, (0.0171, 0.0050), (0.0242, 0.0002)),
+    ],
+)
+def test_few_counts_look_like_information_and_the_correction_takes_part_of_it(
+    n, linear, rank
+):
+    # Of independent normals; means over five seeds, plug-in and corrected.
+    pairs = [np.random.default_rng(seed).normal(size=(2, n)) for seed in range(5)]
+    for estimator, expected in (("linear", linear), ("rank", rank)):
+        found = [mutual_information(*pair, estimator=estimator) for pair in pairs]
+        means = np.mean([(one.plug_in, one.nats) for one in found], axis=0)
+        assert means == pytest.approx(expected, rel=0.05, abs=3e-4)
+
+
+def test_the_plug_in_is_that_of_numpy_bins_by_brute_force():
+    x, y = normal_pair(0.5, 3_000)
+    counts = np.histogram2d(x, y, bins=50)[0]
+    expected = 0.0
+    for i, j in np.ndindex(50, 50):
+        if counts[i, j]:
+            share = counts[i, j] / counts.sum()
+            expected += share * np.log(
+                share / (counts[i].sum() / 3_000) / (counts[:, j].sum() / 3_000)
+            )
+    found = mutual_information(x, y, estimator="linear")
+    assert found.plug_in == pytest.approx(expected, rel=1e-12)
+    occupied = [np.count_nonzero(c) for c in (counts.sum(1), counts.sum(0), counts)]
+    shift = (occupied[0] + occupied[1] - occupied[2] - 1) / 6_000
+    assert found.nats == pytest.approx(expected + shift, rel=1e-12)
+    assert nats(x, y, estimator="linear", correction=None) == found.plug_in
+
+
+def test_linear_bins_do_not_care_for_z_scores():
+    x, y = normal_pair(0.5, 3_000)
+    scored = stats.zscore(7 * x + 3), stats.zscore(y)
+    expected = nats(x, y, estimator="linear")
+    assert nats(*scored, estimator="linear") == pytest.approx(expected, abs=2e-3)
+
+
+def test_neighbours_agree_with_scikit_learn_and_go_below_zero_where_it_does_not():
+    for rho, seed in ((0.9, 0), (0.5, 1), (-0.2, 2)):
+        x, y = normal_pair(rho, 1_500, seed)
+        rng = np.random.default_rng(0)
+        for k in (3, 7):
+            expected = mutual_info_regression(
+                x[:, None], y, n_neighbors=k, random_state=0
+            )[0]
+            found = ksg_nats(x, y, neighbours=k, rng=rng)
+            assert found == pytest.approx(expected, abs=1e-3)
+    below = [ksg_nats(*normal_pair(0, 400, s), neighbours=3, rng=rng) for s in range(9)]
+    assert min(below) < 0
+
+
+# invariance
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_neither_variable_comes_first(estimator):
+    x, y = t_pair(3, 1_200)
+    options = {"estimator": estimator, "bins": 12}
+    one = nats(x, y, **options, rng=np.random.default_rng(0))
+    other = nats(y, x, **options, rng=np.random.default_rng(0))
+    assert one == pytest.approx(other, abs=1e-9)
+
+
+def test_rank_estimates_are_the_same_under_every_monotone_map():
+    x, y = t_pair(1, 5_000)
+    expected = mutual_information(x, y)
+    assert mutual_information(np.arctan(x), y**3) == expected
+    assert mutual_information(x, np.exp(np.arcsinh(y))) == expected
+    # Turned round, too, where bins divide the samples: no bin is larger than another.
+    assert nats(-x, y) == pytest.approx(expected.nats, rel=1e-12)
+    assert nats(x, -y) == pytest.approx(expected.nats, rel=1e-12)
+
+
+def test_the_order_of_the_pairs_means_nothing():
+    x, y = t_pair(2, 999)
+    order = np.random.default_rng(0).permutation(999)
+    assert nats(x[order], y[order]) == pytest.approx(nats(x, y), rel=1e-12)
+
+
+def test_what_is_computed_from_y_knows_no_more_than_y():
+    x, y = normal_pair(0.7, 10_000)
+    # Ten equal-mass bins are unions of fifty.
+    edges = rank_edges(y, bins=10)
+    coarse = np.clip(np.searchsorted(edges, y, "right"), 1, 10)
+    fine = mutual_information(x, y).plug_in
+    assert mutual_information(x, coarse).plug_in < fine
+    assert nats(x, np.abs(y)) < nats(x, y) / 2
+
+
+def test_a_variable_tells_all_about_itself_up_to_its_bins():
+    x = np.random.default_rng(0).normal(size=5_000)
+    assert mutual_information(x, x).plug_in == pytest.approx(np.log(50))
+    halves = x > 0
+    assert nats(halves, -1.0 * halves) == pytest.approx(np.log(2), abs=1e-3)
+
+
+def test_records_print_as_one_line_and_say_how():
+    x, y = normal_pair(0.5, 500)
+    rng = np.random.default_rng(0)
+    for estimator in ESTIMATORS:
+        found = mutual_information(x, y, estimator=estimator, rng=rng, bins=9)
+        assert (found.n, found.estimator) == (500, estimator)
+        assert "\n" not in str(found)
+        assert "n = 500" in str(found)
+    assert (found.bins, found.correction) == (None, None)
+    drawn = mutual_information(x, y, estimator="ksg", subsample=100, rng=rng)
+    assert drawn.n == 100
+
+
+# nulls
+
+
+def shared_y(units=30, fan_in=40, seed=0, relation=0.0):
+    """Return x and y that all weights of a unit have in common, each with its own."""
+    rng = np.random.default_rng(seed)
+    y, own = rng.normal(size=(2, units))
+    scale = relation * y + np.sqrt(1 - relation**2) * own
+    x = scale[:, None] + rng.normal(size=(units, fan_in))
+    unit = np.repeat(np.arange(units), fan_in)
+    return x.ravel(), np.repeat(y, fan_in), unit, rng
+
+
+def test_permuting_pairs_overstates_the_sample_where_y_is_shared():
+    by_pair, by_group = [], []
+    for seed in range(25):
+        x, y, unit, rng = shared_y(seed=seed)
+        options = {"permutations": 39, "rng": rng, "bins": 6}
+        by_pair.append(shuffled_null(x, y, **options))
+        by_group.append(shuffled_null(x, y, groups=unit, **options))
+    assert all(
+        group.null_spread > 3 * pair.null_spread
+        for pair, group in zip(by_pair, by_group, strict=True)
+    )
+    # Nothing relates x to y, and the pairs say so in no case.
+    assert np.mean([null.p_value < 0.05 for null in by_pair]) == 1
+    p = np.array([null.p_value for null in by_group])
+    assert np.mean(p < 0.1) < 0.3
+    assert 0.3 < p.mean() < 0.7
+    corrected = [null.corrected for null in by_group]
+    assert abs(np.mean(corrected)) < 3.5 * np.std(corrected) / 5
+
+
+def test_a_relation_of_whole_units_is_found_by_groups():
+    x, y, unit, rng = shared_y(relation=0.9)
+    null = shuffled_null(x, y, groups=unit, permutations=99, rng=rng, bins=6)
+    assert null.p_value == 0.01
+    assert null.corrected == pytest.approx(null.nats - null.null.mean())
+    assert null.n == 1_200
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_independent_pairs_have_uniform_p_values(estimator):
+    runs, p = (30 if estimator == "ksg" else 200), []
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        pair = rng.normal(size=(2, 120))
+        p += [
+            shuffled_null(
+                *pair, estimator=estimator, bins=5, permutations=19, rng=rng
+            ).p_value
+        ]
+    assert stats.kstest(np.array(p) - 0.025, "uniform").pvalue > 1e-3
+
+
+def test_groups_exchange_whole_blocks_in_their_order():
+    # y is the place inside the group: no exchange of groups changes any pair.
+    unit = np.tile([2, 0, 1], 20)
+    place = np.empty(60)
+    for label in range(3):
+        place[unit == label] = np.arange(20)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60) + place
+    null = shuffled_null(x, place, groups=unit, permutations=9, rng=rng, bins=4)
+    assert null.null == pytest.approx(np.full(9, null.nats))
+    assert null.p_value == 1
+    assert shuffled_null(x, place, permutations=9, rng=rng, bins=4).p_value == 0.1
+
+
+def test_one_permutation_has_no_spread():
+    x, y = normal_pair(0.5, 100)
+    rng = np.random.default_rng(0)
+    null = shuffled_null(x, y, permutations=1, rng=rng, bins=4)
+    assert np.isnan(null.null_spread)
+    assert "\n" not in str(null)
+    assert isinstance(null, InformationNull)
+
+
+# windows
+
+
+def window(seed=0, steps=40, sizes=((8, 30), (6, 9)), relation=0.0, of_units=0.0):
+    """Return layers whose magnitudes follow each step's activation, and each unit's."""
+    rng, layers = np.random.default_rng(seed), []
+    for units, fan_in in sizes:
+        activations = rng.normal(size=(steps, units)) + 2 * rng.normal(size=units)
+        size = relation * activations + of_units * rng.normal(size=units)
+        noise = rng.normal(size=(steps, units, fan_in))
+        layers.append((np.exp(size[..., None] + noise).astype(np.float32), activations))
+    return layers, rng
+
+
+def tiled(layers):
+    x = [magnitudes.ravel() for magnitudes, _ in layers]
+    y = [np.repeat(a.ravel(), m.shape[2]) for m, a in layers]
+    return np.concatenate(x), np.concatenate(y)
+
+
+@pytest.mark.parametrize("estimator", ["rank", "linear"])
+@pytest.mark.parametrize("correction", ["miller-madow", None])
+def test_a_window_gives_what_its_repeated_values_give(estimator, correction):
+    layers, rng = window(relation=0.3)
+    options = {"estimator": estimator, "bins": 12, "correction": correction}
+    found = window_information(layers, rng=rng, **options)
+    assert found.pooled.observed == mutual_information(*tiled(layers), **options)
+    for layer, one in zip(layers, found.layers, strict=True):
+        assert one.observed == mutual_information(*tiled([layer]), **options)
+
+
+def test_float64_and_float32_magnitudes_give_the_same():
+    layers, _ = window()
+    wide = [(m.astype(float), a) for m, a in layers]
+    one, other = (
+        window_information(given, rng=np.random.default_rng(0), bins=9)
+        for given in (layers, wide)
+    )
+    assert one.pooled.observed == other.pooled.observed
+    assert np.array_equal(one.pooled.null, other.pooled.null)
+
+
+@pytest.mark.parametrize("null", ["units", "times"])
+def test_the_null_of_a_window_is_that_of_moved_activations(null):
+    layers, _ = window(relation=0.3)
+    found = window_information(
+        layers, rng=np.random.default_rng(5), null=null, permutations=3, bins=7
+    )
+    rng = np.random.default_rng(5)
+    for i in range(3):
+        pooled = []
+        for magnitudes, activations in layers:
+            steps, units = activations.shape
+            if null == "units":
+                moved = activations[:, rng.permutation(units)]
+            else:
+                shifts = rng.integers(steps, size=units)
+                moved = np.stack(
+                    [np.roll(activations[:, u], -s) for u, s in enumerate(shifts)], 1
+                )
+            pooled.append((magnitudes, moved))
+        x, y = tiled(pooled)
+        assert found.pooled.null[i] == pytest.approx(nats(x, y, bins=7), rel=1e-9)
+
+
+def test_unit_null_is_honest_where_pairs_are_shared():
+    p = []
+    for seed in range(60):
+        layers, rng = window(seed, steps=10, of_units=1.0)
+        p.append(window_information(layers, rng=rng, bins=6, permutations=19).pooled)
+    p = np.array([null.p_value for null in p])
+    assert stats.kstest(p - 0.025, "uniform").pvalue > 1e-3
+
+
+def test_each_null_of_a_window_finds_its_own_kind_of_relation():
+    layers, rng = window(relation=0.4)
+    for null in ("units", "times"):
+        found = window_information(layers, rng=rng, null=null, bins=10)
+        assert found.pooled.p_value == 1 / 21
+        assert found.pooled.corrected > 0.02
+        assert found.pooled.kind == null
+    assert "2 layers" in str(found)
+    # A relation of whole units is no coincidence in time.
+    own = np.random.default_rng(2).normal(size=60)
+    activations = own + 1e-3 * rng.normal(size=(40, 60))
+    magnitudes = np.exp(own[:, None] + rng.normal(size=(40, 60, 5))).astype(np.float32)
+    units, times = (
+        window_information(
+            [(magnitudes, activations)], rng=rng, null=null, bins=6
+        ).pooled
+        for null in ("units", "times")
+    )
+    assert units.corrected > 0.1 > 0.005 > abs(times.corrected)
+
+
+def test_still_units_with_a_bin_each_are_only_renamed_by_the_null():
+    rng = np.random.default_rng(2)
+    activations = np.arange(8.0) + 1e-3 * rng.random((40, 8))
+    magnitudes = np.exp(rng.normal(size=8)[:, None] + rng.normal(size=(40, 8, 30)))
+    found = window_information([(magnitudes, activations)], rng=rng, bins=8).pooled
+    assert found.nats > 0.1
+    assert found.corrected == pytest.approx(0, abs=1e-12)
+
+
+def test_neighbours_in_a_window_see_the_same_relation():
+    layers, rng = window(relation=0.4)
+    layers = [(np.log(m), a) for m, a in layers]
+    found = window_information(
+        layers, rng=rng, estimator="ksg", subsample=1_500, permutations=5
+    )
+    expected = window_information(layers, rng=rng, permutations=1, bins=20)
+    assert found.pooled.nats == pytest.approx(expected.pooled.nats, abs=0.08)
+    assert found.pooled.p_value == 1 / 6
+    assert [one.n for one in found.layers] == [1_500, 1_500]
+    small = window_information(
+        layers[1:], rng=rng, estimator="ksg", subsample=10_000, permutations=1
+    )
+    assert small.pooled.n == layers[1][0].size
+
+
+def test_the_table_of_a_window_may_be_used_alone():
+    (magnitudes, activations), _ = window(relation=0.4)[0]
+    edges = (
+        linear_edges(magnitudes.min(), magnitudes.max(), bins=9),
+        rank_edges(activations, bins=5),
+    )
+    table = tiled_counts(magnitudes, activations, *edges)
+    found = information_of_counts(table, correction=None)
+    assert found.nats == found.plug_in > 0
+    assert found.n == magnitudes.size
+
+
+# bad input
+
+NAN, INF = float("nan"), float("inf")
+X = np.linspace(0, 1, 60) ** 2
+
+
+def changed(value):
+    series = X.copy()
+    series[3] = value
+    return series
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        (np.ones(60), X, {}, "x is 1 throughout: a constant"),
+        (X, np.ones(60), {}, "y is 1 throughout: a constant"),
+        (X[:49], X[:49], {}, "49 samples are fewer than 50 bins"),
+        (changed(NAN), X, {}, "x holds nan: leave out pairs"),
+        (X, changed(-INF), {}, "y holds -inf: leave out pairs"),
+        (X, X[:-1], {}, r"x of shape \(60,\) and y of shape \(59,\)"),
+        (X[:, None], X[:, None], {}, "expected one axis and equal lengths"),
+        ([], [], {}, "expected one axis"),
+        (X, X, {"estimator": "kde"}, "unknown estimator 'kde': choose 'rank'"),
+        (X, X, {"correction": "miller"}, "unknown correction 'miller'"),
+        (X, X, {"bins": 1}, "bins=1 puts every value in one bin"),
+        (X, X, {"bins": 2.5}, "bins must be a whole number"),
+        (X, X, {"estimator": "ksg"}, r"pass rng=numpy.random.default_rng\(seed\)"),
+        (1 + X * 1e-16, X, {"estimator": "linear"}, "throughout|no room for 50 bins"),
+    ],
+)
+def test_pairs_that_hold_no_information_are_refused(x, y, options, message):
+    with pytest.raises(ValueError, match=message):
+        mutual_information(x, y, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbours": 60}, "60 samples have no neighbour number 60"),
+        ({"neighbours": 0}, "neighbours must be a whole number"),
+        ({"subsample": 0}, "subsample must be a whole number"),
+        ({"subsample": 3}, "3 samples have no neighbour number 3"),
+    ],
+)
+def test_neighbours_that_are_not_there_are_refused(options, message):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=message):
+        mutual_information(X, X, estimator="ksg", rng=rng, **options)
+    mostly_zero = np.append(np.zeros(9_999), 1.0)
+    with pytest.raises(ValueError, match="draw a larger sample"):
+        mutual_information(
+            mostly_zero, np.arange(10_000), estimator="ksg", subsample=9, rng=rng
+        )
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.zeros(60, int), "one group has none to exchange with"),
+        (np.arange(60) // 50, "groups of 10 to 50 samples cannot exchange: cut all"),
+        (np.arange(59), "expected a label for each of 60 samples"),
+    ],
+)
+def test_groups_that_cannot_exchange_are_refused(groups, message):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=message):
+        shuffled_null(X, X, groups=groups, permutations=9, rng=rng)
+    with pytest.raises(ValueError, match="permutations must be a whole number"):
+        shuffled_null(X, X, permutations=0, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda _: [], {}, "no layers: pass"),
+        (lambda w: [(w[0][0][0], w[0][1])], {}, "layer 0: magnitudes of shape"),
+        (lambda w: [w[0], (w[1][0], w[1][1].T)], {}, "layer 1: .*expected"),
+        (lambda w: [w[0], (w[1][0] * 0, w[1][1])], {}, "layer 1: the magnitudes are 0"),
+        (lambda w: [(w[0][0], w[0][1] * 0)], {}, "layer 0: the activations are 0"),
+        (lambda w: [(w[0][0] * NAN, w[0][1])], {}, "magnitudes hold NaN"),
+        (lambda w: [(w[0][0], w[0][1] + INF)], {}, "activations hold NaN"),
+        (lambda w: [(w[0][0][:, :1], w[0][1][:, :1])], {}, "layer 0 has one unit"),
+        (lambda w: [(w[0][0][:0], w[0][1][:0])], {}, "layer 0: the magnitudes"),
+        (lambda w: w, {"bins": 100_000}, "fewer than 100000 bins"),
+        (lambda w: w, {"null": "pairs"}, "unknown null 'pairs'"),
+        (lambda w: w, {"estimator": "kde"}, "unknown estimator 'kde'"),
+        (lambda w: w, {"correction": "mm"}, "unknown correction 'mm'"),
+        (lambda w: w, {"permutations": 0}, "permutations must be a whole number"),
+    ],
+)
+def test_windows_that_hold_no_information_are_refused(change, options, message):
+    layers, rng = window()
+    with pytest.raises(ValueError, match=message):
+        window_information(change(layers), rng=rng, **options)
+
+
+def test_a_single_unit_may_be_shifted_in_time():
+    layers, rng = window(steps=200, sizes=((1, 50),), relation=0.5)
+    found = window_information(layers, rng=rng, null="times", bins=8)
+    assert found.pooled.p_value < 0.1

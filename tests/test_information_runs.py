@@ -1,0 +1,155 @@
+"""A run's information and alignments are those of its own updates and activations."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.experiments.information import (
+    DIRECTIONS,
+    PER_CLASS,
+    run_information,
+)
+from netdyn_utils.experiments.settings import UpdatesConfig
+from netdyn_utils.information.readings import STRIDE, read_window
+from netdyn_utils.models import build_model
+from netdyn_utils.store.runs import RunStore
+from netdyn_utils.tracking.probe import probe_batch
+from netdyn_utils.training import TrainConfig, train_steps
+
+SIZE = 20  # steps in a window
+SMALL = UpdatesConfig(
+    options={"widths": (784, 12, 10)},
+    window=SIZE,
+    train=TrainConfig(steps=3 * SIZE, learning_rate=0.1, batch_size=50),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    store = RunStore(tmp_path_factory.mktemp("information"))
+    return run_information(SMALL, permutations=5, store=store, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def by_hand():
+    """Return weights of each step and mean activations, by the plainest loop."""
+    data = load_images("mnist")
+    generator = torch.Generator().manual_seed(SMALL.train.seed)
+    model = build_model("mlp", generator=generator, **SMALL.options)
+    batches = InMemoryBatches(
+        data.train_inputs, data.train_targets, 50, generator=generator
+    )
+    probe, labels = probe_batch(data.test_inputs, data.test_targets, PER_CLASS)
+    weights = [[p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]]
+    active = []
+    for _ in train_steps(model, batches, SMALL.train):
+        weights.append(
+            [p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]
+        )
+        with torch.no_grad():
+            hidden = model.fc1(probe.flatten(1)).relu()
+            outputs = hidden, model.fc2(hidden)
+        of_digit = [[o[labels == k].mean(0) for k in range(10)] for o in outputs]
+        active.append([torch.stack(o).mean(0).numpy() for o in of_digit])
+    return weights, active
+
+
+def updates_by_hand(weights, window):
+    """Return the updates of a window, all weights in a row, (steps, weights)."""
+    flat = [np.concatenate([p.numpy().ravel() for p in step]) for step in weights]
+    return np.diff(np.array(flat), axis=0)[window * SIZE : (window + 1) * SIZE]
+
+
+def plug_in(x, y, bins=50):
+    joint = np.histogram2d(x, y, bins)[0] / len(x)
+    outer = joint.sum(1, keepdims=True) * joint.sum(0)
+    held = joint > 0
+    return float((joint[held] * np.log(joint[held] / outer[held])).sum())
+
+
+@pytest.mark.parametrize("window", [0, 2])
+def test_linear_information_is_that_of_pairs_written_out(run, by_hand, window):
+    weights, active = by_hand
+    sizes = np.abs(updates_by_hand(weights, window))
+    rows = [
+        np.concatenate([np.repeat(fc1, 784), np.repeat(fc2, 12)])
+        for fc1, fc2 in active[window * SIZE : (window + 1) * SIZE]
+    ]
+    at = slice(STRIDE - 1, None, STRIDE)
+    one_by_one = [plug_in(*pair) for pair in zip(sizes[at], rows[at], strict=True)]
+    found = run.information("linear").nats[window]
+    assert found == pytest.approx(np.mean(one_by_one), abs=2e-3)
+    whole = run.information("linear", reading="window").nats[window]
+    assert whole == pytest.approx(plug_in(sizes.ravel(), np.ravel(rows)), abs=2e-3)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_alignment_is_that_of_singular_vectors(run, by_hand, direction):
+    leading = []
+    for window in range(3):
+        updates = updates_by_hand(by_hand[0], window).astype(float)
+        rows = {
+            "path": np.cumsum(updates, axis=0),
+            "updates": updates,
+            "magnitudes": np.abs(updates),
+        }[direction]
+        leading.append(np.linalg.svd(rows - rows.mean(0), full_matrices=False)[2][0])
+    expected = [abs(a @ b) for a, b in itertools.pairwise(leading)]
+    assert run.alignment(direction) == pytest.approx(expected, rel=1e-4)
+    assert ((run.explained(direction) > 0) & (run.explained(direction) <= 1)).all()
+
+
+def test_windows_end_where_they_should(run):
+    assert run.steps.tolist() == [SIZE, 2 * SIZE, 3 * SIZE]
+    assert run.layers == ("fc1", "fc2")
+    assert run.loss[-1] < run.loss[0]
+    excess = run.information("rank", layer="fc2").excess
+    assert excess.shape == (3,)
+
+
+def test_a_window_that_is_not_full_is_left_out(tmp_path):
+    config = UpdatesConfig(
+        options={"widths": (784, 12, 10)}, window=10, train=TrainConfig(steps=25)
+    )
+    found = run_information(config, permutations=1, store=RunStore(tmp_path))
+    assert found.steps.tolist() == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda r: r.information("ranks"), "unknown estimator 'ranks'.*'rank'"),
+        (lambda r: r.information(reading="step"), "did you mean 'steps'"),
+        (lambda r: r.information(layer="fc3"), "unknown layer 'fc3'"),
+        (lambda r: r.alignment("weights"), "unknown direction 'weights'"),
+    ],
+)
+def test_unknown_names_are_refused(run, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(run)
+
+
+def test_fewer_than_two_windows_are_refused(tmp_path):
+    config = UpdatesConfig(window=200, train=TrainConfig(steps=399))
+    with pytest.raises(ValueError, match="fewer than two windows of 200"):
+        run_information(config, store=RunStore(tmp_path))
+
+
+def test_a_silent_layer_is_left_out_and_the_others_stay():
+    rng = np.random.default_rng(0)
+    alive = rng.random((10, 5, 30)), rng.random((10, 5))
+    silent = np.zeros((10, 4, 30)), rng.random((10, 4))
+    alone = read_window([alive], seed=1, permutations=3)
+    found = read_window([silent, alive], seed=1, permutations=3)
+    for reading, rows in found.items():
+        assert np.isnan(rows[1]).all()
+        assert np.array_equal(rows[[0, 2]], alone[reading])
+
+
+def test_readings_are_nan_where_all_layers_are_silent():
+    silent = np.zeros((10, 4, 30)), np.zeros((10, 4))
+    found = read_window([silent], seed=1, permutations=2)
+    assert all(np.isnan(rows).all() for rows in found.values())

@@ -1,0 +1,112 @@
+"""Slices of the loss: the network in the middle, filters of its own norms around it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from netdyn_utils.models import build_model
+from netdyn_utils.perturbation.landscape import (
+    LossLine,
+    LossPlane,
+    loss_line,
+    loss_plane,
+    random_direction,
+)
+from netdyn_utils.perturbation.scan import loss_under_displacement
+
+
+def seed(number=0):
+    return torch.Generator().manual_seed(number)
+
+
+@pytest.fixture
+def network():
+    model = build_model("mlp", widths=(6, 8, 3), generator=seed())
+    x = torch.randn(40, 6, generator=seed(1))
+    return model, x, torch.randint(3, (40,), generator=seed(2))
+
+
+def test_the_middle_is_the_network_itself(network):
+    loss = loss_under_displacement(*network, name="fc1.weight", index=0, delta=0.0)
+    line = loss_line(*network, generator=seed(), steps=5, batch_size=7)
+    plane = loss_plane(*network, generator=seed(), steps=5)
+    assert line.steps.tolist() == plane.steps.tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert line.losses[2] == pytest.approx(loss, rel=1e-14)
+    assert plane.losses[2, 2] == pytest.approx(loss, rel=1e-14)
+    assert len(np.unique(plane.losses)) == 25
+
+
+def test_the_first_axis_of_a_plane_is_the_line_of_the_same_seed(network):
+    line = loss_line(*network, generator=seed(), steps=5)
+    plane = loss_plane(*network, generator=seed(), steps=5)
+    np.testing.assert_allclose(plane.losses[:, 2], line.losses, rtol=1e-14)
+
+
+def test_filters_keep_their_norms_and_biases_and_norms_stay():
+    model = build_model("convnet", channels=(3, 4), hidden=5, generator=seed())
+    direction = random_direction(model, seed(1))
+    assert set(direction) == {f"{n}.weight" for n in ("conv1", "conv2", "fc1", "fc2")}
+    for name, part in direction.items():
+        own = model.get_parameter(name).detach().double()
+        assert part.shape == own.shape
+        torch.testing.assert_close(
+            part.flatten(1).norm(dim=1), own.flatten(1).norm(dim=1)
+        )
+
+
+def test_the_picture_does_not_see_how_a_rectified_layer_is_scaled(network):
+    model, *batch = network
+    before = loss_plane(model, *batch, generator=seed(), steps=3).losses
+    with torch.no_grad():
+        for part in (model.fc1.weight, model.fc1.bias):
+            part *= 64
+        model.fc2.weight /= 64
+    after = loss_plane(model, *batch, generator=seed(), steps=3).losses
+    np.testing.assert_allclose(after, before, rtol=1e-10)
+
+
+def test_a_softmax_layer_has_its_line_in_closed_form():
+    model, x = nn.Linear(3, 2, bias=False), torch.eye(3)
+    line = loss_line(model, x, torch.tensor([0, 1, 0]), generator=seed(), steps=3)
+    drawn = random_direction(model, seed())["weight"].numpy()
+    weight = model.weight.detach().double().numpy()
+    for step, loss in zip(line.steps, line.losses, strict=True):
+        gap = (weight + step * drawn) * [1, -1, 1]  # of the target over the other
+        expected = np.log1p(np.exp(gap[1] - gap[0])).mean()
+        assert loss == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_model_is_as_it_was(network):
+    model, *batch = network
+    model.train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    loss_plane(model, *batch, generator=seed(), steps=3)
+    assert model.training
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_records_survive_a_file_and_print_as_one_line(network):
+    plane = loss_plane(*network, generator=seed(), steps=3)
+    line = loss_line(*network, generator=seed(), steps=3)
+    for one, kind in ((plane, LossPlane), (line, LossLine)):
+        again = kind.from_arrays(one.to_arrays())
+        assert np.array_equal(again.losses, one.losses)
+        assert "\n" not in repr(again)
+        assert "points within ±1, loss" in repr(again)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 4}, "odd and 3 or more"),
+        ({"steps": 1}, "odd and 3 or more"),
+        ({"steps": 0}, "whole number"),
+        ({"reach": 0.0}, "reach must be a positive"),
+        ({"batch_size": 0}, "batch size must be"),
+    ],
+)
+def test_unfit_slices_are_refused(network, options, message):
+    with pytest.raises(ValueError, match=message):
+        loss_line(*network, generator=seed(), **options)

@@ -1,0 +1,102 @@
+"""A run displaces weights of the network it trained, and hands the network back."""
+
+import numpy as np
+import pytest
+import torch
+
+from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.experiments.perturbation import run_perturbation
+from netdyn_utils.experiments.settings import UpdatesConfig
+from netdyn_utils.models import build_model
+from netdyn_utils.perturbation.scan import loss_under_displacement
+from netdyn_utils.store.runs import RunStore
+from netdyn_utils.training import TrainConfig, evaluate, train_steps
+
+SMALL = UpdatesConfig(
+    options={"widths": (784, 6, 10)},
+    digits=(0, 1),
+    train=TrainConfig(learning_rate=0.1, batch_size=200),
+)
+ASKED = {"deltas": (0.01, 1.0), "weights_per_layer": 15, "curve": (0.1,)}
+
+
+def measure(root, **options):
+    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED, **options}
+    return run_perturbation(SMALL, **asked, store=RunStore(root), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return measure(tmp_path_factory.mktemp("perturbation"))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Return data and the network after one and after two epochs, trained apart."""
+    data = load_images("mnist", digits=(0, 1))
+    pair = data.train_inputs, data.train_targets
+    states = []
+    for epochs in (1, 2):
+        generator = torch.Generator().manual_seed(0)
+        model = build_model("mlp", generator=generator, widths=(784, 6, 2))
+        batches = InMemoryBatches(*pair, 200, generator=generator)
+        steps = epochs * batches.steps_per_epoch
+        config = TrainConfig(steps=steps, learning_rate=0.1, batch_size=200)
+        for _ in train_steps(model, batches, config):
+            pass
+        states.append(model)
+    return data, dict(zip((1, 2), states, strict=True))
+
+
+def test_responses_are_those_of_a_network_trained_apart(run, trained):
+    data, models = trained
+    pair = data.train_inputs, data.train_targets
+    for epoch, model in models.items():
+        response = run.responses[epoch]
+        assert response.layers == ("fc1", "fc2")
+        assert len(response.index) == 15 + 12  # fc2 has no more
+        for k in (0, 9, 20):
+            weight = f"{response.layers[response.layer[k]]}.weight"
+            move = {"name": weight, "index": int(response.index[k])}
+            base, moved = (
+                loss_under_displacement(model, *pair, **move, delta=delta)
+                for delta in (0.0, -1.0)
+            )
+            assert response.changes(-1.0)[k] == pytest.approx(moved - base, rel=1e-9)
+        tested = evaluate(model, data.test_inputs, data.test_targets)
+        row = run.tests[epoch - 1]
+        assert row == pytest.approx([epoch, base, tested.loss, tested.accuracy])
+
+
+def test_the_same_weights_are_displaced_at_every_epoch(run):
+    first, last = run.responses.values()
+    assert np.array_equal(first.index, last.index)
+    assert not np.array_equal(first.response, last.response)
+
+
+def test_plane_is_the_one_around_the_last_weights(run, trained):
+    data, models = trained
+    few = data.train_inputs[:2_000], data.train_targets[:2_000]
+    middle = run.plane.losses.shape[0] // 2
+    loss = evaluate(models[2], *few).loss
+    assert run.plane.losses[middle, middle] == pytest.approx(loss, rel=1e-4)
+
+
+def test_steps_of_the_config_change_nothing(run, tmp_path):
+    from dataclasses import replace
+
+    other = replace(SMALL, window=7, train=replace(SMALL.train, steps=3))
+    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED}
+    again = run_perturbation(other, **asked, store=RunStore(tmp_path), device="cpu")
+    assert again.record.manifest["key"] == run.record.manifest["key"]
+
+
+@pytest.mark.parametrize("epochs", [(), (0, 1), (2, 1), (1, 1)])
+def test_epochs_must_ascend(epochs, tmp_path):
+    with pytest.raises(ValueError, match="positive and ascending"):
+        measure(tmp_path, epochs=epochs)
+
+
+def test_displacement_of_zero_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ValueError, match="delta"):
+        measure(tmp_path, deltas=(0.0,), epochs=(10_000,))

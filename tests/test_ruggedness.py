@@ -1,0 +1,101 @@
+"""Which of two laws is nearer, and where one gives way to the other."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from netdyn_utils.tails.ruggedness import crossover, power_law_or_exponential
+
+
+def test_each_law_is_recognised_in_its_own_sample():
+    rng = np.random.default_rng(1)
+    of_power_law = power_law_or_exponential(rng.pareto(1.5, 20_000) + 1)
+    of_exponential = power_law_or_exponential(rng.exponential(3.0, 20_000))
+    assert of_power_law.z > 5
+    assert of_exponential.z < -5
+    assert (of_power_law.nearer, of_exponential.nearer) == ("power law", "exponential")
+
+
+def test_parameters_are_those_of_the_sample():
+    rng = np.random.default_rng(2)
+    law = power_law_or_exponential(rng.pareto(1.5, 100_000) + 1, share=0.2)
+    assert law.alpha == pytest.approx(2.5, abs=4 * 1.5 / law.n**0.5)
+    decay = power_law_or_exponential(rng.exponential(3.0, 100_000), share=0.2)
+    assert decay.rate == pytest.approx(1 / 3, rel=4 / decay.n**0.5)
+
+
+def test_ratio_and_z_are_those_of_scipys_densities():
+    x = np.random.default_rng(3).lognormal(size=1_000)
+    found = power_law_or_exponential(x, share=0.25)
+    tail = np.sort(x)[-250:]
+    cut = np.sort(x)[-251]
+    assert (found.cut, found.n) == (cut, 250)
+    power = stats.pareto.logpdf(tail, found.alpha - 1, scale=cut)
+    decay = stats.expon.logpdf(tail, loc=cut, scale=1 / found.rate)
+    gap = power - decay
+    assert found.ratio == pytest.approx(gap.mean())
+    assert found.z == pytest.approx(gap.mean() / gap.std() * 250**0.5)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 7.0])
+def test_unit_of_the_values_changes_nothing(factor):
+    x = np.random.default_rng(4).lognormal(size=500)
+    once, again = map(power_law_or_exponential, (x, x * factor))
+    assert again.ratio == pytest.approx(once.ratio)
+    assert again.alpha == pytest.approx(once.alpha)
+
+
+def test_crossover_lies_where_the_law_was_changed():
+    rng = np.random.default_rng(5)
+    deltas = np.geomspace(1e-3, 1, 7)
+    rows = [
+        rng.exponential(d, 4_000) if d < 0.03 else d * (rng.pareto(1.5, 4_000) + 1)
+        for d in deltas
+    ]
+    found = crossover(deltas, rows, rng=rng, replicates=100)
+    assert 0.01 < found.interval[0] <= found.delta <= found.interval[1] < 0.04
+    assert found.undecided == 0
+    assert (found.low <= found.ratios).all()
+    assert (found.ratios <= found.high).all()
+
+
+def test_no_crossover_where_the_law_never_changes():
+    rng = np.random.default_rng(6)
+    deltas = np.array([0.1, 1.0, 10.0])
+    found = crossover(deltas, rng.exponential(1, (3, 4_000)), rng=rng, replicates=50)
+    assert np.isnan(found.delta)
+    assert found.undecided > 0.9
+    heavy = crossover(deltas, rng.pareto(1, (3, 4_000)), rng=rng, replicates=50)
+    assert heavy.delta == deltas[0]
+
+
+@pytest.mark.parametrize(
+    ("x", "share", "words"),
+    [
+        (np.ones(1_000), 0.1, "no tail to fit"),
+        (np.zeros(1_000), 0.1, "no tail to fit"),
+        (np.arange(100.0), 0.1, "leaves at least 20"),
+        (np.arange(1_000.0), 1.0, "in \\(0, 1\\)"),
+        (np.array([np.nan] * 500), 0.1, "finite"),
+        (-np.arange(1_000.0), 0.1, "not negative"),
+        (np.ones((5, 5)), 0.1, "one axis"),
+    ],
+)
+def test_samples_without_a_tail_are_refused(x, share, words):
+    with pytest.raises(ValueError, match=words):
+        power_law_or_exponential(x, share=share)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "shape", "words"),
+    [
+        ([1.0], (1, 500), "two or more"),
+        ([1.0, 2.0], (3, 500), "one row"),
+        ([2.0, 1.0], (2, 500), "ascending"),
+        ([0.0, 1.0], (2, 500), "positive"),
+    ],
+)
+def test_curves_that_make_no_sense_are_refused(deltas, shape, words):
+    rng = np.random.default_rng(7)
+    with pytest.raises(ValueError, match=words):
+        crossover(deltas, rng.pareto(1, shape), rng=rng)
