@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from netdyn_utils.experiments import UpdatesConfig, run_updates
-from netdyn_utils.provenance import surroundings
-from netdyn_utils.store import RunStore
+from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
+from netdyn_utils.store.provenance import surroundings
+from netdyn_utils.store.runs import RunStore
 
-from . import measures, tracking
+from . import information, landscape, measures, tracking
 from .timing import Row
 
 
@@ -36,6 +36,12 @@ PARTS = {
         *measures.intervals("convnet", block=5, rounds=15, at_most=1.35),
     ],
     "tails": lambda: [*measures.fits(), *measures.against_powerlaw()],
+    "landscape": landscape.perturbations,
+    "information": lambda: [
+        *information.joint_histogram(),
+        *information.windows(),
+        *information.directions(),
+    ],
     "memory": tracking.memory,
     "disk": disk,
 }

@@ -1,0 +1,382 @@
+# %% [markdown]
+# # Perturbation: one weight at a time
+#
+# **Question.** The paper moves single weights of a trained network and watches the loss. It
+# finds the landscape *exponentially* rugged for small displacements and *power-law* rugged
+# for large ones, without any noise of batches. Is that so, and what makes the difference?
+
+# %% tags=["parameters"]
+source: str = "sample"  # images: "sample" ships with the package, "full" is everything
+learning_rate: float = 0.01  # of the five-layer MLP
+batch_size: int = 50  # in images
+first_epoch: int = 50  # passes through the data before the first measurement
+last_epoch: int = 100  # and before the second
+weights_per_layer: int = 500  # weights displaced in each layer
+curve_weights: int = 100  # weights in each layer for the scaling curve
+seed: int = 0  # of weights, batches, and of the choice of weights to displace
+published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+
+from netdyn_utils import plotting
+from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
+from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.models import build_model
+from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
+from netdyn_utils.tails import (
+    compare_tails,
+    crossover,
+    fit_power_law,
+    fit_power_law_samples,
+    power_law_or_exponential,
+)
+
+plotting.use_style()
+rng = np.random.default_rng(seed)
+
+# %% [markdown]
+# ## Definition
+#
+# Displace one weight $w_k$ by $\delta$ and leave all others where they are:
+#
+# $$ \Delta L_k(\delta) = L(\mathbf w + \delta\,\mathbf e_k) - L(\mathbf w), $$
+#
+# with $L$ the mean cross-entropy over *all* training images, in double precision, in
+# evaluation mode. There is no batch and no chance in it. The signs are kept, and every
+# weight is moved both ways, so that
+#
+# $$ \underbrace{\tfrac12\left[\Delta L_k(\delta) - \Delta L_k(-\delta)\right]}_{\text{odd}}
+# \approx \delta\,\frac{\partial L}{\partial w_k}, \qquad
+# \underbrace{\tfrac12\left[\Delta L_k(\delta) + \Delta L_k(-\delta)\right]}_{\text{even}}
+# \approx \frac{\delta^2}{2}\frac{\partial^2 L}{\partial w_k^2}. $$
+#
+# In plain code: copy the network, move the weight, run all images, subtract.
+
+# %%
+small = build_model("mlp", widths=(4, 3, 2), generator=torch.Generator().manual_seed(1))
+x = torch.randn(20, 4, generator=torch.Generator().manual_seed(2))
+y = (x[:, 0] > 0).long()
+move = {"name": "fc1.weight", "index": 5}
+before, after = (
+    loss_under_displacement(small, x, y, **move, delta=delta) for delta in (0.0, 0.01)
+)
+after - before
+
+# %% [markdown]
+# `perturbation_scan` gives the same numbers for many weights at once. One weight changes the
+# sum of one unit; where that unit stays silent nothing else has to be computed, and where it
+# does not, only the *change* is carried on through the layers.
+
+# %%
+response = perturbation_scan(
+    small,
+    x,
+    y,
+    deltas=[0.01],
+    weights_per_layer={"fc1": 12},
+    generator=torch.Generator(),
+)
+response.changes(0.01)[5] - (after - before)
+
+# %% [markdown]
+# ## The run
+#
+# A multilayer perceptron with five layers, 784-50-50-50-50-10, is trained on MNIST. After two
+# numbers of epochs, weights drawn at random from every layer are displaced: the same ones
+# each time.
+
+# %%
+config = UpdatesConfig.as_published(
+    "mlp",
+    steps=1,  # the epochs say how long
+    seed=seed,
+    source=source,
+    options=FIVE_LAYERS,
+    learning_rate=learning_rate,
+    batch_size=batch_size,
+)
+epochs = (first_epoch, last_epoch)
+run = run_perturbation(
+    config,
+    epochs=epochs,
+    weights_per_layer=weights_per_layer,
+    curve_weights=curve_weights,
+)
+run.record
+
+# %%
+pd.DataFrame(
+    run.tests[:, 1:],
+    index=pd.Index(run.tests[:, 0].astype(int), name="epoch"),
+    columns=["training loss (nats)", "test loss (nats)", "test accuracy"],
+).round(4)
+
+# %% [markdown]
+# ## One weight on screen
+#
+# Before any statistics, three weights: the one that matters most when moved far, one that
+# matters as much as most, and one between.
+
+# %% mystnb={"figure": {"name": "fig-one-weight", "caption": "Change of the loss when a single weight is displaced, for three weights: near zero (left), with the straight line that the smallest displacement predicts (dashed), and far from it (right)."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}}
+curve = run.curves[last_epoch]
+order = np.argsort(np.abs(curve.response[-2]).max(axis=0))
+chosen = [order[-1], order[int(0.9 * len(order))], order[len(order) // 2]]
+displaced = np.concatenate([-curve.deltas[::-1], [0], curve.deltas])
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
+for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
+    shown = np.abs(displaced) <= reach
+    for k, colour in zip(chosen, ("#D55E00", "#0072B2", plotting.GREY), strict=True):
+        minus, plus = curve.response[::-1, 1, k], curve.response[:, 0, k]
+        change = np.concatenate([minus, [0], plus])
+        layer = curve.layers[curve.layer[k]]
+        ax.plot(displaced[shown], change[shown], ".-", color=colour, label=layer)
+        if reach < 1:
+            slope = curve.gradient(curve.deltas[0])[k]
+            ax.plot(displaced[shown], slope * displaced[shown], "--", color=colour)
+    ax.set(xlabel="displacement δ (weight)", ylabel="change of the loss ΔL (nats)")
+legend = axes[0].legend(title="weight in")
+
+# %% [markdown]
+# ## Small and large displacements
+#
+# The published figures show $|\Delta L|$ for $\delta = \pm 0.01$ on semi-logarithmic axes and
+# for $\delta = \pm 1$ on doubly logarithmic ones: a straight line means exponential in the
+# first, a power law in the second. Here is the share of weights above each value, which
+# needs no bins.
+
+# %%
+STEM = "MNIST-5mlp-perturb{sign}_ep{epoch}_perturb{size:g}_lr0.01_optiPureSGD_lossvariance.npy"
+
+
+def read_published(delta, epoch, folder=published_dir):
+    sign = "-minus" if delta < 0 else ""
+    path = Path(folder) / STEM.format(sign=sign, epoch=epoch, size=abs(delta))
+    if folder and path.is_file():
+        return np.load(path, allow_pickle=False).ravel()
+    return None
+
+
+# %% mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; grey: published, where the folder of the authors' arrays was given."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
+for ax, size in zip(axes, (0.01, 1.0), strict=True):
+    for delta, colour in ((size, "#D55E00"), (-size, "#0072B2")):
+        for epoch, strength in zip(epochs, (0.45, 1.0), strict=True):
+            changes = np.abs(run.responses[epoch].changes(delta))
+            look = {
+                "color": (colour, strength),
+                "label": f"δ = {delta:+g}, epoch {epoch}",
+            }
+            plotting.plot_survival(changes, ax, **look)
+            theirs = read_published(delta, epoch)
+            if theirs is not None:
+                plotting.plot_survival(theirs, ax, color=plotting.GREY, linewidth=0.8)
+    ax.set(
+        xlabel="change of the loss |ΔL| (nats)", xscale="linear" if size < 1 else "log"
+    )
+    ax.legend(fontsize=7)
+axes[1].set_xlim(1e-5, None)
+_ = axes[1].set_ylim(0.5 / len(changes), 1.2)
+
+# %%
+PUBLISHED = {0.01: 3.5e-5, 1.0: 1e-2}  # sizes of mean |ΔL| in the authors' arrays
+means = {
+    size: np.mean(
+        [np.abs(run.responses[e].changes(s * size)) for e in epochs for s in (1, -1)]
+    )
+    for size in PUBLISHED
+}
+Markdown(
+    "Mean $|\\Delta L|$, both signs and both measurements: "
+    + ", ".join(
+        f"{means[size]:.1e} nats at δ = ±{size:g} (published: near {theirs:.1e})"
+        for size, theirs in PUBLISHED.items()
+    )
+    + "."
+)
+
+# %% [markdown]
+# ## Which law?
+#
+# For every sign and size, the tail is fitted as in the chapter on tails: exponent and cut by
+# likelihood on the raw values, rivals on the same tail in fine bins.
+
+
+# %%
+def tail_row(changes):
+    sizes = np.abs(changes)
+    fit = fit_power_law_samples(sizes[sizes > 0])
+    histogram = LogHistogram.of(sizes, bits=6)
+    binned = fit_power_law(histogram.edges, histogram.counts)
+    rivals = compare_tails(histogram.edges, histogram.counts, binned).rivals
+    half = power_law_or_exponential(sizes, share=0.5)
+    return {
+        "mean |ΔL|": f"{sizes.mean():.2g}",
+        "unmoved": f"{np.mean(sizes == 0):.0%}",
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+        "from": f"{fit.xmin:.2g}",
+        "in the tail": f"{fit.n_tail:,}",
+        **{r.name: r.favoured for r in rivals},
+        "upper half": f"{half.nearer} (z = {half.z:+.1f})",
+    }
+
+
+rows = {
+    f"δ = {delta:+g}, epoch {epoch}": tail_row(run.responses[epoch].changes(delta))
+    for delta in (0.01, -0.01, 1.0, -1.0)
+    for epoch in epochs
+}
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# The last column asks the simpler question of the two laws alone, of the larger half of all
+# changes: which one is nearer? The columns before it look at the tail that the power law
+# chose for itself, which is often too short to tell laws apart.
+#
+# ## Small: it is the gradient
+#
+# At $\delta = 0.01$ the two signs give nearly the same sizes. If only the odd part is there,
+# $|\Delta L| = \delta\,|\partial L/\partial w_k|$: the "ruggedness" is the distribution of
+# the gradient's entries, seen through a linear lens.
+
+# %%
+last = run.responses[last_epoch]
+correlations = {
+    size: np.corrcoef(np.abs(last.changes(size)), np.abs(last.changes(-size)))[0, 1]
+    for size in last.deltas
+}
+odd = {
+    size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
+    for i, size in enumerate(last.deltas)
+}
+Markdown(
+    "Correlation of $|\\Delta L|$ for the two signs: "
+    + ", ".join(f"{r:.3f} at δ = ±{size:g}" for size, r in correlations.items())
+    + ". Part of the mean square that is odd: "
+    + ", ".join(f"{share:.1%} at δ = ±{size:g}" for size, share in odd.items())
+    + "."
+)
+
+# %% [markdown]
+# ## Large: plus and minus differ
+#
+# At $\delta = \pm 1$ the signs part. A unit's inputs in the inner layers are outputs of ReLUs,
+# never negative. So $+1$ raises the unit's sum in every image and can wake it where it was
+# silent, by any amount; $-1$ can only silence it, and a silent unit cannot fall further. In
+# the first layer it is the other way round: most pixels are background, and background is
+# $-1$.
+
+# %%
+columns = {f"{sign * 1.0:+.0f}": sign * 1.0 for sign in (1, -1)}
+pd.DataFrame(
+    {
+        layer: {
+            **{
+                f"mean |ΔL|, δ = {name}": f"{np.abs(last.changes(d, layer)).mean():.2g}"
+                for name, d in columns.items()
+            },
+            **{
+                f"loss falls, δ = {name}": f"{np.mean(last.changes(d, layer) < 0):.0%}"
+                for name, d in columns.items()
+            },
+        }
+        for layer in last.layers
+    }
+).T
+
+# %% [markdown]
+# ## From small to large
+#
+# The same weights, displaced by twelve sizes. A response by the gradient alone grows like
+# $\delta$, one by curvature like $\delta^2$.
+
+# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Left: standard deviation of the change of the loss over weights, and its odd and even parts, against the displacement; dotted lines grow like δ and δ². Right: which law is nearer to the largest tenth of the changes, in nats per weight, with 95 % intervals from weights drawn anew; above zero the power law, below zero the exponential."}, "image": {"alt": "Left: spread of the change of the loss against displacement, logarithmic. Right: likelihood ratio of power law and exponential against displacement for both signs."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
+parts = {"ΔL": curve.response[:, 0], "odd": curve.odd, "even": curve.even}
+for (name, values), line in zip(parts.items(), ("o-", "s--", "^--"), strict=True):
+    axes[0].loglog(curve.deltas, values.std(axis=1), line, markersize=3, label=name)
+for power in (1, 2):
+    guide = curve.even.std(axis=1)[0] if power == 2 else curve.odd.std(axis=1)[0]
+    guide = guide * (curve.deltas / curve.deltas[0]) ** power
+    axes[0].loglog(curve.deltas, guide, ":", color=plotting.GREY)
+axes[0].set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
+axes[0].legend()
+turns = {}
+for sign, (name, colour) in enumerate((("+δ", "#D55E00"), ("−δ", "#0072B2"))):
+    turn = crossover(curve.deltas, curve.response[:, sign], rng=rng)
+    turns[name] = turn
+    axes[1].semilogx(
+        turn.deltas, turn.ratios, "o-", color=colour, markersize=3, label=name
+    )
+    axes[1].fill_between(turn.deltas, turn.low, turn.high, color=colour, alpha=0.15)
+axes[1].axhline(0, color=plotting.GREY, linewidth=0.8)
+axes[1].set(xlabel="displacement δ (weight)", ylabel="power law − exponential (nats)")
+legend = axes[1].legend()
+
+# %%
+Markdown(
+    "The power law becomes the nearer law, for good, at "
+    + ", ".join(
+        f"{name}: δ = {turn.delta:.2g} ({turn.interval[0]:.2g} to {turn.interval[1]:.2g}; "
+        f"no such turn in {turn.undecided:.0%} of the samples drawn anew)"
+        for name, turn in turns.items()
+    )
+    + "."
+)
+
+# %% [markdown]
+# Nearer does not mean right: both laws may be wrong, and the rivals in the table above are
+# the better judges.
+#
+# ## The landscape, as a picture
+#
+# Moving one weight at a time is one cut through the landscape. Another one moves all weights
+# at once along two random directions, each filter of them scaled to the size of the
+# network's own (Li et al. 2018), so that pictures of different networks can be compared.
+
+# %% mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}}
+plane = run.plane
+figure, ax = plt.subplots(figsize=(5.2, 4.2))
+levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
+contours = ax.contour(plane.steps, plane.steps, plane.losses.T, levels, cmap="viridis")
+ax.clabel(contours, fontsize=7, fmt="%.2g")
+ax.plot(0, 0, "o", color="#D55E00")
+_ = ax.set(
+    xlabel="along the first direction", ylabel="along the second", aspect="equal"
+)
+
+# %% [markdown]
+# ## What would refute it
+#
+# - A distribution at $\delta = \pm 1$ whose upper half is nearer to the exponential, or whose
+#   tail has a rival that is favoured over the power law in every case.
+# - A power law already at $\delta = 0.01$: then size of displacement would not matter.
+# - Tails that come from one layer alone: then it is a mixture of layers, not ruggedness.
+#
+# ## Limits
+#
+# - One network, one seed. Weights of a unit share its inputs, so they are not independent;
+#   the intervals treat them as if they were.
+# - Every layer gives equally many weights, as in the paper, though the first layer has most of
+#   them. The distribution over *all* weights of the network would be nearly that of the first
+#   layer.
+# - The larger displacements are far beyond anything training does in one step.
+#
+# ## Exercises
+#
+# 1. Draw `last.changes(1.0, layer)` for each layer alone. Is the tail of all layers together
+#    that of one of them?
+# 2. Displace weights of an untrained network: `first_epoch` of 1. Is the power law there?
+# 3. The odd part over δ is the gradient. Take the gradient by `torch.autograd` and compare.
+#
+# ## Summary
+#
+# The change of the loss under one displaced weight was measured for both signs over all
+# images, without noise. Small displacements read the gradient; large ones cross the kinks of
+# the network, and there plus and minus differ.

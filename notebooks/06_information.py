@@ -1,0 +1,391 @@
+# %% [markdown]
+# # Information: what do updates know of activity?
+#
+# **Question.** The paper says that the size of a weight's update and the activity of its
+# unit share information $I$, that successive updates keep a direction to a degree
+# $\beta^*$, and that the product $I \beta^*$ stays the same from one stretch of training to
+# the next. Is there information, beyond what the wiring alone gives? And is the product
+# conserved, or only smooth?
+
+# %% tags=["parameters"]
+source: str = "sample"  # images: "sample" ships with the package, "full" is everything
+steps: int = 3000  # training steps of each setting
+window: int = 200  # steps in a window
+seed: int = 0  # of weights, batches and nulls
+published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from netdyn_utils import plotting
+from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
+from netdyn_utils.information import conservation, mutual_information, shuffled_null
+
+plotting.use_style()
+rng = np.random.default_rng(seed)
+
+# %% [markdown]
+# ## Definition
+#
+# The mutual information of two variables is what knowing one saves in describing the other,
+#
+# $$ I(x; y) = \sum_{x, y} p(x, y) \ln \frac{p(x, y)}{p(x)\,p(y)}, $$
+#
+# in nats: zero for independent variables, and not bounded above. It has to be estimated
+# from counts in bins, and that is where it goes wrong. So first the estimators on pairs
+# whose information is known: two normal variables with correlation $\rho$ have
+# $I = -\frac12 \ln(1-\rho^2)$; two Student variables of $\nu$ degrees of freedom share
+# a scale, so that they depend on each other without any correlation.
+
+
+# %%
+def normal_pair(n, rho=0.6):
+    x, noise = rng.normal(size=(2, n))
+    return x, rho * x + np.sqrt(1 - rho**2) * noise
+
+
+def student_pair(n, nu=1):
+    return rng.normal(size=(2, n)) / np.sqrt(rng.chisquare(nu, n) / nu)
+
+
+n = 200_000
+cases = {
+    "normal, ρ = 0.6": (normal_pair(n), -np.log(1 - 0.6**2) / 2),
+    "independent": (rng.normal(size=(2, n)), 0.0),
+    "Student, ν = 1": (student_pair(n), np.log(8 * np.pi) - 3),
+}
+estimators = {
+    "linear bins": {"estimator": "linear", "correction": None},
+    "rank bins": {"estimator": "rank"},
+    "neighbours": {"estimator": "ksg", "rng": rng},
+}
+
+# %%
+table = pd.DataFrame(
+    {
+        name: {
+            "truth": f"{truth:.3f}",
+            **{
+                how: f"{mutual_information(*pair, **options).nats:.3f}"
+                for how, options in estimators.items()
+            },
+        }
+        for name, (pair, truth) in cases.items()
+    }
+).T
+table
+
+# %% [markdown]
+# Linear bins are the authors' choice: fifty of equal width from the smallest value to the
+# largest. In a heavy-tailed pair nearly all values then lie in one bin, and the
+# information is gone. Rank bins hold equally many values each; they see it. Nearest
+# neighbours are good where distances mean something, and are not used below.
+#
+# Too few counts make it wrong the other way: independent values seem to share information,
+# because chance fills some cells and not others.
+
+# %%
+few = {
+    n: mutual_information(*rng.normal(size=(2, n)), estimator="linear")
+    for n in (500, 5_000, 50_000)
+}
+Markdown(
+    "Two independent normal variables, 50 × 50 linear bins, as counted: "
+    + ", ".join(f"{found.plug_in:.3f} nats at n = {n:,}" for n, found in few.items())
+    + "; with the correction of Miller and Madow: "
+    + ", ".join(f"{found.nats:.3f}" for found in few.values())
+    + "."
+)
+
+# %% [markdown]
+# ## What a pair is, and what chance is
+#
+# A weight leads to a unit. The pair is the magnitude $|\Delta w|$ of the weight's update at
+# a step, and the activation $a$ of that unit at the same step, averaged over ten test
+# images of each digit. The network has five layers, 784-50-50-50-50-10.
+#
+# All weights of a unit share its activation. A hundred thousand pairs at a step have only
+# 210 different activations among them, so knowing $a$ nearly means knowing *which unit it
+# is*. If the updates of some units are larger than those of others, for whatever reason,
+# $I$ is large. The null must keep that: it exchanges the activations of whole **units**
+# within a layer. Exchanging single pairs would break up what belongs together, and
+# everything would look significant:
+
+# %%
+units, fan_in = 50, 200
+scale = np.repeat(rng.lognormal(size=units), fan_in)  # each unit has its own size …
+activity = np.repeat(rng.random(units), fan_in)  # … which its activity does not know
+sizes = scale * np.abs(rng.normal(size=units * fan_in))
+chance = {"permutations": 99, "rng": rng}
+by_pair = shuffled_null(sizes, activity, **chance)
+by_unit = shuffled_null(
+    sizes, activity, groups=np.repeat(np.arange(units), fan_in), **chance
+)
+Markdown(
+    f"Unrelated by construction, and yet $I$ = {by_pair.nats:.2f} nats. Pairs exchanged: "
+    f"{by_pair.null_mean:.2f} nats, p = {by_pair.p_value:.2f}. Units exchanged: "
+    f"{by_unit.null_mean:.2f} nats, p = {by_unit.p_value:.2f}."
+)
+
+# %% [markdown]
+# ## The run
+#
+# Three settings, as published; windows of 200 steps.
+
+# %%
+settings = {
+    f"lr {learning_rate:g}, batch {batch_size}": {
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+    }
+    for learning_rate, batch_size in ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))
+}
+runs = {
+    name: run_information(
+        UpdatesConfig.as_published(
+            "mlp",
+            steps,
+            seed=seed,
+            source=source,
+            window=window,
+            options=FIVE_LAYERS,
+            **setting,
+        )
+    )
+    for name, setting in settings.items()
+}
+[run.record for run in runs.values()]
+
+# %% mystnb={"figure": {"name": "fig-information", "caption": "Information between magnitude and activation in each window, mean over steps, by the authors' linear bins (left) and by rank bins with correction (right). Solid: as the pairs are; dotted: units exchanged within their layer, mean of the null."}, "image": {"alt": "Two panels of information in nats against the step, one line per setting, each with a dotted line for exchanged units."}}
+SHADES = dict(zip(runs, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00"), strict=True))
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6))
+for ax, estimator in zip(axes, ("linear", "rank"), strict=True):
+    for name, run in runs.items():
+        series = run.information(estimator)
+        ax.plot(run.steps, series.nats, color=SHADES[name], label=name)
+        ax.plot(run.steps, series.null_mean, ":", color=SHADES[name])
+    ax.set_title(f"{estimator} bins", loc="left")
+    ax.set(xlabel="step", ylabel="information (nats)", ylim=(0, None))
+legend = axes[0].legend(fontsize=8)
+
+# %%
+late = slice(-5, None)
+part = {
+    name: np.mean(run.information("linear").null_mean[late])
+    / np.mean(run.information("linear").nats[late])
+    for name, run in runs.items()
+}
+beyond = {
+    name: np.mean(run.information("rank").excess[late]) for name, run in runs.items()
+}
+Markdown(
+    "In the last five windows, with the authors' bins, exchanged units still give "
+    + ", ".join(f"{share:.0%} ({name})" for name, share in part.items())
+    + " of the information. With rank bins what is beyond chance is "
+    + ", ".join(f"{nats:.2f} nats ({name})" for name, nats in beyond.items())
+    + "."
+)
+
+# %% [markdown]
+# ## One step or the whole window?
+#
+# The paper gives one number for 200 steps. It can be read in two ways: the information of
+# the pairs of one step, then the mean over steps; or of all pairs of the window at once.
+# The difference is large. Over a window the size of all updates goes up and down with the
+# batches, and linear bins must span the largest of them.
+
+# %%
+PUBLISHED = {  # means of the 99 windows in the authors' arrays
+    "lr 0.01, batch 50": (0.441, 0.204),
+    "lr 0.01, batch 500": (0.353, 0.717),
+    "lr 0.1, batch 50": (0.499, 0.112),
+}
+
+
+def mean_information(run, estimator, reading):
+    return f"{run.information(estimator, reading=reading).nats.mean():.3f}"
+
+
+pd.DataFrame(
+    {
+        name: {
+            "published": f"{PUBLISHED[name][0]:.3f}" if name in PUBLISHED else "–",
+            "linear, by step": mean_information(run, "linear", "steps"),
+            "linear, by window": mean_information(run, "linear", "window"),
+            "rank, by step": mean_information(run, "rank", "steps"),
+            "rank, by window": mean_information(run, "rank", "window"),
+        }
+        for name, run in runs.items()
+    }
+).T
+
+# %% [markdown]
+# Only the first reading comes near the published numbers, so it is the one used here.
+#
+# ## Alignment
+#
+# The **leading direction** of a window is the direction of weight space along which its
+# steps vary most, their first principal component. **Alignment** compares it with the one
+# of the window before,
+#
+# $$ \beta^*_t = \left|\cos(\mathbf d_{t-1}, \mathbf d_t)\right|, $$
+#
+# one for the same direction, zero for a right angle. (The published axis calls it cosine
+# distance; the number is the cosine.) It matters what the steps are: the *path*, that is
+# the weights themselves as they move through the window; their signed *updates*; or the
+# *magnitudes* of these.
+
+# %%
+kinds = ("path", "updates", "magnitudes")
+pd.DataFrame(
+    {
+        name: {
+            "published": f"{PUBLISHED[name][1]:.3f}" if name in PUBLISHED else "–",
+            **{kind: f"{run.alignment(kind).mean():.3f}" for kind in kinds},
+            "variance along the path's": f"{run.explained('path').mean():.0%}",
+        }
+        for name, run in runs.items()
+    }
+).T
+
+# %% [markdown]
+# The paper speaks of update directions; the direction of the path, along which the weights
+# travelled in the window, is the one whose alignment has the published size and order.
+# It is used from here on.
+
+# %% mystnb={"figure": {"name": "fig-alignment", "caption": "Alignment of the path's leading direction in successive windows, by setting."}, "image": {"alt": "Alignment between 0 and 1 against the step, one line per setting."}}
+figure, ax = plt.subplots()
+for name, run in runs.items():
+    ax.plot(run.steps[1:], run.alignment("path"), color=SHADES[name], label=name)
+ax.set(xlabel="step", ylabel="alignment β* (|cos|)", ylim=(0, 1))
+legend = ax.legend(fontsize=8)
+
+
+# %%
+def read_published(kind, name, folder=published_dir):
+    if not folder or name not in PUBLISHED:
+        return None
+    learning_rate, batch_size = settings[name].values()
+    stem = f"submission_{kind}_PureSGD_lr{learning_rate:g}_bs{batch_size}.npy"
+    path = Path(folder) / stem
+    return np.load(path, allow_pickle=False) if path.is_file() else None
+
+
+theirs = {name: [read_published(k, name) for k in ("mi", "pca")] for name in runs}
+theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)}
+
+# %% [markdown]
+# ## Is the product conserved?
+#
+# The paper plots $I_{t+1}\beta^*_{t+1}$ against $I_t\beta^*_t$ and finds the points near the
+# diagonal. So does any smooth series: what changes slowly is close to where it just was.
+# Conservation says more. Where $I$ rises $\beta^*$ must fall, and the product must vary
+# *less* than it would if the two had nothing to do with each other.
+
+# %%
+series = {
+    name: (run.information("linear").nats[1:], run.alignment("path"))
+    for name, run in runs.items()
+}
+found = {name: conservation(*pair, rng=rng) for name, pair in series.items()}
+measured = {name: found[name].product for name in runs}
+published = {name: np.prod(pair, axis=0) for name, pair in theirs.items()}
+
+# %% mystnb={"figure": {"name": "fig-product", "caption": "The product of information and alignment. Left: in the course of training. Middle: each window against the one before; the dashed line is the diagonal. Right: its change from one window to the next, with median and quartiles. Grey: published, where the folder of the authors' arrays was given."}, "image": {"alt": "Three panels: the product against the step, the product against its value one window before, and box plots of its differences, by setting."}}
+figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.4))
+for values in published.values():
+    axes[1].plot(values[:-1], values[1:], "x", color=plotting.GREY, markersize=3)
+for name, values in measured.items():
+    axes[0].plot(runs[name].steps[1:], values, color=SHADES[name], label=name)
+    axes[1].plot(values[:-1], values[1:], "o", color=SHADES[name], markersize=3)
+axes[1].axline((0, 0), slope=1, color=plotting.GREY, linestyle="--", linewidth=0.8)
+boxes = axes[2].boxplot(
+    [np.diff(values) for values in measured.values()],
+    widths=0.6,
+    showfliers=False,
+    medianprops={"color": "black"},
+)
+axes[2].axhline(0, color=plotting.GREY, linewidth=0.8)
+axes[2].set_xticks(range(1, 5), [n.replace(", ", "\n") for n in runs], fontsize=7)
+axes[0].set(xlabel="step", ylabel="I β* (nats)", ylim=(0, None))
+axes[1].set(xlabel="I β* in a window (nats)", ylabel="in the next (nats)")
+axes[2].set(ylabel="change of I β* (nats)")
+legend = axes[0].legend(fontsize=7)
+
+
+# %%
+def row(result):
+    null = result.autoregressive
+    return {
+        "product": f"{result.product.mean():.3f}",
+        "change": f"{result.difference_mean:+.4f} ± {result.difference_sd:.4f}",
+        "lag correlation": f"{result.lag_correlation:.2f}",
+        "by chance": f"{null.lag_correlation.low:.2f} to {null.lag_correlation.high:.2f}",
+        "spread of I": f"{result.information_spread:.2f}",
+        "of β*": f"{result.alignment_spread:.2f}",
+        "of I β*": f"{result.relative_spread:.2f}",
+        "by chance ": f"{null.relative_spread.low:.2f} to {null.relative_spread.high:.2f}",
+        "Spearman I, β*": f"{result.spearman:+.2f}",
+    }
+
+
+pd.DataFrame({name: row(result) for name, result in found.items()}).T
+
+# %% [markdown]
+# "By chance" are ranges of two independent series that are each as smooth as the measured
+# one (first-order autoregressive surrogates, 95 %). A lag correlation inside its range says
+# that the diagonal is smoothness. A spread below its range would be conservation.
+
+# %%
+smaller = [n for n, r in found.items() if r.autoregressive.p_value < 0.05]
+shuffled = [n for n, r in found.items() if r.shuffled.p_value < 0.05]
+steadier = [n for n, r in found.items() if r.relative_spread < r.information_spread]
+Markdown(
+    f"The product varies less than independent smooth series in {len(smaller)} of "
+    f"{len(found)} settings"
+    + (f" ({', '.join(smaller)})" if smaller else "")
+    + f", less than shuffled windows in {len(shuffled)}, and less than $I$ alone in "
+    f"{len(steadier)}. Each is one run of {len(next(iter(measured.values())))} windows."
+)
+
+# %%
+lines = [f"{name}: {conservation(*pair, rng=rng)}" for name, pair in theirs.items()]
+Markdown("The authors' arrays: " + "; ".join(lines) if lines else "")
+
+# %% [markdown]
+# ## What would refute it
+#
+# - Information no larger than with units exchanged: then updates know which unit they belong
+#   to, not how active it is.
+# - A product that spreads as much as that of independent series, or more than $I$ alone: then
+#   nothing is conserved, and the diagonal shows that training is slow.
+# - A product whose level depends on learning rate and batch size: then it is no constant of
+#   learning, though it may be one of a run.
+#
+# ## Limits
+#
+# - Which steps, which direction and which bins the published numbers come from is not said.
+#   The readings above were chosen because they reproduce their sizes, which is not proof.
+# - One seed for each setting. Trends over a run make two series correlate by accident.
+# - Exchanging units keeps the layers apart. That one layer is more active and moves less
+#   counts as information in both the estimate and its null.
+# - Every twentieth step is read where steps are read one by one.
+#
+# ## Exercises
+#
+# 1. Take `run.information("rank", layer="fc3")`. Does a single layer know its activity?
+# 2. Take the alignment of the signed updates in place of the path. What happens to the
+#    product?
+# 3. Lengthen the window to 1,000 steps. Which of $I$ and $\beta^*$ changes?
+#
+# ## Summary
+#
+# Estimators were tried on pairs with known information first. The information between
+# magnitudes and activations is shown beside what the identity of units alone gives, the
+# alignment in three readings, and the product beside independent series of the same
+# smoothness.
