@@ -8,6 +8,7 @@ and both signs, at a small part of the cost.
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
@@ -107,6 +108,11 @@ def perturbation_scan(
         loss; a model whose output differs between two identical calls; method "chain"
         for a model that is none.
 
+    Warns
+    -----
+    UserWarning
+        If dropout is acting: the model is in training mode, the scan is not.
+
     Notes
     -----
     A chain is a stack of Linear, Conv2d, ReLU, BatchNorm, pools, flatten and dropout,
@@ -134,6 +140,7 @@ def perturbation_scan(
     total = len(signed) * sum(len(one.index) for one in drawn)
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
+    _say_if_dropout_acts(model)
     with evaluating(model):
         _check_batch(model, inputs, targets)
         path, used = scan_general, "general"
@@ -184,6 +191,18 @@ def check_deltas(deltas) -> np.ndarray:
     if len(set(sizes)) < len(sizes):
         raise ValueError(f"deltas must differ from each other, got {sizes}")
     return np.sort(np.array(sizes))
+
+
+def _say_if_dropout_acts(model):
+    """Warn that what the caller sees of the model is not what is measured."""
+    acting = {type(m).__name__ for m in model.modules() if m.training}
+    dropout = sorted(name for name in acting if "dropout" in name.lower())
+    if dropout:
+        warnings.warn(
+            f"the model is in training mode, where its {', '.join(dropout)} is random: "
+            "it is measured in evaluation mode, and then put back",
+            stacklevel=3,
+        )
 
 
 def _check_batch(model, inputs, targets):
