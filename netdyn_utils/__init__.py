@@ -29,7 +29,7 @@ _PUBLIC = {
         *("goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
         *("bootstrap_alpha", "stability", "scale_mixture_null", "compare_with_null"),
         *("effective_sample_size", "thin_counts"),
-        *("crossover", "power_law_or_exponential"),
+        *("crossover", "power_law_or_exponential", "exponential_mixture"),
     ),
     "intervals": (
         *("IntervalCounts", "exceedance_intervals", "burstiness"),

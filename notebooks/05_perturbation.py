@@ -33,6 +33,7 @@ from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
 from netdyn_utils.tails import (
     compare_tails,
     crossover,
+    exponential_mixture,
     fit_power_law,
     fit_power_law_samples,
     power_law_or_exponential,
@@ -141,6 +142,7 @@ for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
             slope = curve.gradient(curve.deltas[0])[k]
             ax.plot(displaced[shown], slope * displaced[shown], "--", color=colour)
     ax.set(xlabel="displacement δ (weight)", ylabel="change of the loss ΔL (nats)")
+    ax.locator_params(axis="x", nbins=5)
 legend = axes[0].legend(title="weight in")
 
 # %% [markdown]
@@ -152,12 +154,13 @@ legend = axes[0].legend(title="weight in")
 # needs no bins.
 
 # %%
-STEM = "MNIST-5mlp-perturb{sign}_ep{epoch}_perturb{size:g}_lr0.01_optiPureSGD_lossvariance.npy"
+STEM = "MNIST-5mlp-perturb{sign}_ep{epoch}_perturb{size:g}_lr0.01_optiPureSGD_"
 
 
 def read_published(delta, epoch, folder=published_dir):
     sign = "-minus" if delta < 0 else ""
-    path = Path(folder) / STEM.format(sign=sign, epoch=epoch, size=abs(delta))
+    stem = STEM.format(sign=sign, epoch=epoch, size=abs(delta))
+    path = Path(folder) / f"{stem}lossvariance.npy"
     if folder and path.is_file():
         return np.load(path, allow_pickle=False).ravel()
     return None
@@ -236,8 +239,9 @@ pd.DataFrame(rows).T
 
 # %% [markdown]
 # The last column asks the simpler question of the two laws alone, of the larger half of all
-# changes: which one is nearer? The columns before it look at the tail that the power law
-# chose for itself, which is often too short to tell laws apart.
+# changes: which one is nearer, and by how many standard errors? Above zero it is the power
+# law. The columns before look at the tail that the power law chose for itself, which is
+# often too short to tell laws apart.
 #
 # ## Small: it is the gradient
 #
@@ -291,42 +295,136 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
+# ## One law, or five layers?
+#
+# The figures above pool five layers, as the published ones do. The layers differ in the
+# *size* of their responses. If each layer were exponential with its own mean, the pool
+# would be a mixture of exponentials, and a mixture of scales can look like a power law
+# without one being there. So each layer is shown alone, in units of its own mean, where an
+# exponential is the straight dashed line; and the pool is shown beside a sample drawn from
+# exactly that mixture.
+
+# %% mystnb={"figure": {"name": "fig-layers", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic; the dashed line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
+shades = plt.cm.viridis(np.linspace(0, 0.85, len(last.layers)))
+for layer, shade in zip(last.layers, shades, strict=True):
+    sizes = np.abs(last.changes(-1.0, layer))
+    plotting.plot_survival(sizes / sizes.mean(), axes[0], color=shade, label=layer)
+units = np.linspace(0, 8)
+axes[0].plot(units, np.exp(-units), "--", color=plotting.GREY)
+axes[0].set(xlabel="|ΔL| over the mean of its layer", ylim=(0.5 / len(sizes), 1.2))
+for delta, colour in ((1.0, "#D55E00"), (-1.0, "#0072B2")):
+    sizes = np.abs(last.changes(delta))
+    drawn = exponential_mixture(sizes, last.layer, rng=rng)
+    plotting.plot_survival(sizes, axes[1], color=colour, label=f"δ = {delta:+g}")
+    plotting.plot_survival(drawn, axes[1], color=colour, linestyle="--")
+axes[1].set(xlabel="change of the loss |ΔL| (nats)", xscale="log", xlim=(1e-5, None))
+for ax in axes:
+    ax.legend(fontsize=8)
+
+
+# %%
+def contest_row(delta):
+    sizes = np.abs(last.changes(delta))
+    largest = sizes >= np.quantile(sizes, 0.99)
+    share = np.bincount(last.layer[largest]).max() / largest.sum()
+    drawn = exponential_mixture(sizes, last.layer, rng=rng)
+    row = {"together": sizes, "mixture drawn": drawn}
+    row |= {layer: np.abs(last.changes(delta, layer)) for layer in last.layers}
+    z = {name: power_law_or_exponential(x, share=0.5).z for name, x in row.items()}
+    top = last.layers[np.bincount(last.layer[largest]).argmax()]
+    return {name: f"{value:+.1f}" for name, value in z.items()} | {
+        "of the largest 1 %": f"{share:.0%} in {top}"
+    }
+
+
+deltas = (0.01, -0.01, 1.0, -1.0)
+contests = pd.DataFrame({f"δ = {delta:+g}": contest_row(delta) for delta in deltas}).T
+contests
+
+# %%
+alone = contests.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
+pooled = contests.loc[["δ = +1", "δ = -1"], ["together", "mixture drawn"]].astype(float)
+Markdown(
+    "Standard errors by which the power law is nearer on the larger half of the changes "
+    f"(negative: the exponential). At δ = ±1 the layers together give "
+    f"{' and '.join(f'{z:+.1f}' for z in pooled['together'])}, a mixture of exponentials "
+    f"{' and '.join(f'{z:+.1f}' for z in pooled['mixture drawn'])}. One by one the "
+    f"exponential is nearer in {np.sum(alone.to_numpy() < 0)} of {alone.size} cases."
+)
+
+# %% [markdown]
+# The authors' arrays hold the layers one after another, equally many values of each. The
+# same question can be put to them.
+
+# %%
+kept = read_published(-1.0, first_epoch)
+if kept is None:
+    told = "The folder of the authors' arrays was not given."
+else:
+    groups = np.repeat(np.arange(5), len(kept) // 5)
+    cases = {
+        "together": kept,
+        "mixture drawn": exponential_mixture(kept, groups, rng=rng),
+    }
+    cases |= {f"layer {k + 1}": kept[groups == k] for k in range(5)}
+    told = f"Their arrays, δ = −1, epoch {first_epoch}: " + ", ".join(
+        f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"
+        for name, x in cases.items()
+    )
+Markdown(told)
+
+# %% [markdown]
 # ## From small to large
 #
 # The same weights, displaced by twelve sizes. A response by the gradient alone grows like
-# $\delta$, one by curvature like $\delta^2$.
+# $\delta$, one by curvature like $\delta^2$. The two laws are compared at every size, on the
+# larger half of the changes, for the layers together and for each alone.
 
-# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Left: standard deviation of the change of the loss over weights, and its odd and even parts, against the displacement; dotted lines grow like δ and δ². Right: which law is nearer to the largest tenth of the changes, in nats per weight, with 95 % intervals from weights drawn anew; above zero the power law, below zero the exponential."}, "image": {"alt": "Left: spread of the change of the loss against displacement, logarithmic. Right: likelihood ratio of power law and exponential against displacement for both signs."}}
-figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
+# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation of the change of the loss over weights, and its odd and even parts, against the displacement; dotted lines grow like δ and δ²."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
+figure, ax = plt.subplots()
 parts = {"ΔL": curve.response[:, 0], "odd": curve.odd, "even": curve.even}
 for (name, values), line in zip(parts.items(), ("o-", "s--", "^--"), strict=True):
-    axes[0].loglog(curve.deltas, values.std(axis=1), line, markersize=3, label=name)
-for power in (1, 2):
-    guide = curve.even.std(axis=1)[0] if power == 2 else curve.odd.std(axis=1)[0]
-    guide = guide * (curve.deltas / curve.deltas[0]) ** power
-    axes[0].loglog(curve.deltas, guide, ":", color=plotting.GREY)
-axes[0].set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
-axes[0].legend()
+    ax.loglog(curve.deltas, values.std(axis=1), line, markersize=3, label=name)
+for part, power in ((curve.odd, 1), (curve.even, 2)):
+    guide = part.std(axis=1)[0] * (curve.deltas / curve.deltas[0]) ** power
+    ax.loglog(curve.deltas, guide, ":", color=plotting.GREY)
+ax.set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
+legend = ax.legend()
+
+# %% mystnb={"figure": {"name": "fig-crossover", "caption": "Which law is nearer to the larger half of the changes, in nats per weight, against the displacement: above zero the power law, below zero the exponential. Thick with 95 % intervals from weights drawn anew: all layers together; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
 turns = {}
-for sign, (name, colour) in enumerate((("+δ", "#D55E00"), ("−δ", "#0072B2"))):
-    turn = crossover(curve.deltas, curve.response[:, sign], rng=rng)
-    turns[name] = turn
-    axes[1].semilogx(
-        turn.deltas, turn.ratios, "o-", color=colour, markersize=3, label=name
+for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
+    turns[name] = turn = crossover(
+        curve.deltas, curve.response[:, sign], rng=rng, share=0.5
     )
-    axes[1].fill_between(turn.deltas, turn.low, turn.high, color=colour, alpha=0.15)
-axes[1].axhline(0, color=plotting.GREY, linewidth=0.8)
-axes[1].set(xlabel="displacement δ (weight)", ylabel="power law − exponential (nats)")
-legend = axes[1].legend()
+    ax.semilogx(turn.deltas, turn.ratios, "o-", color="black", markersize=3)
+    ax.fill_between(turn.deltas, turn.low, turn.high, color="black", alpha=0.15)
+    for layer, shade in zip(curve.layers, shades, strict=True):
+        single = np.abs(curve.response[:, sign, curve.of(layer)])
+        ratios = [power_law_or_exponential(x, share=0.5).ratio for x in single]
+        ax.semilogx(curve.deltas, ratios, color=shade, linewidth=1, label=layer)
+    ax.axhline(0, color=plotting.GREY, linewidth=0.8)
+    ax.set(xlabel=f"displacement {name} (weight)")
+axes[0].set(ylabel="power law − exponential (nats)")
+legend = axes[0].legend(fontsize=8)
+
 
 # %%
-Markdown(
-    "The power law becomes the nearer law, for good, at "
-    + ", ".join(
-        f"{name}: δ = {turn.delta:.2g} ({turn.interval[0]:.2g} to {turn.interval[1]:.2g}; "
-        f"no such turn in {turn.undecided:.0%} of the samples drawn anew)"
-        for name, turn in turns.items()
+def told_turn(turn):
+    low, high = turn.interval
+    if np.isnan(turn.delta):
+        return f"never (in {1 - turn.undecided:.0%} of the samples drawn anew it does)"
+    return (
+        f"at δ = {turn.delta:.2g} ({low:.2g} to {high:.2g}; no such turn in "
+        f"{turn.undecided:.0%} of the samples drawn anew)"
     )
+
+
+Markdown(
+    "For the layers together the power law becomes the nearer law, for good, "
+    + "; ".join(f"{name}: {told_turn(turn)}" for name, turn in turns.items())
     + "."
 )
 
@@ -363,20 +461,24 @@ _ = ax.set(
 #
 # - One network, one seed. Weights of a unit share its inputs, so they are not independent;
 #   the intervals treat them as if they were.
-# - Every layer gives equally many weights, as in the paper, though the first layer has most of
-#   them. The distribution over *all* weights of the network would be nearly that of the first
-#   layer.
+# - Every layer gives equally many weights where it has them, as in the paper, though the first
+#   layer has most. The distribution over *all* weights of the network would be nearly that of
+#   the first layer, so the pool is a choice, and its shape depends on it.
+# - The published files hold 4,999 values a layer, nearly all different; the hidden layers of this
+#   network have 2,500 weights and the last one 500. The network behind them was larger, or
+#   something else was drawn anew for each value. It is not said.
 # - The larger displacements are far beyond anything training does in one step.
 #
 # ## Exercises
 #
-# 1. Draw `last.changes(1.0, layer)` for each layer alone. Is the tail of all layers together
-#    that of one of them?
-# 2. Displace weights of an untrained network: `first_epoch` of 1. Is the power law there?
+# 1. Weigh the layers by their numbers of weights instead of equally. What does the pool look
+#    like then?
+# 2. Displace weights of a hardly trained network: `first_epoch` of 1. Is the power law there?
 # 3. The odd part over δ is the gradient. Take the gradient by `torch.autograd` and compare.
 #
 # ## Summary
 #
 # The change of the loss under one displaced weight was measured for both signs over all
 # images, without noise. Small displacements read the gradient; large ones cross the kinks of
-# the network, and there plus and minus differ.
+# the network, and there plus and minus differ. Which law describes the large ones was asked of
+# the layers together and of each alone, beside a mixture of exponentials.

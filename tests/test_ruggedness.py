@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netdyn_utils.tails.ruggedness import crossover, power_law_or_exponential
+from netdyn_utils.tails.ruggedness import (
+    crossover,
+    exponential_mixture,
+    power_law_or_exponential,
+)
 
 
 def test_each_law_is_recognised_in_its_own_sample():
@@ -99,3 +103,31 @@ def test_curves_that_make_no_sense_are_refused(deltas, shape, words):
     rng = np.random.default_rng(7)
     with pytest.raises(ValueError, match=words):
         crossover(deltas, rng.pareto(1, shape), rng=rng)
+
+
+def test_a_mixture_keeps_the_mean_of_each_group_and_nothing_else():
+    rng = np.random.default_rng(5)
+    groups = rng.permutation(np.repeat([7, 3], 20_000))
+    x = np.where(groups == 3, 1e-3, 4.0) * rng.pareto(3, 40_000)
+    drawn = exponential_mixture(x, groups, rng=rng)
+    for group in (3, 7):
+        mine, theirs = drawn[groups == group], x[groups == group]
+        error = 4 * theirs.mean() / 20_000**0.5
+        assert mine.mean() == pytest.approx(theirs.mean(), abs=error)
+        scale = mine / theirs.mean()
+        assert stats.kstest(scale, stats.expon.cdf).pvalue > 1e-3
+
+
+def test_one_group_is_no_mixture_and_many_scales_pass_for_a_power_law():
+    rng = np.random.default_rng(6)
+    one = exponential_mixture(np.ones(5_000), np.zeros(5_000, int), rng=rng)
+    assert power_law_or_exponential(one, share=0.5).z < -5
+    groups = np.repeat(np.arange(5), 1_000)
+    means = np.array([1.0, 1.2, 1.5, 3.0, 15.0])[groups]
+    five = exponential_mixture(means, groups, rng=rng)
+    assert power_law_or_exponential(five, share=0.5).z > 5
+
+
+def test_every_value_needs_its_group():
+    with pytest.raises(ValueError, match="a group for each value"):
+        exponential_mixture([1.0, 2.0], [0], rng=np.random.default_rng(0))

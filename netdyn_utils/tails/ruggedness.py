@@ -3,7 +3,9 @@
 Both laws are fitted to the same share of the largest changes of the loss, above the
 same cut, where both have closed forms. The sign of their likelihood ratio says which is
 nearer; where it turns as displacements grow, one law gives way to the other. Which of
-two wrong laws is nearer does not make it right: for that see `tails`.
+two wrong laws is nearer does not make it right: for that see `tails`. And groups that
+are exponential one by one, each with a mean of its own, may together be nearer to a
+power law: `exponential_mixture` draws what that makes.
 """
 
 from dataclasses import dataclass
@@ -188,6 +190,45 @@ def crossover(
         interval,
         1 - len(found) / replicates,
     )
+
+
+def exponential_mixture(
+    x: ArrayLike, groups: ArrayLike, *, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw a sample in which every group is exponential with the group's own mean.
+
+    Parameters
+    ----------
+    x : array, (samples,)
+        Not negative.
+    groups : array of whole numbers, (samples,)
+        The group of each value, for instance its layer.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array, (samples,)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layer = np.repeat(np.arange(5), 1_000)
+    >>> means = np.array([1.0, 1.2, 1.5, 3.0, 15.0])[layer]
+    >>> x = exponential_mixture(means, layer, rng=rng)
+    >>> power_law_or_exponential(x[layer == 4], share=0.5).nearer
+    'exponential'
+    >>> power_law_or_exponential(x, share=0.5).nearer
+    'power law'
+    """
+    x, groups = np.asarray(x, float), np.asarray(groups)
+    if x.shape != groups.shape or x.ndim != 1 or not x.size:
+        raise ValueError(
+            f"x of shape {x.shape} and groups of shape {groups.shape}: expected a group "
+            "for each value"
+        )
+    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    means = np.bincount(place, weights=x) / counts
+    return rng.exponential(means[place])
 
 
 def _contest(x, n):
