@@ -48,11 +48,12 @@ def trained():
     return data, dict(zip((1, 2), states, strict=True))
 
 
-def test_responses_are_those_of_a_network_trained_apart(run, trained):
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_responses_are_those_of_a_network_trained_apart(part, run, trained):
     data, models = trained
-    pair = data.train_inputs, data.train_targets
+    pair = getattr(data, f"{part}_inputs"), getattr(data, f"{part}_targets")
     for epoch, model in models.items():
-        response = run.responses[epoch]
+        response = (run.responses if part == "train" else run.held_out)[epoch]
         assert response.layers == ("fc1", "fc2")
         assert len(response.index) == 15 + 12  # fc2 has no more
         for k in (0, 9, 20):
@@ -63,9 +64,10 @@ def test_responses_are_those_of_a_network_trained_apart(run, trained):
                 for delta in (0.0, -1.0)
             )
             assert response.changes(-1.0)[k] == pytest.approx(moved - base, rel=1e-9)
+        losses = dict(zip(("train", "test"), run.tests[epoch - 1, 1:3], strict=True))
+        assert losses[part] == pytest.approx(base)
         tested = evaluate(model, data.test_inputs, data.test_targets)
-        row = run.tests[epoch - 1]
-        assert row == pytest.approx([epoch, base, tested.loss, tested.accuracy])
+        assert run.tests[epoch - 1, 3] == tested.accuracy
 
 
 def test_the_same_weights_are_displaced_at_every_epoch(run):

@@ -1,8 +1,8 @@
 """The landscape around a network as it is trained, weight by weight.
 
 A run trains the network once; at the epochs asked for, single weights are displaced
-and the change of the loss over all training data is measured. The same weights are
-displaced at every epoch.
+and the change of the loss is measured, over all training data and over all test data.
+The same weights are displaced each time.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -39,9 +39,9 @@ class PerturbationRun:
     ----------
     record : RunRecord
     epochs : tuple of int
-    responses, curves : dict of int to PerturbationResponse
-        At each epoch: to the displacements asked for, of many weights; and to those of
-        the scaling curve, of fewer.
+    responses, held_out, curves : dict of int to PerturbationResponse
+        At each epoch: to the displacements asked for, of many weights; the same on the
+        test data; and to those of the scaling curve, of fewer weights.
     plane : LossPlane
         Loss around the last weights along two random directions.
     tests : array, (epochs, 4)
@@ -51,6 +51,7 @@ class PerturbationRun:
     record: RunRecord
     epochs: tuple[int, ...]
     responses: dict[int, PerturbationResponse]
+    held_out: dict[int, PerturbationResponse]
     curves: dict[int, PerturbationResponse]
     plane: LossPlane
     tests: np.ndarray
@@ -68,7 +69,7 @@ class PerturbationRun:
                 )
                 for epoch in epochs
             }
-            for kind in ("response", "curve")
+            for kind in ("response", "held_out", "curve")
         ]
         plane = LossPlane.from_arrays(within(arrays, "plane_"))
         return cls(record, epochs, *found, plane, tests)
@@ -156,29 +157,31 @@ def _train_and_displace(
     per_epoch = steps_per_epoch(config, data)
     train = replace(config.train, steps=epochs[-1] * per_epoch)
     trajectory = Trajectory(replace(config, train=train), data, device)
+    train_set, test_set = trajectory.train_set, trajectory.test_set
     asked = {
-        "response": (deltas, weights_per_layer),
-        "curve": (curve, curve_weights),
+        "response": (train_set, deltas, weights_per_layer),
+        "held_out": (test_set, deltas, weights_per_layer),
+        "curve": (train_set, curve, curve_weights),
     }
     arrays, tests = {}, []
     for step in trajectory.steps():
         epoch, rest = divmod(step.step, per_epoch)
         if rest or epoch not in epochs:
             continue
-        for kind, (sizes, count) in asked.items():
+        for kind, (batch, sizes, count) in asked.items():
             response = perturbation_scan(
                 trajectory.model,
-                *trajectory.train_set,
+                *batch,
                 deltas=sizes,
                 weights_per_layer=_at_most(trajectory.model, count),
                 generator=torch.Generator().manual_seed(config.train.seed),
             )
             arrays |= prefixed(f"{kind}{epoch}_", response.to_arrays())
-        tested = evaluate(trajectory.model, *trajectory.test_set)
+        tested = evaluate(trajectory.model, *test_set)
         tests.append((epoch, response.loss, tested.loss, tested.accuracy))
     plane = loss_plane(
         trajectory.model,
-        *(part[:PLANE_SAMPLES] for part in trajectory.train_set),
+        *(part[:PLANE_SAMPLES] for part in train_set),
         generator=torch.Generator().manual_seed(config.train.seed),
     )
     return {
