@@ -223,8 +223,8 @@ def exponential_mixture(
     x, groups = np.asarray(x, float), np.asarray(groups)
     if x.shape != groups.shape or x.ndim != 1 or not x.size:
         raise ValueError(
-            f"x of shape {x.shape} and groups of shape {groups.shape}: expected a group "
-            "for each value"
+            f"x of shape {x.shape} and groups of shape {groups.shape}: expected a "
+            "group for each value"
         )
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     means = np.bincount(place, weights=x) / counts
