@@ -331,7 +331,7 @@ pd.DataFrame(
 # exponential is the straight dashed line; and the pool is shown beside a sample drawn from
 # exactly that mixture.
 
-# %% mystnb={"figure": {"name": "fig-layers", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic; the dashed line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}}
+# %% mystnb={"figure": {"name": "fig-layers-alone", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic; the dashed line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 shades = plt.cm.viridis(np.linspace(0, 0.85, len(last.layers)))
 for layer, shade in zip(last.layers, shades, strict=True):

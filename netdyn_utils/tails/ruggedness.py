@@ -2,10 +2,9 @@
 
 Both laws are fitted to the same share of the largest changes of the loss, above the
 same cut, where both have closed forms. The sign of their likelihood ratio says which is
-nearer; where it turns as displacements grow, one law gives way to the other. Which of
-two wrong laws is nearer does not make it right: for that see `tails`. And groups that
-are exponential one by one, each with a mean of its own, may together be nearer to a
-power law: `exponential_mixture` draws what that makes.
+nearer; where it turns as displacements grow, one law gives way to the other. The nearer
+of two wrong laws is not right for that: see `rivals`. And exponential groups of
+different means may together be nearer to a power law: see `exponential_mixture`.
 """
 
 from dataclasses import dataclass
@@ -199,15 +198,9 @@ def exponential_mixture(
 
     Parameters
     ----------
-    x : array, (samples,)
-        Not negative.
-    groups : array of whole numbers, (samples,)
-        The group of each value, for instance its layer.
+    x, groups : array, (samples,)
+        Values that are not negative, and the group of each, for instance its layer.
     rng : numpy.random.Generator
-
-    Returns
-    -------
-    array, (samples,)
 
     Examples
     --------
