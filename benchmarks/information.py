@@ -97,7 +97,9 @@ def directions(rounds: int = 7) -> list[Row]:
     return [
         ratio(seconds, "ours", "scikit-learn", name, at_most=1 / 20),
         *(
-            Row(f"1 − abs(cos) to the float64 SVD, {who}", gap, (gap, gap), limit, unit="")
+            Row(
+                f"1 − cosine to the float64 SVD, {who}", gap, (gap, gap), limit, unit=""
+            )
             for (who, gap), limit in zip(off.items(), (1e-12, None), strict=True)
         ),
     ]
