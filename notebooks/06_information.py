@@ -9,7 +9,7 @@
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-steps: int = 3000  # training steps of each setting
+steps: int = 2200  # training steps of each setting
 window: int = 200  # steps in a window
 seed: int = 0  # of weights, batches and nulls
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
