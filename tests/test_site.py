@@ -21,6 +21,7 @@ from netdyn_utils import site
 from netdyn_utils.pairs import to_notebook
 from netdyn_utils.profiles import declared_parameters, plan
 from netdyn_utils.rerun import NotebookRun, run_all
+from netdyn_utils.site import building
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDORED = ROOT / "book" / "vendor" / "_static" / "vendor"
@@ -128,7 +129,7 @@ def pretend_sphinx(monkeypatch, body):
         html.mkdir(parents=True)
         (html / "index.html").write_text(PAGE.format(body))
 
-    monkeypatch.setattr(site, "_sphinx", write)
+    monkeypatch.setattr(building, "_sphinx", write)
 
 
 def test_good_build_takes_the_place_of_the_last_one(tmp_path, last_good, monkeypatch):

@@ -1,0 +1,14 @@
+"""From executed notebooks to checked pages: stage, build, check.
+
+Sphinx never runs a notebook here. Runs come from `rerun`; what lies in the staging
+folder lies at the same path as in the repository, so that links hold in both. A new
+site takes the old one's place only when it was built without a warning and every
+check passed.
+"""
+
+from .building import build
+from .checking import check
+from .faults import SiteError
+from .staging import rerun_command, stage
+
+__all__ = ["SiteError", "build", "check", "rerun_command", "stage"]

@@ -1,0 +1,61 @@
+"""Build the site with every warning an error, and put it in place of the last one."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .checking import check
+from .faults import SiteError
+
+# Jupyter Book's own names no icon, and a browser then asks for one that is not there.
+_FIRST_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<link rel="icon" href="data:,">
+<title>netdyn</title>
+<p><a href="book/index.html">netdyn</a></p>
+</html>
+"""
+_WARNING = re.compile(r"WARNING|ERROR|CRITICAL|[Ee]xception")
+
+
+def build(stage: Path, out: Path, *, root: Path) -> Path:
+    """Build the site from the staging folder and return the path of its first page.
+
+    Every warning is an error, and an error leaves the last good site in `out` as it
+    was.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="building-", dir=out.parent))
+    try:
+        _sphinx(stage, work, root)
+        html = work / "_build" / "html"
+        if faults := check(html):
+            raise SiteError("\n".join(["the pages have faults:", *faults]))
+        if out.exists():
+            out.rename(work / "last")
+        html.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return out / "index.html"
+
+
+def _sphinx(stage: Path, work: Path, root: Path) -> None:
+    """Run jupyter-book; raise with its warnings, and nothing else, if it fails."""
+    command = [
+        *(str(Path(sys.executable).parent / "jupyter-book"), "build", str(stage)),
+        *("--config", str(root / "_config.yml"), "--toc", str(root / "_toc.yml")),
+        *("--path-output", str(work), "-W", "-n", "--keep-going"),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        lines = [*run.stdout.splitlines(), *run.stderr.splitlines()]
+        said = [line for line in lines if _WARNING.search(line)] or lines[-20:]
+        raise SiteError("\n".join(["jupyter-book failed:", *dict.fromkeys(said)]))
+    index = work / "_build" / "html" / "index.html"
+    index.write_text(_FIRST_PAGE, encoding="utf-8")

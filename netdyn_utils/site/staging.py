@@ -1,0 +1,108 @@
+"""Copy pages and executed notebooks to where the site is built from."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from .faults import SiteError
+
+
+def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
+    """Copy the book's pages and the executed notebooks to a fresh folder.
+
+    Parameters
+    ----------
+    runs : iterable of NotebookRun
+        All of them ``ok``: a page never shows half a run.
+    into : Path
+        The staging folder; emptied first.
+    root : Path
+        The repository.
+    profile : str
+        Named on the pages.
+    """
+    shutil.rmtree(into, ignore_errors=True)
+    shutil.copytree(root / "book", into / "book")
+    (into / "notebooks").mkdir()
+    commit = _commit(root)
+    for run in runs:
+        if run.status != "ok":
+            raise SiteError(f"{run.name} is not a page: its run {run.status}")
+        notebook = json.loads(run.output.read_text(encoding="utf-8"))
+        _strip(notebook)
+        notebook["cells"].append(_colophon(run, profile, commit))
+        target = into / "notebooks" / run.output.name
+        target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
+def _strip(notebook: dict) -> None:
+    """Remove what differs from run to run, and fold the injected parameters."""
+    kept = ("kernelspec", "language_info", "widgets")
+    metadata = notebook["metadata"]
+    notebook["metadata"] = {key: metadata[key] for key in kept if key in metadata}
+    for cell in notebook["cells"]:
+        for key in ("papermill", "execution", "ExecuteTime"):
+            cell["metadata"].pop(key, None)
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            words = {"code_prompt_show": "The parameters of this run"}
+            cell["metadata"] |= {"tags": [*tags, "hide-input"], "mystnb": words}
+        elif not tags:
+            cell["metadata"].pop("tags", None)
+
+
+def _colophon(run, profile: str, commit: str) -> dict:
+    """Return the closing cell: how this page was made, and how to make it again."""
+    given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
+    lines = [
+        "## How this page was made",
+        "",
+        f"- Profile `{profile}`, {commit}.",
+        f"- Parameters: {given or 'those of the notebook'}.",
+        f"- The run took {max(1, round(run.seconds))} s.",
+        "",
+        "The same run, from the folder of the book:",
+        "",
+        "```bash",
+        rerun_command(run.name, run.parameters),
+        "```",
+    ]
+    source = "\n".join(lines)
+    return {"cell_type": "markdown", "id": "colophon", "metadata": {}, "source": source}
+
+
+def rerun_command(name: str, parameters: dict) -> str:
+    """Return the papermill command that repeats a run, each value with its type.
+
+    >>> print(rerun_command("02_updates", {"learning_rate": 0.1, "name": "true"}))
+    papermill notebooks/02_updates.ipynb 02_updates.out.ipynb --cwd notebooks \\
+      -p learning_rate 0.1 -r name true
+    """
+    words = []
+    for key, value in parameters.items():
+        if value is None or isinstance(value, bool | int | float):
+            words += ["-p", key, repr(value)]
+        elif isinstance(value, str):  # -p would read "true" or "7" as what they spell
+            words += ["-r", key, value]
+        else:
+            flow = yaml.safe_dump({key: value}, default_flow_style=True, width=1e9)
+            words += ["-y", flow.strip()]
+    paths = f"notebooks/{name}.ipynb {name}.out.ipynb --cwd notebooks"
+    return f"papermill {paths}" + (f" \\\n  {shlex.join(words)}" if words else "")
+
+
+def _commit(root: Path) -> str:
+    """Say which commit the pages come from."""
+    command = ("git", "-C", str(root), "describe", "--always", "--dirty=+")
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "outside of git"
+    name = run.stdout.strip()
+    changed = " with local changes" * name.endswith("+")
+    return f"commit `{name.removesuffix('+')}`{changed}"
