@@ -8,10 +8,10 @@
 # conserved, or only smooth?
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-steps: int = 2200  # training steps of each setting
-window: int = 200  # steps in a window
-seed: int = 0  # of weights, batches and nulls
+source: str = "sample"  # images: "sample" ships with the package, "full" is everything; in {sample, full}
+steps: int = 2200  # training steps of each setting; in [1, inf)
+window: int = 200  # steps in a window; in [2, inf)
+seed: int = 0  # of weights, batches and nulls; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
@@ -135,7 +135,8 @@ Markdown(
 # %% [markdown]
 # ## The run
 #
-# Three settings, as published; windows of 200 steps.
+# The three settings of the paper, and the fourth that completes them: two learning rates,
+# two batch sizes.
 
 # %%
 settings = {
@@ -221,7 +222,7 @@ means = {
     for name, run in runs.items()
 }
 table = pd.DataFrame(means).T.round(3)
-table.insert(0, "published", [PUBLISHED.get(name, (np.nan,))[0] for name in runs])
+table.insert(0, "published", [PUBLISHED.get(name, ("–",))[0] for name in runs])
 table
 
 # %%
@@ -368,7 +369,8 @@ Markdown(
 
 # %%
 lines = [f"{name}: {conservation(*pair, rng=rng)}" for name, pair in theirs.items()]
-Markdown("The authors' arrays: " + "; ".join(lines) if lines else "")
+told = "; ".join(lines) or "the folder of them was not given"
+Markdown(f"The authors' arrays: {told}.")
 
 # %% [markdown]
 # ## What would refute it
