@@ -61,6 +61,7 @@ _PUBLIC = {
         *("run_perturbation", "run_information"),
     ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
+    "recorded": ("record", "read_recorded"),
     "rerun": ("run_notebook",),
     "site": ("stage", "build", "check"),
 }

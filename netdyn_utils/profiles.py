@@ -1,20 +1,19 @@
 """Which notebooks run, and with which parameters: `notebooks/params/PROFILE.yaml`.
 
 A profile has one block per notebook, `01_training: {steps: 100}`; what it leaves out
-keeps the notebook's own value. A name that the notebook does not declare is refused
-here, before any kernel starts: papermill itself would warn, go on, and show a page
-computed with the default.
+keeps the notebook's own value. A name that the notebook does not declare, or a value
+that does not fit, is refused here, before any kernel starts: papermill itself would
+warn, go on, and show a page computed with the default.
 """
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 import yaml
 
 from .checks import choose
+from .declarations import ParameterError, declared, resolve
 
 
 @dataclass(frozen=True)
@@ -23,25 +22,12 @@ class Job:
 
     source: Path
     output: Path
-    parameters: dict = field(default_factory=dict)
+    parameters: dict = field(default_factory=dict)  # given: the others keep defaults
 
     @property
     def name(self) -> str:
         """File name without suffix."""
         return self.source.stem
-
-
-def declared_parameters(notebook: Path) -> tuple[str, ...]:
-    """Return the names that the cell tagged ``parameters`` assigns, in order."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    tagged = [c for c in cells if "parameters" in c.metadata.get("tags", ())]
-    names = []
-    for statement in (s for cell in tagged for s in ast.parse(cell.source).body):
-        if isinstance(statement, ast.AnnAssign):
-            names.append(statement.target.id)
-        elif isinstance(statement, ast.Assign):
-            names.extend(target.id for target in statement.targets)
-    return tuple(names)
 
 
 def plan(root: Path, profile: str, into: Path) -> list[Job]:
@@ -54,17 +40,44 @@ def plan(root: Path, profile: str, into: Path) -> list[Job]:
     sources = {source.stem: source for source in _toc_notebooks(root)}
     for source in (s for s in sources.values() if not s.exists()):
         raise ValueError(f"_toc.yml names {source}, which is not there: `make pair`")
-    for name, block in blocks.items():
+    faults, jobs = [], []
+    for name in blocks:
         choose(name, sources, f"notebook in the profile {profile!r}")
-        declared = declared_parameters(sources[name])
-        for parameter in block:
-            if not declared:
-                raise ValueError(f"{name} declares no parameters, got {parameter!r}")
-            choose(parameter, declared, f"parameter of {name}")
-    return [
-        Job(source, into / source.name, blocks.get(name, {}))
-        for name, source in sources.items()
-    ]
+    for name, source in sources.items():
+        block = blocks.get(name, {})
+        try:
+            values = resolve(declared(source), block)
+        except ParameterError as error:
+            faults += [f"{name}: {fault}" for fault in error.faults]
+            continue
+        jobs.append(
+            Job(source, into / name / source.name, {k: values[k] for k in block})
+        )
+    if faults:
+        raise ParameterError(faults)
+    return jobs
+
+
+def find_notebook(root: Path, name: str) -> Path:
+    """Return the notebook that a reader means: ``tails``, ``03_tails`` or a path.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the nearest one is named.
+    """
+    path = Path(name).expanduser()
+    if path.suffix == ".ipynb" and path.is_file():
+        return path
+    sources = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+    short = {stem.partition("_")[2] or stem: stem for stem in sources}
+    known = {**{stem: stem for stem in sources}, **short}
+    return sources[known[choose(name, list(known), "notebook")]]
+
+
+def profile_block(root: Path, profile: str, name: str) -> dict:
+    """Return what a profile says about one notebook, as it stands in the file."""
+    return _load(root / "notebooks" / "params", profile).get(name, {})
 
 
 def _load(folder: Path, profile: str) -> dict[str, dict]:
@@ -73,11 +86,51 @@ def _load(folder: Path, profile: str) -> dict[str, dict]:
     if not profiles:
         raise ValueError(f"no profiles: {folder} has no .yaml file")
     path = folder / f"{choose(profile, profiles, 'profile')}.yaml"
-    blocks = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    blocks = read_yaml(path)
     for name, block in blocks.items():
         if not isinstance(block, dict):
             raise ValueError(f"{path}: {name} must be a block of parameters: {{}}")
     return blocks
+
+
+def read_yaml(path: Path) -> dict:
+    """Return the mapping in a YAML file; nothing in it is ever run.
+
+    Raises
+    ------
+    ValueError
+        No such file, no YAML, no mapping, or a name given twice (of which YAML's own
+        readers silently take the last).
+    """
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _Strict)  # a SafeLoader
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path} is no YAML that can be read: {told}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold `name: value` lines, got {found!r:.60}")
+    return {str(name): value for name, value in found.items()}
+
+
+class _Strict(yaml.SafeLoader):
+    """Safe loading that takes no name twice in a mapping."""
+
+    def construct_mapping(self, node, deep=False):
+        """Build one mapping."""
+        names = [key.value for key, _ in node.value if key.tag != _MERGE]
+        twice = {str(name) for name in names if names.count(name) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"given twice: {', '.join(sorted(twice))}", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def _toc_notebooks(root: Path) -> Iterator[Path]:

@@ -9,13 +9,13 @@
 # stochastic gradient descent, and nothing hidden in the loop.
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-learning_rate: float = 0.1  # of the MLP; the others keep the authors' values
-batch_size: int = 64  # of the MLP, in images
-mlp_steps: int = 3000  # training steps of the MLP
-convnet_steps: int = 500  # training steps of the ConvNet
-transformer_steps: int = 300  # training steps of the transformer
-seed: int = 0  # of weights, batches and dropout
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
+learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
+batch_size: int = 64  # of the MLP, in images; in [1, inf)
+mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
+convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
+seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,6 +27,7 @@ from netdyn_utils import plotting
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.models import build_model
+from netdyn_utils.recorded import record
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
 plotting.use_style()
@@ -159,6 +160,17 @@ Markdown(
     f"With seed {seed}, the {best} ends at {runs[best].tests[-1, 2]:.1%} and the "
     f"{worst} at {runs[worst].tests[-1, 2]:.1%}. These are single runs: an error bar "
     "needs several seeds."
+)
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+record(
+    {f"test_accuracy_{name}": run.tests[-1, 2] for name, run in runs.items()}
+    | {f"training_loss_{name}": run.record["loss"][-1] for name, run in runs.items()}
 )
 
 # %% [markdown]

@@ -9,13 +9,13 @@
 # law is a question of its own, with its own tests.
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-learning_rate: float = 0.1  # of the MLP; the others keep the authors' values
-batch_size: int = 64  # of the MLP, in images
-mlp_steps: int = 3000  # training steps of the MLP
-convnet_steps: int = 500  # training steps of the ConvNet
-transformer_steps: int = 300  # training steps of the transformer
-seed: int = 0  # of weights, batches and dropout
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
+learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
+batch_size: int = 64  # of the MLP, in images; in [1, inf)
+mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
+convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
+seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,6 +27,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, bin_codes
+from netdyn_utils.recorded import record
 from netdyn_utils.tracking import UpdateTracker
 
 plotting.use_style()
@@ -222,6 +223,19 @@ def cost(run):
 
 
 pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+record(
+    {f"largest_{name}": r.updates.histogram().largest for name, r in runs.items()}
+    | {f"zeros_{name}": share for name, share in zeros.items()},
+    largest_mlp_first_window=early.largest,
+    largest_mlp_last_window=late.largest,
+)
 
 # %% [markdown]
 # ## What would refute it

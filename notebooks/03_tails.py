@@ -10,17 +10,18 @@
 # of unequal size would give the same picture.
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-learning_rate: float = 0.1  # of the MLP; the others keep the authors' values
-batch_size: int = 64  # of the MLP, in images
-mlp_steps: int = 3000  # training steps of the MLP
-convnet_steps: int = 500  # training steps of the ConvNet
-transformer_steps: int = 300  # training steps of the transformer
-seed: int = 0  # of weights, batches and dropout
-replicates: int = 200  # resamples of each bootstrap
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
+learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
+batch_size: int = 64  # of the MLP, in images; in [1, inf)
+mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
+convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
+seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
+replicates: int = 200  # resamples of each bootstrap; in [1, inf)
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, read_published
+from netdyn_utils.recorded import record
 from netdyn_utils.tails import (
     compare_tails,
     compare_with_null,
@@ -391,6 +393,20 @@ if published_dir:
     ax.set(xlim=(1e-4, None))
     ax.legend()
 Markdown(shown)
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+short = {name: re.sub(r"\W+", "_", name).lower() for name in fits}
+record(
+    {f"alpha_{short[name]}": fit.alpha for name, fit in fits.items()}
+    | {f"sigma_{short[name]}": fit.sigma for name, fit in fits.items()}
+    | {f"xmin_{short[name]}": fit.xmin for name, fit in fits.items()},
+    p_value_mlp_last_third=test.p,
+)
 
 # %% [markdown]
 # ## What would refute it

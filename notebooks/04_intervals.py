@@ -6,12 +6,12 @@
 # knows that some weights are moved far often and others hardly ever?
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-learning_rate: float = 0.1  # of the MLP; the ConvNet keeps the authors' value
-batch_size: int = 64  # of the MLP, in images
-mlp_steps: int = 3000  # training steps of the MLP
-convnet_steps: int = 500  # training steps of the ConvNet
-seed: int = 0  # of weights, batches and dropout
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
+learning_rate: float = 0.1  # of the MLP; the ConvNet keeps its own; in (0, 10]
+batch_size: int = 64  # of the MLP, in images; in [1, inf)
+mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
+convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
 # %%
 import matplotlib.pyplot as plt
@@ -28,6 +28,7 @@ from netdyn_utils.intervals import (
     fit_discrete_power_law,
     interval_null,
 )
+from netdyn_utils.recorded import record
 from netdyn_utils.tails import ols_exponent
 
 plotting.use_style()
@@ -265,6 +266,19 @@ Markdown(
         for name, found in exponents.items()
     )
     + f". The range is a {exponents['mlp'].level:.0%} interval from stretches of the run."
+)
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+record(
+    {f"alpha_{name}": fit.alpha for name, fit in pooled.items()}
+    | {f"sigma_{name}": fit.sigma for name, fit in pooled.items()}
+    | {f"burstiness_excess_{name}": value for name, value in excess.items()}
+    | {f"gamma_{name}": found.gamma for name, found in exponents.items()}
 )
 
 # %% [markdown]

@@ -6,14 +6,14 @@
 # for large ones, without any noise of batches. Is that so, and what makes the difference?
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything
-learning_rate: float = 0.01  # of the five-layer MLP
-batch_size: int = 50  # in images
-first_epoch: int = 50  # passes through the data before the first measurement
-last_epoch: int = 100  # and before the second
-weights_per_layer: int = 500  # weights displaced in each layer
-curve_weights: int = 100  # weights in each layer for the scaling curve
-seed: int = 0  # of weights, batches, and of the choice of weights to displace
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
+learning_rate: float = 0.01  # of the five-layer MLP; in (0, 10]
+batch_size: int = 50  # in images; in [1, inf)
+first_epoch: int = 50  # passes through the data before measuring; in [1, inf)
+last_epoch: int = 100  # and before measuring again; in [2, inf)
+weights_per_layer: int = 500  # weights displaced in each layer; in [1, inf)
+curve_weights: int = 100  # weights in each layer for the scaling curve; in [1, inf)
+seed: int = 0  # of weights, batches, and weights to displace; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
@@ -30,6 +30,7 @@ from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbatio
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.models import build_model
 from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
+from netdyn_utils.recorded import record
 from netdyn_utils.tails import (
     compare_tails,
     crossover,
@@ -474,6 +475,22 @@ ax.clabel(contours, fontsize=7, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 _ = ax.set(
     xlabel="along the first direction", ylabel="along the second", aspect="equal"
+)
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+signs = {1.0: "plus", -1.0: "minus"}
+record(
+    {
+        f"mean_change_{signs[np.sign(d)]}_{abs(d):g}": np.abs(last.changes(d)).mean()
+        for d in deltas
+    }
+    | {f"z_together_{signs[d]}_1": pooled.loc[f"δ = {d:+g}", "together"] for d in signs}
+    | {f"crossover_{signs[s]}": turns[n].delta for s, n in ((1, "+δ"), (-1, "−δ"))}
 )
 
 # %% [markdown]

@@ -8,13 +8,14 @@
 # conserved, or only smooth?
 
 # %% tags=["parameters"]
-source: str = "sample"  # images: "sample" ships with the package, "full" is everything; in {sample, full}
+source: str = "sample"  # images: those of the package, or all; in {sample, full}
 steps: int = 2200  # training steps of each setting; in [1, inf)
 window: int = 200  # steps in a window; in [2, inf)
 seed: int = 0  # of weights, batches and nulls; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,6 +26,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
 from netdyn_utils.information import conservation, mutual_information, shuffled_null
+from netdyn_utils.recorded import record
 
 plotting.use_style()
 rng = np.random.default_rng(seed)
@@ -371,6 +373,22 @@ Markdown(
 lines = [f"{name}: {conservation(*pair, rng=rng)}" for name, pair in theirs.items()]
 told = "; ".join(lines) or "the folder of them was not given"
 Markdown(f"The authors' arrays: {told}.")
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+short = {name: re.sub(r"\W+", "_", name) for name in runs}
+record(
+    {
+        f"information_{how}_{short[name]}": run.information(how).nats.mean()
+        for name, run in runs.items()
+        for how in ("linear", "rank")
+    }
+    | {f"alignment_{short[n]}": run.alignment().mean() for n, run in runs.items()}
+)
 
 # %% [markdown]
 # ## What would refute it

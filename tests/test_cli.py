@@ -69,7 +69,7 @@ def test_help_loads_nothing_heavy_and_comes_at_once():
         (("book", "--profile", "quik"), "unknown profile 'quik': choose 'quick'"),
         (("book", "--processes", "0"), "must be a whole number of at least 1, got 0"),
         (("book", "--processes", "two"), "at least 1, got 'two'"),
-        (("book", "--limit", "nan"), "must be a positive finite number, got 'nan'"),
+        (("book", "--limit", "nan"), "expected 90, 90s, 20m or 1.5h, got 'nan'"),
         (("serve", "--port", "70000"), "port 70000 cannot be used"),
     ],
 )
@@ -118,7 +118,7 @@ def test_book_does_not_run_a_notebook_that_is_not_its_text(root, capsys):
 def test_failing_notebook_fails_the_book_and_leaves_the_last_good_site(root, capsys):
     assert exit_code("book") == 1
     said = capsys.readouterr().out
-    partial = root / "_build" / "executed" / "quick" / "01_topic.ipynb"
+    partial = root / "_build/executed/quick/01_topic/01_topic.ipynb"
     assert "1 of 1 notebooks failed" in said
     assert "01_topic: failed" in said
     assert "cell 2: # why" in said

@@ -19,15 +19,18 @@ LAYERS = (
     # vocabulary, and checks at the door
     {"shapes", "checks"},
     # what leans on nothing else
-    {"layers", "parameters", "data", "directions", "drift", "pairs", "site"},
+    {"layers", "parameters", "data", "directions", "drift", "pairs"}
+    | {"declarations", "recorded"},
     # records, measures, and networks at work
-    {"store", "published", "tails", "information", "models", "training", "profiles"},
+    {"store", "published", "tails", "information", "models", "training"}
+    | {"profiles", "site"},
     # what stands on measures, and on networks
     {"histogram", "intervals", "perturbation", "rerun"},
     # observers of a live model, and figures
     {"tracking", "plotting", "widgets"},
     # whole runs, and the command line
-    {"experiments", "__main__"},
+    {"experiments", "commands"},
+    {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")

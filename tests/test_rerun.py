@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from netdyn_utils.pairs import pair
-from netdyn_utils.profiles import Job, declared_parameters, plan
-from netdyn_utils.rerun import run_all, run_notebook
+from netdyn_utils.profiles import Job, plan
+from netdyn_utils.rerun import Lines, run_all, run_notebook
 
 GOOD = """# %% tags=["parameters"]
 steps: int = 3
@@ -74,24 +74,22 @@ def test_plan_follows_the_table_of_contents(root, tmp_path):
     jobs = plan(root, "quick", tmp_path / "out")
     assert [job.name for job in jobs] == ["01_good", "02_failing"]
     assert [job.parameters for job in jobs] == [{"steps": 5}, {}]
-    assert jobs[0].output == tmp_path / "out" / "01_good.ipynb"
-
-
-def test_declared_parameters_are_those_of_the_tagged_cell(root):
-    folder = root / "notebooks"
-    names = declared_parameters(folder / "01_good.ipynb")
-    assert names == ("steps", "name", "rates")
-    assert declared_parameters(folder / "02_failing.ipynb") == ()
+    assert jobs[0].output == tmp_path / "out" / "01_good" / "01_good.ipynb"
 
 
 @pytest.mark.parametrize(
     ("blocks", "profile", "sentence"),
     [
         ({}, "quik", "unknown profile 'quik': .*did you mean 'quick'"),
-        ({"01_good": {"stepz": 5}}, "quick", "of 01_good 'stepz': .*mean 'steps'"),
+        ({"01_good": {"stepz": 5}}, "quick", "01_good: .*'stepz' .*mean 'steps'"),
         ({"01_god": {}}, "quick", "unknown notebook .* '01_god'.*mean '01_good'"),
         ({"01_good": [1]}, "quick", "01_good must be a block of parameters"),
-        ({"02_failing": {"x": 1}}, "quick", "02_failing declares no parameters"),
+        (
+            {"02_failing": {"x": 1}},
+            "quick",
+            "02_failing: .*'x': the notebook decl",
+        ),
+        ({"01_good": {"steps": "x"}}, "quick", "01_good: steps must be a whole number"),
     ],
 )
 def test_plan_refuses_what_nobody_declared(root, tmp_path, blocks, profile, sentence):
@@ -126,7 +124,7 @@ def test_run_keeps_the_types_of_parameters_and_the_folder(root, tmp_path, monkey
 def test_failing_notebook_is_named_kept_and_stops_no_other(root, tmp_path):
     lines = []
     jobs = plan(root, "quick", tmp_path / "out")
-    good, bad = run_all(jobs[:1] + jobs[1:], processes=2, report=lines.append)
+    good, bad = run_all(jobs, processes=2, watch=Lines(lines.append))
     assert good.status == "ok"
     assert bad.status == "failed"
     assert bad.error.cell == 2

@@ -18,8 +18,9 @@ import pytest
 import yaml
 
 from netdyn_utils import site
+from netdyn_utils.declarations import declared
 from netdyn_utils.pairs import to_notebook
-from netdyn_utils.profiles import declared_parameters, plan
+from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import NotebookRun, run_all
 from netdyn_utils.site import building
 
@@ -27,6 +28,16 @@ ROOT = Path(__file__).resolve().parents[1]
 VENDORED = ROOT / "book" / "vendor" / "_static" / "vendor"
 PAGE = "<html><body><article><h1>Title</h1>{}</article></body></html>"
 
+
+TOPIC = """# %% [markdown]
+# # T
+
+# %% tags=["parameters"]
+x: int = 1
+
+# %%
+x
+"""
 
 # Staging: what a run left behind, made fit for a page.
 
@@ -36,12 +47,20 @@ def executed(tmp_path):
     """A run as papermill leaves it, of a book without git."""
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "index.md").write_text("# Title\n")
-    notebook = to_notebook("# %% [markdown]\n# # T\n\n# %%\nx = 2\n\n# %%\nx\n")
+    (tmp_path / "notebooks").mkdir()
+    source = tmp_path / "notebooks" / "01_topic.ipynb"
+    notebook = to_notebook(TOPIC)
+    source.write_text(json.dumps(notebook))
+    injected = to_notebook("# %%\nx = 2\n")["cells"][0] | {"id": "injected"}
+    injected["metadata"]["tags"] = ["injected-parameters"]
+    notebook["cells"].insert(2, injected)
     notebook["metadata"]["papermill"] = {"input_path": "/home/someone"}
     for cell in notebook["cells"]:
-        cell["metadata"] |= {"papermill": {"duration": 1}, "tags": [], "execution": {}}
-    notebook["cells"][1]["metadata"]["tags"] = ["injected-parameters"]
-    output = tmp_path / "01_topic.ipynb"
+        cell["metadata"] |= {"papermill": {"duration": 1}, "execution": {}}
+    shown = {"output_type": "stream", "name": "stdout", "text": "2"}
+    notebook["cells"][-1] |= {"outputs": [shown], "execution_count": 3}
+    output = tmp_path / "executed" / "01_topic.ipynb"
+    output.parent.mkdir()
     output.write_text(json.dumps(notebook))
     return NotebookRun("01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"})
 
@@ -59,12 +78,14 @@ def test_stage_leaves_no_trace_of_a_machine_and_folds_the_injected_cell(
     nbformat.validate(notebook)
     assert "papermill" not in notebook.metadata
     assert "/home" not in text
-    assert [set(cell.metadata) for cell in notebook.cells[:3]] == [
+    assert [set(cell.metadata) for cell in notebook.cells[:4]] == [
         set(),
+        {"tags"},
         {"tags", "mystnb"},
         set(),
     ]
-    assert notebook.cells[1].metadata.tags == ["injected-parameters", "hide-input"]
+    assert notebook.cells[2].metadata.tags == ["injected-parameters", "hide-input"]
+    assert notebook.cells[3].outputs[0].text == "2"
     assert (tmp_path / "stage" / "book" / "index.md").exists()
 
 
@@ -75,6 +96,18 @@ def test_stage_says_how_the_page_was_made(executed, tmp_path):
     for words in ("`quick`", "`x = 2`", "`mode = 'true'`", "1 s", "outside of git"):
         assert words in last.source
     assert site.rerun_command("01_topic", executed.parameters) in last.source
+
+
+def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path):
+    source = tmp_path / "notebooks" / "01_topic.ipynb"
+    newer = TOPIC.replace("# # T", "# # A better title")
+    source.write_text(json.dumps(to_notebook(newer)))
+    _, notebook = staged(executed, tmp_path)
+    assert notebook.cells[0].source == "# A better title"
+    assert notebook.cells[3].outputs[0].text == "2"
+    source.write_text(json.dumps(to_notebook(newer + "\n# %%\ny = 1\n")))
+    with pytest.raises(site.SiteError, match="run it anew"):
+        staged(executed, tmp_path)
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout"])
@@ -341,7 +374,9 @@ def test_papermill_as_typed_runs_a_chapter(tmp_path):
     name = "02_updates"
     blocks = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(blocks[name]))
-    assert "learning_rate" in declared_parameters(ROOT / f"notebooks/{name}.ipynb")
+    assert "learning_rate" in {
+        p.name for p in declared(ROOT / f"notebooks/{name}.ipynb")
+    }
     command = (
         *(sys.executable, "-m", "papermill", f"notebooks/{name}.ipynb"),
         *(str(tmp_path / "out.ipynb"), "-f", str(tmp_path / "test.yaml")),

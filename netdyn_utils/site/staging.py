@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from ..recorded import MIME
 from .faults import SiteError
 
 
@@ -33,11 +34,36 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
-        notebook = json.loads(run.output.read_text(encoding="utf-8"))
+        source = root / "notebooks" / run.output.name
+        both = (json.loads(path.read_text("utf-8")) for path in (source, run.output))
+        notebook = _with_outputs(*both)
         _strip(notebook)
         notebook["cells"].append(_colophon(run, profile, commit))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
+def _with_outputs(source: dict, executed: dict) -> dict:
+    """Return a notebook as it stands, with the outputs of a run of its code.
+
+    Its prose may be newer than the run: words and captions are the notebook's own, what
+    a cell gave is the run's.
+    """
+    ran = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
+    cells = []
+    for cell in source["cells"]:
+        cells.append(cell)
+        if cell["cell_type"] != "code":
+            continue
+        done = ran.pop(0) if ran else {"source": None}
+        if "".join(done["source"] or ()) != "".join(cell["source"]):
+            raise SiteError(
+                "a run is not one of the notebook as it stands: run it anew"
+            )
+        cell |= {key: done[key] for key in ("outputs", "execution_count")}
+        if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
+            cells.append(ran.pop(0))
+    return {**executed, "cells": cells}
 
 
 def _strip(notebook: dict) -> None:
@@ -54,6 +80,8 @@ def _strip(notebook: dict) -> None:
             cell["metadata"] |= {"tags": [*tags, "hide-input"], "mystnb": words}
         elif not tags:
             cell["metadata"].pop("tags", None)
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop(MIME, None)  # for programs; pages show the table
 
 
 def _colophon(run, profile: str, commit: str) -> dict:

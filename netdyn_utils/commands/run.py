@@ -1,0 +1,118 @@
+"""``params`` lists what a notebook takes; ``run`` runs it with other values."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+from .common import Refused, duration, size
+
+
+def add(commands) -> None:
+    """Describe both commands."""
+    params = commands.add_parser("params", help="list the parameters of a notebook")
+    params.add_argument("notebook", help="tails, 03_tails, or the path of an .ipynb")
+    params.set_defaults(run=_params)
+
+    run = commands.add_parser("run", help="run a notebook with other parameters")
+    run.add_argument("notebook", help="tails, 03_tails, or the path of an .ipynb")
+    add_parameters(run)
+    run.add_argument("--out", type=Path, default=Path("runs"), help="folder of results")
+    run.add_argument("--limit", type=duration, help="end the run after 90s, 20m or 2h")
+    run.add_argument("--memory", type=size, help="end it if it holds more, as 4G")
+    run.add_argument("--html", action="store_true", help="make a page of it too")
+    run.set_defaults(run=_run)
+
+
+def add_parameters(parser) -> None:
+    """Describe the three ways to give parameters, the later before the earlier."""
+    parser.add_argument("--profile", help="begin with those of test, quick or paper")
+    parser.add_argument(
+        "-f", "--file", type=Path, action="append", default=[], help="a YAML of them"
+    )
+    parser.add_argument(
+        *("-p", "--parameter"),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one of them, more than once if need be",
+    )
+
+
+def _params(root: Path, arguments: argparse.Namespace) -> int:
+    from ..declarations import as_table, declared
+    from ..profiles import find_notebook
+
+    try:
+        notebook = find_notebook(root, arguments.notebook)
+        print(as_table(declared(notebook)))
+    except ValueError as error:
+        raise Refused(error) from error
+    print(f"\npython -m netdyn_utils run {notebook.stem} -p NAME=VALUE")
+    return 0
+
+
+def given(root: Path, name: str, arguments: argparse.Namespace) -> dict[str, object]:
+    """Return what a reader gives: the profile, then the files, then the words.
+
+    Raises
+    ------
+    ValueError
+        A file that cannot be read, or a word that is not ``NAME=VALUE``.
+    """
+    from ..profiles import profile_block, read_yaml
+
+    found: dict[str, object] = {}
+    if arguments.profile:
+        found |= profile_block(root, arguments.profile, name)
+    for path in arguments.file:
+        found |= read_yaml(path)
+    words: dict[str, str] = {}
+    for word in arguments.parameter:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"expected -p NAME=VALUE, got {word!r}")
+        if key in words:
+            raise ValueError(f"-p {key} is given twice: {words[key]!r} and {value!r}")
+        words[key] = value
+    return found | words
+
+
+def _run(root: Path, arguments: argparse.Namespace) -> int:
+    from ..declarations import declared, resolve
+    from ..profiles import Job, find_notebook
+
+    try:
+        source = find_notebook(root, arguments.notebook)
+        words = given(root, source.stem, arguments)
+        values = resolve(declared(source), words)
+    except ValueError as error:
+        raise Refused(error) from error
+    from .. import rerun
+
+    folder = arguments.out / f"{source.stem}-{key_of(values)}"
+    job = Job(source, folder / source.name, {name: values[name] for name in words})
+    limits = {"limit": arguments.limit, "memory": arguments.memory}
+    try:
+        (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
+        told = [rerun.write_manifest(run, source)]
+        if arguments.html and run.status == "ok":
+            told.append(rerun.write_page(run.output, root))
+    except OSError as error:
+        place = error.filename or folder
+        print(f"{place} cannot be written ({error.strerror}): name a folder with --out")
+        return 1
+    if run.status != "ok":
+        return 1
+    print(run.output, *told, sep="\n")
+    return 0
+
+
+def key_of(values: dict[str, object]) -> str:
+    """Return eight letters that stand for a set of parameters.
+
+    >>> key_of({"steps": 3})
+    'b6cca8ac'
+    """
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,249 @@
+"""The parameters a notebook declares, and what a reader may give for them.
+
+The cell tagged ``parameters`` is the declaration, one to a line, as papermill reads it:
+
+    steps: int = 3000  # training steps; in [1, inf)
+    source: str = "sample"  # images; in {sample, full}
+
+The name, its type, its default; then a line of help; then, after ``; in``, what values
+make sense: an interval or a set. Whatever a reader gives is held against this before a
+kernel starts. Nothing here imports anything heavy.
+"""
+
+import ast
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_LISTS = {"list[int]": "int", "list[float]": "float", "list[str]": "str"}
+KINDS = ("int", "float", "bool", "str", *_LISTS)
+_WORDS = {"int": "a whole number", "float": "a finite number", "bool": "true or false"}
+_DOMAIN = re.compile(r"(?:^|;)\s*in\s+([\[({].*[\])}])\s*$")
+_INTERVAL = re.compile(r"([\[(])\s*([^,]+?)\s*,\s*([^,]+?)\s*([\])])")
+_WHOLE = re.compile(r"[+-]?\d+(_\d+)*")
+
+
+class ParameterError(ValueError):
+    """Values that do not fit their declaration; `faults` holds one line for each."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter."""
+
+    name: str
+    kind: str  # one of KINDS
+    default: object
+    domain: str = ""  # "[1, inf)", "{sample, full}"; everything if empty
+    help: str = ""
+
+    def read(self, value: object) -> object:
+        """Return a given value in the declared type.
+
+        Text is read as what the type expects, so that ``1e-3`` means the same in a
+        shell and in YAML (whose own rules take it for text).
+
+        Raises
+        ------
+        ValueError
+            The value is not of the type, or not in the domain.
+
+        Examples
+        --------
+        >>> Parameter("steps", "int", 3, "[1, inf)").read("10_000")
+        10000
+        >>> Parameter("steps", "int", 3, "[1, inf)").read(0)
+        Traceback (most recent call last):
+            ...
+        ValueError: steps must be in [1, inf), got 0
+        """
+        if self.kind in _LISTS:
+            found = self._read_list(value)
+        else:
+            found = self._read_one(value, self.kind)
+        for item in found if isinstance(found, list) else [found]:
+            if self.domain and not _lies_in(item, self.domain):
+                raise ValueError(f"{self.name} must be in {self.domain}, got {item!r}")
+        return found
+
+    def _read_list(self, value):
+        if isinstance(value, str):
+            inside = re.fullmatch(r"\s*\[(.*)\]\s*", value, re.DOTALL)
+            value = re.split(r"\s*,\s*", inside[1].strip()) if inside else value
+            value = [] if value == [""] else value
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{self.name} must be a list [a, b], got {value!r}")
+        return [self._read_one(item, _LISTS[self.kind]) for item in value]
+
+    def _read_one(self, value, kind):
+        if kind == "str":
+            if not isinstance(value, str):
+                raise ValueError(f"{self.name} must be text, got {value!r}: quote it")
+            if "\0" in value:
+                raise ValueError(f"{self.name} must not hold a zero byte")
+            return value
+        found = _read_text(value.strip(), kind) if isinstance(value, str) else value
+        if kind == "float" and type(found) is int and abs(found) < 1e300:
+            found = float(found)
+        types = {"int": int, "float": float, "bool": bool}
+        fits = type(found) is types[kind]
+        if not fits or (kind == "float" and not math.isfinite(found)):
+            raise ValueError(f"{self.name} must be {_WORDS[kind]}, got {value!r}")
+        return found
+
+
+def _read_text(text: str, kind: str):
+    """Return what a text spells in a type; the text itself if it spells nothing."""
+    if kind == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        if kind == "int":
+            return int(text) if _WHOLE.fullmatch(text) else text
+        return float(text)
+    except ValueError:  # also a whole number of more digits than Python reads
+        return text
+
+
+def _lies_in(value, domain: str) -> bool:
+    interval = _INTERVAL.fullmatch(domain)
+    if interval is None:
+        return str(value) in _members(domain)
+    opening, low, high, closing = interval.groups()
+    above = value >= float(low) if opening == "[" else value > float(low)
+    return above and (value <= float(high) if closing == "]" else value < float(high))
+
+
+def _members(domain: str) -> list[str]:
+    return [member.strip() for member in domain.strip("{}").split(",")]
+
+
+def declared(notebook: Path) -> tuple[Parameter, ...]:
+    """Return the parameters that a notebook declares, in order.
+
+    Parameters
+    ----------
+    notebook : Path
+        An ``.ipynb``; its cell tagged ``parameters`` is read, and nothing run.
+
+    Raises
+    ------
+    ValueError
+        Not a notebook; a line that is no declaration; a type that is none of `KINDS`; a
+        default that does not fit its own declaration.
+    """
+    found = []
+    for cell in code_cells(notebook):
+        if "parameters" not in cell.get("metadata", {}).get("tags", ()):
+            continue
+        source = "".join(cell["source"])
+        try:
+            found += [_of(statement, source) for statement in ast.parse(source).body]
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(f"{notebook.name}, cell of parameters: {error}") from error
+    return tuple(found)
+
+
+def code_cells(notebook: Path) -> list[dict]:
+    """Return the code cells of a notebook file; ValueError if it is none."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [cell for cell in cells if cell["cell_type"] == "code"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
+
+
+def _of(statement: ast.stmt, source: str) -> Parameter:
+    line = source.splitlines()[statement.lineno - 1]
+    if statement.end_lineno != statement.lineno:
+        raise ValueError(f"a declaration takes one line: {line}")
+    typed = isinstance(statement, ast.AnnAssign) and statement.value is not None
+    if typed:
+        target, kind = statement.target, ast.unparse(statement.annotation)
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target, kind = statement.targets[0], ""
+    else:
+        raise ValueError(f"a line is no declaration `name: type = value`: {line}")
+    default = ast.literal_eval(statement.value)
+    kind = kind or _kind_of(default)
+    if not isinstance(target, ast.Name) or kind not in KINDS:
+        raise ValueError(f"expected `name: type = value`, type one of {KINDS}: {line}")
+    after = line.encode()[statement.end_col_offset :].decode()
+    words = after.partition("#")[2].strip()
+    domain = _DOMAIN.search(words)
+    told = words[: domain.start()] if domain else words
+    found = Parameter(target.id, kind, default, domain[1] if domain else "", told)
+    found.read(default)
+    return found
+
+
+def _kind_of(default) -> str:
+    if isinstance(default, list) and default:
+        return f"list[{type(default[0]).__name__}]"
+    return type(default).__name__
+
+
+def resolve(
+    parameters: tuple[Parameter, ...], given: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the value of every declared parameter: the given one, else its default.
+
+    Raises
+    ------
+    ParameterError
+        With all faults at once: names that are not declared, each with the nearest one
+        that is; values of another type, or out of range.
+
+    Examples
+    --------
+    >>> steps = Parameter("steps", "int", 3, "[1, inf)")
+    >>> resolve((steps,), {"steps": "7"})
+    {'steps': 7}
+    >>> resolve((steps,), {"stepz": 7, "steps": -1})
+    Traceback (most recent call last):
+        ...
+    netdyn_utils.declarations.ParameterError: unknown parameter 'stepz' (did you mean \
+'steps'?)
+    steps must be in [1, inf), got -1
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    faults, found = [], {name: p.default for name, p in known.items()}
+    for name, value in given.items():
+        if name in known:
+            try:
+                found[name] = known[name].read(value)
+            except ValueError as error:
+                faults.append(str(error))
+            continue
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        none = "" if known else ": the notebook declares none"
+        faults.append(f"unknown parameter {name!r}{hint}{none}")
+    if faults:
+        raise ParameterError(faults)
+    return found
+
+
+def as_table(parameters: tuple[Parameter, ...]) -> str:
+    """Return the parameters as lines in columns: name, type, default, range, help.
+
+    >>> print(as_table((Parameter("steps", "int", 3, "[1, inf)", "of training"),)))
+    name   type  default  range     help
+    steps  int   3        [1, inf)  of training
+    """
+    rows = [("name", "type", "default", "range", "help")]
+    rows += [(p.name, p.kind, repr(p.default), p.domain, p.help) for p in parameters]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)

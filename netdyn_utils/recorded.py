@@ -1,0 +1,81 @@
+"""The numbers a notebook ends with, readable by programs and by people.
+
+``record(alpha=fit.alpha)`` as the last line of a cell shows a small table on the page
+and keeps the same numbers in the notebook as JSON. Whoever runs the notebook, with
+plain papermill or with this package, finds them there.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+
+MIME = "application/vnd.netdyn.recorded+json"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Numbers by name, as they are kept: a number that is not finite is None."""
+
+    numbers: dict[str, float | int | str | None]
+
+    def _repr_mimebundle_(self, **_):
+        rows = [f"| {name} | {_told(value)} |" for name, value in self.numbers.items()]
+        table = "\n".join(["| recorded | value |", "|---|---|", *rows])
+        return {MIME: self.numbers, "text/markdown": table, "text/plain": repr(self)}
+
+
+def _told(value) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def record(numbers: Mapping[str, object] | None = None, /, **named) -> Recorded:
+    """Return numbers to be kept with the notebook, shown if a cell ends in them.
+
+    Parameters
+    ----------
+    numbers, named
+        Numbers, or words, by name; numpy's and torch's scalars too.
+
+    Raises
+    ------
+    TypeError
+        For anything that is neither a number nor text.
+
+    Examples
+    --------
+    >>> record({"alpha_mlp": 4.25}, steps=300).numbers
+    {'alpha_mlp': 4.25, 'steps': 300}
+    """
+    return Recorded(
+        {name: _plain(name, v) for name, v in {**(numbers or {}), **named}.items()}
+    )
+
+
+def _plain(name, value):
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    raise TypeError(f"{name} is neither a number nor text: {value!r}")
+
+
+def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
+    """Return what an executed notebook recorded, in its order.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "none.ipynb"
+    >>> _ = path.write_text('{"cells": []}')
+    >>> read_recorded(path)
+    {}
+    """
+    found = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", ()):
+            found |= output.get("data", {}).get(MIME, {})
+    return found
