@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without \
 	its venv module: install it (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install $(INDEX) -e '.[book,test]' -c constraints.txt
+	$(BIN)/python -m pip install $(INDEX) -e '.[book,sweep,test]' -c constraints.txt
 	@touch $(READY)
 
 book: $(READY) ## run the notebooks and build the site (PROFILE=quick)

@@ -12,6 +12,7 @@ kernel starts. Nothing here imports anything heavy.
 
 import ast
 import difflib
+import hashlib
 import json
 import math
 import re
@@ -247,3 +248,13 @@ def as_table(parameters: tuple[Parameter, ...]) -> str:
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def key_of(values: dict[str, object]) -> str:
+    """Return eight letters that stand for a set of parameters.
+
+    >>> key_of({"steps": 3})
+    'b6cca8ac'
+    """
+    text = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -70,9 +70,10 @@ def find_notebook(root: Path, name: str) -> Path:
     if path.suffix == ".ipynb" and path.is_file():
         return path
     sources = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
-    short = {stem.partition("_")[2] or stem: stem for stem in sources}
-    known = {**{stem: stem for stem in sources}, **short}
-    return sources[known[choose(name, list(known), "notebook")]]
+    if name in sources:
+        return sources[name]
+    short = {stem.partition("_")[2] or stem: path for stem, path in sources.items()}
+    return short[choose(name, list(short), "notebook")]
 
 
 def profile_block(root: Path, profile: str, name: str) -> dict:

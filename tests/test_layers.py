@@ -29,14 +29,16 @@ LAYERS = (
     # observers of a live model, and figures
     {"tracking", "plotting", "widgets"},
     # whole runs, and the command line
-    {"experiments", "commands"},
+    {"experiments", "sweeps"},
+    {"commands"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
     "matplotlib": {"plotting"},
-    "papermill": {"rerun"},
+    "papermill": {"rerun.guarded"},
+    "distributed": {"sweeps.engine"},
     "torchvision": {"data.image_files"},
 }
 MAX_LINES = 260
@@ -166,7 +168,7 @@ def test_every_public_name_is_described_on_the_page_of_the_package():
 
 def test_every_dependency_is_pinned_and_has_its_reason():
     text = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"^(?:dependencies|book|test) = \[(.*?)^\]", text, re.M | re.S)
+    lists = re.findall(r"^(?:dependencies|book|sweep|test) = \[(.*?)^\]", text, re.M | re.S)
     wanted = {
         re.match(r"[\w-]+", line).group().lower()
         for block in lists

@@ -59,25 +59,24 @@ def _book(root: Path, arguments: argparse.Namespace) -> int:
 def _run_and_build(root, build, jobs, arguments) -> int:
     from .. import rerun, site
 
-    runs = {}
-    fingerprints = rerun.fingerprints(jobs, root)
-    for job in jobs:
-        known, reason = rerun.cached(job, fingerprints[job.name])
+    runs, todo = {}, []
+    for job, rests_on in zip(jobs, rerun.fingerprints(jobs, root), strict=True):
+        known, reason = rerun.cached(job, rests_on)
         if known and not arguments.fresh:
             runs[job.name] = known
         else:
             print(f"{job.name}: to run, {reason or 'as asked'}")
-    todo = [job for job in jobs if job.name not in runs]
+            todo.append((job, rests_on))
     print(f"{len(todo)} to run, {len(runs)} cached", flush=True)
     ran = rerun.run_all(
-        todo,
+        [job for job, _ in todo],
         processes=arguments.processes,
         limit=arguments.limit,
         memory=arguments.memory,
         watch=rerun.watch(),
     )
-    for job, run in zip(todo, ran, strict=True):
-        rerun.write_manifest(run, job.source, fingerprints[job.name])
+    for (job, rests_on), run in zip(todo, ran, strict=True):
+        rerun.write_manifest(run, job.source, rests_on)
         runs[job.name] = run
     if failed := [run for run in ran if run.status != "ok"]:
         print(f"\n{len(failed)} of {len(ran)} notebooks failed:")

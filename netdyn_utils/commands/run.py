@@ -1,8 +1,6 @@
 """``params`` lists what a notebook takes; ``run`` runs it with other values."""
 
 import argparse
-import hashlib
-import json
 from pathlib import Path
 
 from .common import Refused, duration, size
@@ -79,7 +77,7 @@ def given(root: Path, name: str, arguments: argparse.Namespace) -> dict[str, obj
 
 
 def _run(root: Path, arguments: argparse.Namespace) -> int:
-    from ..declarations import declared, resolve
+    from ..declarations import declared, key_of, resolve
     from ..profiles import Job, find_notebook
 
     try:
@@ -97,7 +95,7 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
         (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
         told = [rerun.write_manifest(run, source)]
         if arguments.html and run.status == "ok":
-            told.append(rerun.write_page(run.output, root))
+            told.append(rerun.write_page(run.output, rerun.lay_mathjax(root, folder)))
     except OSError as error:
         place = error.filename or folder
         print(f"{place} cannot be written ({error.strerror}): name a folder with --out")
@@ -106,13 +104,3 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
         return 1
     print(run.output, *told, sep="\n")
     return 0
-
-
-def key_of(values: dict[str, object]) -> str:
-    """Return eight letters that stand for a set of parameters.
-
-    >>> key_of({"steps": 3})
-    'b6cca8ac'
-    """
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

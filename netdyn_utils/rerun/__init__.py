@@ -5,20 +5,23 @@ book's run are the same run. This room only runs several of them side by side, w
 time and memory, and reads from a notebook what it recorded or where it stopped.
 """
 
-from .cache import cached, fingerprints
+from .cache import cached, fingerprints, package_digest
 from .manifests import write_manifest
 from .outcomes import CellError, NotebookRun
-from .pages import write_page
-from .processes import run_all, run_notebook
+from .pages import lay_mathjax, write_page
+from .processes import THREADS, run_all, run_notebook
 from .watching import Bars, Lines, watch
 
 __all__ = [
+    "THREADS",
     "Bars",
     "CellError",
     "Lines",
     "NotebookRun",
     "cached",
     "fingerprints",
+    "lay_mathjax",
+    "package_digest",
     "run_all",
     "run_notebook",
     "watch",

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -40,21 +40,20 @@ _WORDS = {
 }
 
 
-def fingerprints(jobs: Iterable[Job], root: Path) -> dict[str, dict[str, str]]:
-    """Return what each run rests on, as digests by part, under the job's name."""
+def fingerprints(jobs: Sequence[Job], root: Path) -> list[dict[str, str]]:
+    """Return what each run rests on, as digests by part, in the order of `jobs`."""
     shared = {
-        "package": _package_digest(),
+        "package": package_digest(),
         "data": _digest([_data_files(root), *map(os.environ.get, _SETTINGS)]),
         "versions": _digest(_versions()),
     }
-    return {
-        job.name: {
-            "code": _digest(["".join(c["source"]) for c in code_cells(job.source)]),
-            "parameters": _digest(job.parameters),
-            **shared,
-        }
-        for job in jobs
-    }
+    code: dict[Path, str] = {}
+    for source in {job.source for job in jobs}:
+        code[source] = _digest(["".join(c["source"]) for c in code_cells(source)])
+    return [
+        {"code": code[j.source], "parameters": _digest(j.parameters), **shared}
+        for j in jobs
+    ]
 
 
 def cached(job: Job, fingerprint: dict[str, str]) -> tuple[NotebookRun | None, str]:
@@ -87,7 +86,8 @@ def cached(job: Job, fingerprint: dict[str, str]) -> tuple[NotebookRun | None, s
     return run, ""
 
 
-def _package_digest() -> str:
+def package_digest() -> str:
+    """Return the digest of all of the package that a notebook may run."""
     package = Path(__file__).resolve().parents[1]
     texts = {
         path.relative_to(package).as_posix(): path.read_text(encoding="utf-8")

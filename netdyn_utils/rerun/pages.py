@@ -4,24 +4,21 @@ import shutil
 from pathlib import Path
 
 
-def write_page(output: Path, root: Path) -> Path:
+def write_page(output: Path, mathjax: str = "") -> Path:
     """Write an executed notebook as HTML beside it and return the path of the page.
 
     Parameters
     ----------
     output : Path
         The executed notebook.
-    root : Path
-        The folder of the book; its MathJax is laid beside the page, so that formulas
-        are set without a network.
+    mathjax : str
+        Address of MathJax's script as seen from the page, see `lay_mathjax`; without
+        one, formulas are shown as they were typed.
     """
     from nbconvert import HTMLExporter
 
-    mathjax = next((root / "book" / "vendor").rglob("mathjax"), None)
-    if mathjax is not None:
-        shutil.copytree(mathjax, output.parent / "mathjax", dirs_exist_ok=True)
     exporter = HTMLExporter(
-        mathjax_url="mathjax/tex-mml-chtml.js" if mathjax else "",
+        mathjax_url=mathjax,
         require_js_url="",
         jquery_url="",
     )
@@ -29,3 +26,19 @@ def write_page(output: Path, root: Path) -> Path:
     page = output.with_suffix(".html")
     page.write_text(text, encoding="utf-8")
     return page
+
+
+def lay_mathjax(root: Path, folder: Path) -> str:
+    """Lay the book's MathJax into a folder of pages, once; return its address there.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the book. Without its MathJax the address is empty.
+    """
+    vendored = next((root / "book" / "vendor").rglob("mathjax"), None)
+    if vendored is None:
+        return ""
+    if not (folder / "mathjax").exists():
+        shutil.copytree(vendored, folder / "mathjax")
+    return "mathjax/tex-mml-chtml.js"

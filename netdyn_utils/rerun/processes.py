@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _NOISE = (
     "frozen_modules",
     "PYDEVD_DISABLE_FILE_VALIDATION",
 )
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _STAGGER = 0.5  # s between two starts; kernels that start together race for ports
 _GRACE = 10.0  # s that a stopped run has for writing its partial notebook
 _LOOK = 0.5  # s between two looks at a notebook's cells and memory
@@ -43,6 +44,7 @@ def run_all(
     limit: float | None = None,
     memory: float | None = None,
     watch: Watch | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> list[NotebookRun]:
     """Run notebooks side by side and return their records in the order of `jobs`.
 
@@ -59,6 +61,8 @@ def run_all(
         tenths of the machine's unless told. The system would end something else.
     watch : Watch, optional
         Told when a notebook starts, moves on and ends; nobody unless told.
+    environment : mapping, optional
+        Variables that every run finds set, beside those of this process.
     """
     # Each gets its share of the cores: two runs of two threads each on two cores take
     # longer than one after the other.
@@ -74,7 +78,9 @@ def run_all(
         while waiting or running:
             if waiting and len(running) < processes and time.monotonic() > next_start:
                 place, job = waiting.pop(0)
-                running.append((place, _Process(job, threads)))
+                running.append(
+                    (place, _Process(job, _environment(threads, environment)))
+                )
                 next_start = time.monotonic() + _STAGGER
                 watch.started(job)
             ended = [r for r in running if r[1].finished(limit, memory, watch)]
@@ -92,14 +98,13 @@ def run_all(
 class _Process:
     """One papermill at work, with its kernel and whatever that has started."""
 
-    def __init__(self, job: Job, threads: int):
+    def __init__(self, job: Job, environment: dict[str, str]):
         job.output.parent.mkdir(parents=True, exist_ok=True)
         job.output.unlink(missing_ok=True)  # an older run's pages are not this one's
         self.job = job
         self.log = job.output.with_suffix(".log")
         self.ended: tuple[str, str] | None = None  # by us: status, and why
         self.looked, self.shown = 0.0, None
-        environment = _environment(threads)
         self.threads = int(environment["OMP_NUM_THREADS"])
         self.start = time.monotonic()
         with self.log.open("w") as log:
@@ -195,20 +200,21 @@ def _command(job: Job) -> list[str]:
     paths = [str(path.resolve()) for path in (job.source, job.output)]
     given = ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
     return [
-        *(sys.executable, "-m", "papermill"),
+        *(sys.executable, "-m", "netdyn_utils.rerun.guarded"),
         *(path.replace("{", "{{").replace("}", "}}") for path in paths),
         *("--cwd", str(job.source.parent.resolve()), "--no-progress-bar"),
         *given,
     ]
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, given: Mapping[str, str] | None) -> dict[str, str]:
     """Return the environment of a run: its share of the cores, inline figures."""
     return {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
+        **dict.fromkeys(THREADS, str(threads)),
         **os.environ,
+        **(given or {}),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "NETDYN_PARENT": str(os.getpid()),  # see `guarded`
         "TQDM_DISABLE": "1",  # a progress bar on a page is a widget that never moves
     }
