@@ -254,7 +254,7 @@ def key_of(values: dict[str, object]) -> str:
     """Return eight letters that stand for a set of parameters.
 
     >>> key_of({"steps": 3})
-    'b6cca8ac'
+    '6f35973e'
     """
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
