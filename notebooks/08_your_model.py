@@ -298,7 +298,11 @@ sizes = ", ".join(
 words = f"The largest update: {sizes}."
 if "adam" in rates:
     used = histograms["adam"].largest / (bound * rates["adam"])
-    words += f" Adam's is {used:.0%} of what it can be at most."
+    words += (
+        f" Adam's is {used:.0%} of what it can be at most. The spike at its learning "
+        "rate is the first step: the two means hold one gradient then, and every weight "
+        "that has one moves by just that much."
+    )
 Markdown(words)
 
 # %% [markdown]
@@ -311,7 +315,7 @@ figure, ax = plt.subplots()
 for name, histogram in histograms.items():
     slope = local_slope(histogram.edges, histogram.counts)
     plotting.plot_local_slope(slope, ax, color=LOOK[name], label=name)
-ax.set(xlim=(1e-6, None), ylim=(-1, 15))
+ax.set(xlim=(1e-6, None), ylim=(-1, 10))
 legend = ax.legend()
 
 # %% [markdown]
@@ -423,6 +427,8 @@ for ax, (name, found) in zip(axes.flat, counts.items(), strict=True):
     ax.set_title(name, loc="left")
     if name in nulls:
         plotting.plot_intervals(found, nulls[name], ax, color=LOOK[name])
+for ax in axes.flat[1:]:
+    ax.set(ylabel=None)
 
 # %%
 Markdown(

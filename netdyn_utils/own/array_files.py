@@ -4,6 +4,7 @@
 """
 
 import pickle
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +16,9 @@ from torch import Tensor
 from .tasks import Task
 
 NEEDED, OPTIONAL = ("x_train", "y_train"), ("x_test", "y_test")
+# What a damaged zip can raise, in numpy and beneath it; a wrong header is a ValueError.
+DAMAGE = (OSError, EOFError, KeyError, ValueError, MemoryError, RuntimeError)
+DAMAGE += (zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError)
 HOW = "np.savez(path, x_train=..., y_train=...)"
 
 
@@ -72,52 +76,48 @@ def load_arrays(path: str | Path) -> Task:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays that a task is made from, out of a whole and plain npz."""
-    name = None
+    """Return the arrays that a task is made from."""
+    names, arrays = _load(path)
+    missing = [name for name in NEEDED if name not in names]
+    if len(set(names) & set(OPTIONAL)) == 1:
+        missing += [name for name in OPTIONAL if name not in names]
+    if missing:
+        raise ValueError(
+            f"{path} has no {' and no '.join(missing)}, but "
+            f"{', '.join(sorted(names)) or 'nothing by name'}: write it with {HOW}, "
+            "and both x_test and y_test or neither"
+        )
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # any file can lie in a zip
+            raise ValueError(f"{name} in {path} is no array: write it with {HOW}")
+    return arrays
+
+
+def _load(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return all names in the file, and the arrays that have a meaning here."""
+    name, arrays = "", {}
     try:
-        with np.load(path, allow_pickle=False) as found:
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError(
-                    f"{path} holds one bare array: write it anew with {HOW}"
-                )
-            names = set(found.files)
-            missing = [n for n in NEEDED if n not in names]
-            if len(names & set(OPTIONAL)) == 1:
-                missing += [n for n in OPTIONAL if n not in names]
-            if missing:
-                raise ValueError(
-                    f"{path} has no {' and no '.join(missing)}, but "
-                    f"{', '.join(sorted(names)) or 'nothing'}: write it with {HOW}, "
-                    "and both x_test and y_test or neither"
-                )
-            arrays = {}
-            for name in (n for n in (*NEEDED, *OPTIONAL) if n in names):
-                arrays[name] = found[name]
-                if not isinstance(arrays[name], np.ndarray):
-                    raise ValueError(
-                        f"{name} in {path} is no array: write it with {HOW}"
-                    )
-            return arrays
-    except (ValueError, pickle.UnpicklingError) as error:
-        if str(path) in str(error):
-            raise
-        if "pickle" in str(error):
+        with path.open("rb") as file:  # by itself, numpy leaves a damaged one open
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return [], {}
+            with found:
+                for name in (n for n in (*NEEDED, *OPTIONAL) if n in found.files):
+                    arrays[name] = found[name]
+                return found.files, arrays
+    except DAMAGE as error:
+        if name and "Object arrays" in str(error):
             raise ValueError(
-                f"{f'{name} in ' if name else ''}{path} holds pickled objects, which "
-                "would be code and are not loaded: make it an array of numbers, then "
-                f"write it with {HOW}"
+                f"{name} in {path} holds pickled objects, which would be code and are "
+                f"not loaded: make it an array of numbers, then write it with {HOW}"
             ) from error
-        raise _damaged(path, error) from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    said = str(error).strip() or type(error).__name__
-    return ValueError(
-        f"{path} cannot be read as an npz file ({said}): it is damaged, cut off or "
-        f"something else; write it again with {HOW}"
-    )
+        reason = str(error).strip() or type(error).__name__
+        if not name and "pickle" in reason:
+            reason = "text, or pickled objects, which would be code and are not loaded"
+        raise ValueError(
+            f"{path} cannot be read as an npz file ({' '.join(reason.split())}): it is "
+            f"damaged, cut off or something else; write it again with {HOW}"
+        ) from error
 
 
 def _inputs(array: np.ndarray, name: str, path: Path) -> Tensor:

@@ -10,6 +10,7 @@ A log takes scalars and histograms, and closes itself as a context manager::
 Neither package is needed for anything else: each is imported when it is asked for.
 """
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -104,8 +105,10 @@ def wandb_log(
     name : str, optional
         Of the run.
     mode : "offline", "online" or "disabled"
-        Offline nothing is sent; ``wandb sync`` sends a finished run later. Code, git
-        state and console are not recorded in any mode.
+        Offline nothing is sent: ``wandb sync`` sends a finished run later, and the
+        package's reports on itself are turned off by WANDB_ERROR_REPORTING, unless
+        that is set, or wandb was imported, before. Code, git state and console are not
+        recorded in any mode.
 
     Raises
     ------
@@ -115,6 +118,8 @@ def wandb_log(
         If wandb is not installed.
     """
     choose(mode, ("offline", "online", "disabled"), "mode of wandb")
+    if mode != "online":  # the package reports on itself when it is imported
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         import wandb
     except ImportError as error:
