@@ -239,8 +239,10 @@ for name, config in configs.items():
         )
     counts[name] = watch.counts(threshold)
 Markdown(
-    f"All {len(counts)} second passes ended with the weights of the first, bit by bit."
+    f"{len(counts)} of {len(configs)} second passes ended with the weights of the first, "
+    "bit by bit."
 )
+
 
 # %% [markdown]
 # ## Does it learn?
@@ -456,6 +458,8 @@ Markdown(
 #
 # - One seed and one learning rate for each optimizer. A longer or a smaller step is another
 #   experiment; repeat it with `seed` and `learning_rate` before you conclude.
+# - The lower cut that fits best may leave a handful of counts. A tail that is a tiny share
+#   of all updates, or spans a fraction of a decade, is no finding whatever its exponent.
 # - Adam's tail ends at its bound. A fit reports an exponent for it all the same.
 # - Under momentum and Adam successive updates of a weight share gradients, so large updates
 #   follow each other at once: short intervals are in part the memory of the optimizer.
@@ -471,9 +475,9 @@ Markdown(
 # <details><summary>Solution</summary>
 #
 # Run with `optimizer="adam"` and `learning_rate=0.01`. The bound is proportional to the
-# learning rate, so it is ten times as far out. The largest update follows it nearly in
-# proportion, for the ratio of the two means does not depend on the learning rate directly,
-# only through the path that training takes.
+# learning rate, so it is ten times as far out. The largest update moves too, but need not
+# keep its share of the bound: that share depends on how unevenly in time the gradients of a
+# weight come, and so on the path that training takes. It is printed below the densities.
 #
 # </details>
 #
@@ -489,7 +493,8 @@ Markdown(
 #     parameter.grad = torch.randn_like(parameter)
 # ```
 #
-# with `momentum=0.9`. What `B` then exceeds that of shuffled times is momentum's doing alone.
+# once with `momentum=0.9` and once without. Without, `B` is that of shuffled times. What it
+# exceeds them by with momentum is the optimizer's doing alone.
 #
 # </details>
 #
