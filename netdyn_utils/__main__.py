@@ -7,7 +7,7 @@ for does not exist. A reader's mistake is answered by a sentence, never by a tra
 import argparse
 import sys
 
-from .commands import book, run, sweep, tools
+from .commands import book, results, run, sweep, tools
 from .commands.common import Refused, find_root
 
 
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Make, check and serve the book; run its notebooks.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (book, run, sweep, tools):
+    for module in (book, run, sweep, results, tools):
         module.add(commands)
     arguments = parser.parse_args(argv)
     try:

@@ -30,6 +30,7 @@ LAYERS = (
     {"tracking", "own", "plotting", "widgets"},
     # whole runs, and the command line
     {"experiments", "sweeps"},
+    {"paper"},
     {"commands"},
     {"__main__"},
 )

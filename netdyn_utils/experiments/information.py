@@ -19,7 +19,7 @@ from ..tracking.probe import ActivationProbe, probe_batch
 from ..tracking.update_windows import UpdateWindow
 from ..training import pick_device
 from .settings import UpdatesConfig
-from .trajectory import Trajectory, load_data, plain, source_of
+from .trajectory import Trajectory, data_digest, load_data, plain, source_of
 
 DIRECTIONS = ("path", "updates", "magnitudes")
 PER_CLASS = 10  # samples of each class in the probe batch
@@ -149,13 +149,15 @@ def run_information(
             f"{config.train.steps} steps are fewer than two windows of "
             f"{config.window}: take more steps or a smaller window"
         )
-    target, data = pick_device(device), load_data(config, data_root)
+    target = pick_device(device)
     record = (store or RunStore.default()).get(
         "information",
         plain({**asdict(config), "permutations": permutations}),
-        data.digest,
+        data_digest(config, data_root),
         source_of(_train_and_inform),
-        lambda: _train_and_inform(config, data, target, permutations),
+        lambda: _train_and_inform(
+            config, load_data(config, data_root), target, permutations
+        ),
         notes={"threads": torch.get_num_threads(), "device": target.type},
     )
     return InformationRun.of(record)

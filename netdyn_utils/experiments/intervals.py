@@ -18,7 +18,15 @@ from ..tracking.intervals import IntervalTracker
 from ..tracking.updates import UpdateTracker
 from ..training import pick_device
 from .settings import UpdatesConfig
-from .trajectory import Trajectory, load_data, plain, prefixed, source_of, within
+from .trajectory import (
+    Trajectory,
+    data_digest,
+    load_data,
+    plain,
+    prefixed,
+    source_of,
+    within,
+)
 from .updates import UpdatesRun, run_updates
 
 PROBES = {"transformer": 16}  # samples of the fixed batch for the drift, …
@@ -161,17 +169,17 @@ def run_intervals(
             "needs two steps or more"
         )
     store, target = store or RunStore.default(), pick_device(device)
-    data = load_data(config, data_root)
     machine = {"threads": torch.get_num_threads(), "device": target.type}
 
     def compute():
         first = run_updates(config, store=store, device=device, data_root=data_root)
+        data = load_data(config, data_root)
         return _run_again(config, shares, start, first, data, target, machine)
 
     record = store.get(
         "intervals",
         plain({**asdict(config), "shares": shares, "start": start}),
-        data.digest,
+        data_digest(config, data_root),
         source_of(_run_again),
         compute,
         notes=machine,

@@ -19,6 +19,7 @@ from ..training import evaluate, pick_device
 from .settings import UpdatesConfig
 from .trajectory import (
     Trajectory,
+    data_digest,
     load_data,
     plain,
     prefixed,
@@ -130,7 +131,7 @@ def run_perturbation(
         check_deltas(sizes)
     for count in (weights_per_layer, curve_weights):
         positive_int(count, "number of weights")
-    target, data = pick_device(device), load_data(config, data_root)
+    target = pick_device(device)
     asked = {
         "epochs": epochs,
         "deltas": deltas,
@@ -143,9 +144,11 @@ def run_perturbation(
     record = (store or RunStore.default()).get(
         "perturbation",
         plain({**described, **asked}),
-        data.digest,
+        data_digest(config, data_root),
         source_of(_train_and_displace),
-        lambda: _train_and_displace(config, data, target, **asked),
+        lambda: _train_and_displace(
+            config, load_data(config, data_root), target, **asked
+        ),
         notes={"threads": torch.get_num_threads(), "device": target.type},
     )
     return PerturbationRun.of(record)

@@ -15,6 +15,7 @@ PUBLISHED = {  # learning rate and batch size of the paper's figures
     "transformer": {"learning_rate": 0.1, "batch_size": 8},
 }
 FIVE_LAYERS = {"widths": (784, 50, 50, 50, 50, 10)}  # the MLP of claims three and four
+LONGEST = 1_000  # steps of a window, unless told
 OWN = (
     "options",
     "source",
@@ -49,7 +50,13 @@ class UpdatesConfig:
 
     @classmethod
     def as_published(
-        cls, network: str, steps: int, *, seed: int = 0, windows: int = 10, **changes
+        cls,
+        network: str,
+        steps: int,
+        *,
+        seed: int = 0,
+        windows: int | None = None,
+        **changes,
     ) -> "UpdatesConfig":
         """Return the authors' setting of a network, cut to `steps`.
 
@@ -57,8 +64,9 @@ class UpdatesConfig:
         ----------
         network : "mlp", "convnet" or "transformer"
         steps, seed : int
-        windows : int
-            How many windows the run is cut into.
+        windows : int, optional
+            How many windows the run is cut into: ten unless told, or more, so that none
+            is longer than a thousand steps.
         **changes
             Other values for fields of `TrainConfig` or of `UpdatesConfig`.
 
@@ -74,7 +82,9 @@ class UpdatesConfig:
         train = {**PUBLISHED[network], "steps": steps, "seed": seed, **changes}
         for name in train:
             choose(name, TrainConfig.__dataclass_fields__, "setting of a run")
-        window = max(1, -(-steps // positive_int(windows, "windows")))
+        parts = 10 if windows is None else positive_int(windows, "windows")
+        window = max(1, -(-steps // parts))
+        window = min(window, LONGEST) if windows is None else window
         return cls(
             network=network, train=TrainConfig(**train), **{"window": window, **ours}
         )

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ..data.batches import CharText, InMemoryBatches, load_images
 from ..data.controls import with_control
+from ..data.image_files import SHA256, known_digest
 from ..models import build_model
 from ..parameters import FlatParameters
 from ..store.provenance import source_digest
@@ -85,12 +87,24 @@ def load_data(config: UpdatesConfig, root=None):
     return with_control(data, config.control, generator)
 
 
+def data_digest(config: UpdatesConfig, root=None) -> str:
+    """Return the digest of a configuration's data, without reading them if it is known.
+
+    So a stored run is found where the full sets are not.
+    """
+    name = DATA_OF[config.network]
+    if (name, config.source) in SHA256:
+        return known_digest(name, config.source)
+    return load_data(config, root).digest
+
+
 def steps_per_epoch(config: UpdatesConfig, data) -> int:
     """Return how many steps it takes to see all training data once."""
     inputs, _ = _split(data)[0]
     return -(-len(inputs) // (config.train.batch_size or len(inputs)))
 
 
+@cache
 def source_of(*computes) -> str:
     """Digest the code behind a kind of run: its functions, and all they call."""
     return source_digest(code_behind(*computes, told=TOLD))

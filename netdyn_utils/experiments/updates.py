@@ -14,7 +14,15 @@ from ..tracking.updates import UpdateTracker
 from ..tracking.windows import WindowedHistograms
 from ..training import DivergenceError, evaluate, pick_device
 from .settings import UpdatesConfig
-from .trajectory import Trajectory, load_data, plain, prefixed, source_of, within
+from .trajectory import (
+    Trajectory,
+    data_digest,
+    load_data,
+    plain,
+    prefixed,
+    source_of,
+    within,
+)
 
 LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
 EVALUATIONS = 20  # measurements on the test data in a run, at most
@@ -95,13 +103,12 @@ def run_updates(
     (101770, ('fc1', 'fc2'), (5, 10))
     """
     target = pick_device(device)
-    data = load_data(config, data_root)
     record = (store or RunStore.default()).get(
         "updates",
         plain(asdict(config)),
-        data.digest,
+        data_digest(config, data_root),
         source_of(_train_and_count),
-        lambda: _train_and_count(config, data, target),
+        lambda: _train_and_count(config, load_data(config, data_root), target),
         notes={"threads": torch.get_num_threads(), "device": target.type},
     )
     return UpdatesRun.of(record)

@@ -1,0 +1,158 @@
+"""Every run that the verdicts rest on, fixed before any number is compared.
+
+The order is that of computing: all kinds come early with their first seed, so that an
+interrupted session leaves something of everything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from ..experiments import (
+    FIVE_LAYERS,
+    UpdatesConfig,
+    run_information,
+    run_intervals,
+    run_perturbation,
+    run_updates,
+)
+
+SEEDS = {"mlp": 10, "convnet": 3, "transformer": 5, "landscape": 5, "information": 5}
+SCALE = {"source": "full", "steps": 30_000}  # of MLP and ConvNet
+SMALL = {"source": "sample", "steps": 3_000}  # of the controls: enough to decide
+FROM = 5_000  # where the authors begin to count intervals
+INFORMATION = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))  # rate and batch size
+WIDTHS = (32, 64, 256, 512, 1024)
+CONVNETS = {
+    "right": {},
+    "frozen": {"freeze_batchnorm_after": 100},
+    "bare": {"options": {"batchnorm": False}},
+}
+
+
+@dataclass(frozen=True)
+class PaperRun:
+    """One run: what it is called, what it computes, and for which claim."""
+
+    name: str
+    claim: str  # "updates", "intervals", "landscape", "information" or "controls"
+    start: partial = field(repr=False, compare=False)
+
+    def compute(self, store, data_root=None):
+        """Return the run from a store, computing it if it is not there."""
+        return self.start(store=store, data_root=data_root)
+
+
+def paper_runs() -> tuple[PaperRun, ...]:
+    """Return all runs of the study, in the order of computing.
+
+    >>> runs = paper_runs()
+    >>> len({run.name for run in runs}) == len(runs) > 100
+    True
+    """
+    kinds = (_transformers, _mlps, _convnets, _information, _landscapes, _controls)
+    queues = [list(kind()) for kind in kinds]
+    seeds = range(max(SEEDS.values()))
+    return tuple(
+        run for seed in seeds for queue in queues for at, run in queue if at == seed
+    )
+
+
+def _published(network, seed, steps, **changes) -> UpdatesConfig:
+    return UpdatesConfig.as_published(network, steps, seed=seed, **changes)
+
+
+def _transformers() -> Iterator[tuple[int, PaperRun]]:
+    for seed in range(SEEDS["transformer"]):
+        for batch in (4, 8, 16):
+            for causal in (True, False):
+                options = {} if causal else {"options": {"causal": False}}
+                config = _published(
+                    "transformer", seed, 1_000, batch_size=batch, **options
+                )
+                kind = "causal" if causal else "no mask"
+                name = f"transformer, {kind}, batch {batch}, seed {seed}"
+                yield seed, PaperRun(name, "updates", partial(run_updates, config))
+
+
+def _mlps() -> Iterator[tuple[int, PaperRun]]:
+    for seed in range(SEEDS["mlp"]):
+        for rate in (0.1, 0.01):
+            config = _published("mlp", seed, learning_rate=rate, **SCALE)
+            name = f"mlp, rate {rate:g}, seed {seed}"
+            yield seed, PaperRun(name, "updates", partial(run_updates, config))
+            start = partial(run_intervals, config, start=FROM)
+            yield seed, PaperRun(f"intervals of {name}", "intervals", start)
+
+
+def _convnets() -> Iterator[tuple[int, PaperRun]]:
+    for seed in range(SEEDS["convnet"]):
+        for kind, changes in CONVNETS.items():
+            config = _published("convnet", seed, 10_000, source="full", **changes)
+            name = f"convnet, {kind}, 10,000 steps, seed {seed}"
+            yield seed, PaperRun(name, "updates", partial(run_updates, config))
+    for kind, changes in CONVNETS.items():
+        config = _published("convnet", 0, **SCALE, **changes)
+        name = f"convnet, {kind}, seed 0"
+        last = SEEDS["convnet"]  # after the seeds: these take longest
+        yield last, PaperRun(name, "updates", partial(run_updates, config))
+        start = partial(run_intervals, config, start=FROM)
+        yield last, PaperRun(f"intervals of {name}", "intervals", start)
+
+
+def _information() -> Iterator[tuple[int, PaperRun]]:
+    for seed in range(SEEDS["information"]):
+        for rate, batch in INFORMATION:
+            config = UpdatesConfig.as_published(
+                "mlp",
+                20_000,
+                seed=seed,
+                source="full",
+                window=200,
+                options=FIVE_LAYERS,
+                learning_rate=rate,
+                batch_size=batch,
+            )
+            name = f"information, rate {rate:g}, batch {batch}, seed {seed}"
+            start = partial(run_information, config)
+            yield seed, PaperRun(name, "information", start)
+
+
+def _landscapes() -> Iterator[tuple[int, PaperRun]]:
+    for seed in range(SEEDS["landscape"]):
+        config = UpdatesConfig.as_published(
+            "mlp",
+            steps=1,  # the epochs say how long
+            seed=seed,
+            source="full",
+            options=FIVE_LAYERS,
+            learning_rate=0.01,
+            batch_size=50,
+        )
+        # One seed has as many values as the paper; for the spread fewer will do.
+        counts = (4_999, 500) if seed == 0 else (1_000, 200)
+        start = partial(
+            run_perturbation,
+            config,
+            weights_per_layer=counts[0],
+            curve_weights=counts[1],
+        )
+        yield seed, PaperRun(f"landscape, seed {seed}", "landscape", start)
+
+
+def _controls() -> Iterator[tuple[int, PaperRun]]:
+    changes = {
+        "as it is": {},
+        "shuffled labels": {"control": "shuffled labels"},
+        "spectral noise": {"control": "spectral noise"},
+        "full batch": {"batch_size": None, "steps": 1_000},
+        "momentum": {"optimizer": "momentum", "learning_rate": 0.01},
+        "adam": {"optimizer": "adam", "learning_rate": 0.001},
+        "linear": {"options": {"widths": (784, 10)}},
+        **{f"width {w}": {"options": {"widths": (784, w, 10)}} for w in WIDTHS},
+    }
+    for seed in range(3):
+        for kind, change in changes.items():
+            config = _published("mlp", seed, **{**SMALL, **change})
+            name = f"control: {kind}, seed {seed}"
+            yield seed, PaperRun(name, "controls", partial(run_updates, config))
