@@ -16,7 +16,7 @@ if __name__ == "__main__":
     with KubeCluster(
         name="netdyn",
         image="REGISTRY/netdyn:VERSION",
-        n_workers=1,
+        n_workers=WORKERS,
         worker_command=["dask", "worker", "--nthreads", "1"],
         resources={
             "requests": {"cpu": "1", "memory": "2Gi"},
@@ -24,6 +24,5 @@ if __name__ == "__main__":
         },
         env={"OMP_NUM_THREADS": "1"},
     ) as cluster:
-        cluster.adapt(minimum=1, maximum=WORKERS)
         print(cluster.scheduler_address, "until Enter", flush=True)
         input()

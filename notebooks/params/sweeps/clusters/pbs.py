@@ -21,9 +21,11 @@ if __name__ == "__main__":
         memory="4GB",
         resource_spec="select=1:ncpus=1:mem=4gb",
         walltime="04:00:00",
-        worker_extra_args=["--lifetime", "235m", "--lifetime-stagger", "5m"],
+        worker_extra_args=["--lifetime", "230m", "--lifetime-stagger", "5m"],
         job_script_prologue=["export OMP_NUM_THREADS=1"],
     ) as cluster:
-        cluster.adapt(minimum_jobs=1, maximum_jobs=WORKERS)
+        cluster.adapt(
+            minimum_jobs=WORKERS, maximum_jobs=WORKERS
+        )  # ended ones are replaced
         print(cluster.scheduler_address, "until Enter", flush=True)
         input()

@@ -20,9 +20,11 @@ if __name__ == "__main__":
         processes=1,
         memory="4GB",
         walltime="04:00:00",
-        worker_extra_args=["--lifetime", "235m", "--lifetime-stagger", "5m"],
+        worker_extra_args=["--lifetime", "230m", "--lifetime-stagger", "5m"],
         job_script_prologue=["export OMP_NUM_THREADS=1"],
     ) as cluster:
-        cluster.adapt(minimum_jobs=1, maximum_jobs=WORKERS)
+        cluster.adapt(
+            minimum_jobs=WORKERS, maximum_jobs=WORKERS
+        )  # ended ones are replaced
         print(cluster.scheduler_address, "until Enter", flush=True)
         input()
