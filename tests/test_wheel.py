@@ -46,7 +46,7 @@ def bare(wheel, tmp_path):
     pip("install", "--no-compile", "--target", installed, wheel)
     empty.mkdir()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("NETDYN_")}
-    own = {"PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    own = {"PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(wheel.parent / "cache")}
     return empty, kept | own
 
 
