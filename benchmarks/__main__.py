@@ -8,7 +8,7 @@ from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
 from netdyn_utils.store.provenance import surroundings
 from netdyn_utils.store.runs import RunStore
 
-from . import information, landscape, measures, tracking
+from . import information, landscape, measures, reruns, tracking
 from .timing import Row
 
 
@@ -42,6 +42,7 @@ PARTS = {
         *information.windows(),
         *information.directions(),
     ],
+    "reruns": lambda: [*reruns.overhead(), *reruns.sweeps(), *reruns.growth()],
     "memory": tracking.memory,
     "disk": disk,
 }

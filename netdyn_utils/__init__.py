@@ -52,6 +52,10 @@ _PUBLIC = {
         *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
         *("ActivationProbe", "probe_batch", "UpdateWindow"),
     ),
+    "own": (
+        *("Task", "load_arrays", "load_model"),
+        *("open_log", "tensorboard_log", "wandb_log"),
+    ),
     "perturbation": (
         *("perturbation_scan", "loss_under_displacement", "PerturbationResponse"),
         *("loss_line", "loss_plane", "random_direction"),

@@ -123,7 +123,7 @@ def _lies_in(value, domain: str) -> bool:
 
 
 def _members(domain: str) -> list[str]:
-    return [member.strip() for member in domain.strip("{}").split(",")]
+    return [member.strip().strip('"') for member in domain.strip("{}").split(",")]
 
 
 def declared(notebook: Path) -> tuple[Parameter, ...]:

@@ -18,6 +18,7 @@ convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 replicates: int = 200  # resamples of each bootstrap; in [1, inf)
+sweep_results: str = "../book/results/lr_batch.csv"  # table of the example sweep
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
 # %%
@@ -29,6 +30,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
+from scipy.stats import spearmanr
 
 from netdyn_utils import plotting
 from netdyn_utils.experiments import UpdatesConfig, run_updates
@@ -393,6 +395,59 @@ if published_dir:
     ax.set(xlim=(1e-4, None))
     ax.legend()
 Markdown(shown)
+
+# %% [markdown]
+# ## Does the exponent depend on learning rate and batch size?
+#
+# One run has one learning rate and one batch size. The example sweep trains the MLP on the
+# sample images with many of both, and several seeds of each, as [Your
+# model](08_your_model.ipynb) does it; [Rerun it](../book/rerun.md) has the command that
+# makes the table anew. The ratio of learning rate to batch size sets the strength of the noise in
+# stochastic gradient descent. If noise alone made the tail, the curves would fall into one.
+
+# %%
+places = [Path(sweep_results), Path("notebooks", sweep_results)]
+table = next((pd.read_csv(path) for path in places if path.is_file()), None)
+grid = ["learning_rate", "batch_size"]
+if table is None:
+    table = pd.DataFrame(columns=[*grid, "seed", "alpha_largest_sgd"], dtype=float)
+cells = (
+    table.groupby(grid).alpha_largest_sgd.agg(["mean", "std", "count"]).reset_index()
+)
+
+# %% mystnb={"figure": {"name": "fig-sweep", "caption": "Exponent of the largest thousandth of all updates of the MLP for several learning rates and batch sizes: mean and standard deviation over seeds. Left, against the learning rate; right, against its ratio to the batch size."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True)
+sizes = list(cells.batch_size.unique())
+for size, part in cells.groupby("batch_size"):
+    shade = plt.cm.Blues(0.4 + 0.6 * (sizes.index(size) + 1) / len(sizes))
+    look = {"color": shade, "marker": "o", "markersize": 4, "capsize": 2}
+    rates = part.learning_rate
+    label = f"batch of {size:.0f}"
+    axes[0].errorbar(rates, part["mean"], part["std"], label=label, **look)
+    axes[1].errorbar(rates / size, part["mean"], part["std"], label=label, **look)
+axes[0].set(xscale="log", xlabel="learning rate", ylabel="exponent α")
+axes[1].set(xscale="log", xlabel="learning rate / batch size")
+if len(cells):
+    axes[0].legend(fontsize=8)
+
+# %%
+if len(cells) > 2:
+    ratio = cells.learning_rate / cells.batch_size
+    orders = {
+        "their ratio": spearmanr(ratio, cells["mean"])[0],
+        "the learning rate": spearmanr(cells.learning_rate, cells["mean"])[0],
+        "the batch size": spearmanr(cells.batch_size, cells["mean"])[0],
+    }
+    told = (
+        f"Over {len(table)} runs the exponent lies between {cells['mean'].min():.2f} and "
+        f"{cells['mean'].max():.2f} in the mean over seeds; seeds of one setting differ by "
+        f"{cells['std'].mean():.2f}. Rank correlation of the exponent with "
+        + ", ".join(f"{name} {order:+.2f}" for name, order in orders.items())
+        + ". It is fitted to the same share of every run, the largest thousandth."
+    )
+else:
+    told = "The table of the example sweep is not here: `sweep_results` names it."
+Markdown(told)
 
 # %% [markdown]
 # ## The numbers of this run

@@ -62,6 +62,6 @@ def _sweep(root: Path, arguments: argparse.Namespace) -> int:
     bad = [row for row in rows if row.status != "ok"]
     if bad:
         print(f"{len(bad)} of {len(rows)} runs failed:")
-        print(*(f"  {row.key}: {row.status} {row.error}" for row in bad), sep="\n")
+        print(*(f"  {row.key}: {row.status}. {row.error}" for row in bad), sep="\n")
     print(out / "results.csv", out / "index.html", sep="\n")
     return 1 if bad else 0

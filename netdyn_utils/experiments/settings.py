@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..checks import choose, positive_int
+from ..data.controls import CONTROLS
 from ..models import NETWORKS
 from ..training import TrainConfig
 
@@ -14,7 +15,13 @@ PUBLISHED = {  # learning rate and batch size of the paper's figures
     "transformer": {"learning_rate": 0.1, "batch_size": 8},
 }
 FIVE_LAYERS = {"widths": (784, 50, 50, 50, 50, 10)}  # the MLP of claims three and four
-OWN = ("options", "source", "digits", "window")  # settings beside those of training
+OWN = (
+    "options",
+    "source",
+    "digits",
+    "control",
+    "window",
+)  # settings beside those of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +32,19 @@ class UpdatesConfig:
     options: Mapping[str, object] = field(default_factory=dict)  # of the network
     source: str = "sample"  # of the images: "sample" ships here, "full" is all
     digits: tuple[int, ...] | None = None  # classes of images; None: all
+    control: str = "none"  # what is taken away from the images, see `with_control`
     window: int = 1_000  # steps per window of the histograms
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self):
         choose(self.network, NETWORKS, "network")
+        choose(self.control, CONTROLS, "control")
         positive_int(self.window, "window")
-        if self.network == "transformer" and (self.digits or self.source != "sample"):
+        changed = self.digits or self.source != "sample" or self.control != "none"
+        if self.network == "transformer" and changed:
             raise ValueError(
-                "the transformer learns text: it has no digits, and its only source is "
-                "'sample'"
+                "the transformer learns text: it has no digits and no control, and its "
+                "only source is 'sample'"
             )
 
     @classmethod

@@ -14,6 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..data.batches import CharText, InMemoryBatches, load_images
+from ..data.controls import with_control
 from ..models import build_model
 from ..parameters import FlatParameters
 from ..store.provenance import source_digest
@@ -79,7 +80,9 @@ def load_data(config: UpdatesConfig, root=None):
     if DATA_OF[config.network] == "text":
         return CharText()
     name = DATA_OF[config.network]
-    return load_images(name, config.source, digits=config.digits, root=root)
+    data = load_images(name, config.source, digits=config.digits, root=root)
+    generator = torch.Generator().manual_seed(config.train.seed)
+    return with_control(data, config.control, generator)
 
 
 def steps_per_epoch(config: UpdatesConfig, data) -> int:

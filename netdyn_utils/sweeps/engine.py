@@ -185,9 +185,9 @@ def _keep(future, folder: Path) -> str:
     try:
         delivery: Delivery = future.result()
     except KilledWorker:
-        told = "failed: every worker that took it died (out of memory?)"
+        told = "every worker that took it died (out of memory?)"
     except Exception as error:
-        told = f"failed: {type(error).__name__}: {error}".splitlines()[0]
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
     else:
         _keep_records(delivery.records)
         files = sorted(delivery.files.items(), key=lambda item: item[0] == "run.json")
@@ -198,7 +198,7 @@ def _keep(future, folder: Path) -> str:
         (folder / "failure.txt").unlink(missing_ok=True)  # of an earlier attempt
         return delivery.told
     (folder / "failure.txt").write_text(told, encoding="utf-8")
-    return told
+    return f"failed: {told}"
 
 
 def _keep_records(records: dict[str, bytes]) -> None:

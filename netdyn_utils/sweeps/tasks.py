@@ -54,7 +54,8 @@ def execute(order: Order) -> Delivery:
     """
     if package_digest() != order.package:
         raise RuntimeError(
-            "the worker's netdyn differs from yours: install the same version there"
+            "the worker's netdyn is not the one that sent the run: install the same "
+            "version there, and do not edit it while a sweep is on"
         )
     with tempfile.TemporaryDirectory(prefix="netdyn-") as place:
         folder = Path(place)

@@ -1,0 +1,554 @@
+# %% [markdown]
+# # Your model: how does your own network move?
+#
+# **Question.** The chapters before this one follow three networks under plain gradient
+# descent. Hardly anybody trains like that. What becomes of the tail under momentum and
+# under Adam, and what does it look like in a network of your own?
+#
+# Run as it stands, this chapter compares three optimizers on the book's MLP. Given a
+# file of yours, it writes the same report for your network.
+
+# %% tags=["parameters"]
+model: str = ""  # your network, "path/to/file.py:function"; "" is the book's MLP
+data: str = ""  # your arrays, "path/to/arrays.npz"; "" is the MNIST sample
+optimizer: str = "all"  # one, or all three; in {all, sgd, momentum, adam}
+learning_rate: float = 0.1  # of one optimizer, of SGD if all run; in (0, 10]
+batch_size: int = 64  # in samples; in [1, inf)
+steps: int = 2000  # training steps of each run; in [3, inf)
+seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
+log: str = ""  # write a log as well; in {"", tensorboard, wandb}
+log_dir: str = "logs"  # where a log goes
+
+# %%
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+from tqdm.auto import tqdm
+
+from netdyn_utils import plotting
+from netdyn_utils.checks import choose
+from netdyn_utils.data import load_images
+from netdyn_utils.intervals import interval_null
+from netdyn_utils.models import build_model
+from netdyn_utils.own import Task, load_arrays, load_model, open_log
+from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.recorded import record
+from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
+from netdyn_utils.tracking import IntervalTracker, UpdateTracker
+from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
+
+plotting.use_style()
+pd.set_option("display.max_colwidth", None)
+
+# %% [markdown]
+# ## Definition
+#
+# The update of parameter $i$ is what changes in it from one step to the next,
+#
+# $$ \Delta w_i(t) = w_i(t+1) - w_i(t), $$
+#
+# whatever the optimizer made of the gradient. Plain gradient descent moves by
+# $-\eta\, g_i$. Momentum moves by $\eta$ times a sum of past gradients,
+# $m_i(t) = \sum_{s \le t} 0.9^{\,t-s} g_i(s)$. Adam divides a running mean of the gradient
+# by the root of a running mean of its square,
+#
+# $$ \Delta w_i = -\eta\, \frac{\hat m_i}{\sqrt{\hat v_i} + \epsilon}, $$
+#
+# so the scale of the gradient cancels. That has a consequence for the tail. By the
+# inequality of Cauchy and Schwarz no step of Adam is longer than
+#
+# $$ |\Delta w_i| \le c\,\eta, \qquad
+# c = \frac{1-\beta_1}{\sqrt{1-\beta_2}} \, \frac{1}{\sqrt{1-\beta_1^2/\beta_2}}, $$
+#
+# whatever the gradients are. A bounded quantity has no power-law tail beyond its bound.
+
+# %%
+beta1, beta2 = 0.9, 0.999  # torch's defaults
+bound = (1 - beta1) / np.sqrt(1 - beta2) / np.sqrt(1 - beta1**2 / beta2)
+Markdown(f"With the usual betas $c$ = **{bound:.2f}**.")
+
+# %% [markdown]
+# ## Three lines around any loop
+#
+# This is a plain loop as anybody would write it. Three lines are ours.
+
+# %%
+torch.manual_seed(seed)
+images = load_images("mnist")
+net = torch.nn.Sequential(
+    torch.nn.Flatten(),
+    torch.nn.Linear(784, 32),
+    torch.nn.ReLU(),
+    torch.nn.Linear(32, 10),
+)
+sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+tracker = UpdateTracker(net)  # 1: after the model, before the first step
+for _ in range(200):
+    batch = torch.randint(len(images.train_inputs), (64,))
+    outputs = net(images.train_inputs[batch])
+    loss = torch.nn.functional.cross_entropy(outputs, images.train_targets[batch])
+    sgd.zero_grad()
+    loss.backward()
+    sgd.step()
+    tracker.update()  # 2: after each step
+counted = tracker.histogram("all")
+fit = fit_power_law(counted.edges, counted.counts)  # 3: whenever you like
+fit.alpha, fit.sigma, fit.xmin
+
+# %% [markdown]
+# Waiting times need to know what a large update is before the loop begins. So they take a
+# second pass from the same seed, with a threshold from the first: one in a hundred updates
+# is at least so large. Again it is three lines: `IntervalTracker(net, [threshold])` before
+# the loop, `intervals.update()` in it, `intervals.counts(threshold)` after it.
+
+# %%
+threshold = counted.threshold(0.01)
+Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**.")
+
+# %% [markdown]
+# ## A network of your own
+#
+# Write a file with a function that takes nothing and returns the network:
+#
+# ```python
+# # nets/mine.py
+# from torch import nn
+#
+#
+# def build():
+#     return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
+# ```
+#
+# and one with the data, samples along the first axis:
+#
+# ```python
+# np.savez("nets/mine.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+# ```
+#
+# Targets that are whole numbers are classes, learned by cross entropy; floats are numbers,
+# learned by mean squared error. The test arrays may be left out. Then one command, from
+# the folder of the book, writes this report for your network:
+#
+# ```bash
+# papermill notebooks/08_your_model.ipynb mine.ipynb \
+#   -p model nets/mine.py:build -p data nets/mine.npz \
+#   -p optimizer adam -p learning_rate 0.001
+# ```
+#
+# **A model file is code.** It is run because you named it, with all your rights: name only
+# files that you would run yourself. A data file is read as numbers, and nothing in it is run.
+
+# %%
+if data:
+    task = load_arrays(data)
+else:
+    images = load_images("mnist")
+    task = Task(
+        *(images.train_inputs, images.train_targets),
+        *(images.test_inputs, images.test_targets),
+    )
+task
+
+
+# %%
+def build():
+    torch.manual_seed(seed)  # of the weights, and of dropout in the run
+    if model:
+        return load_model(model)
+    inputs = task.train_inputs[0].numel()
+    outputs = task.classes or task.train_targets[0].numel()
+    generator = torch.Generator().manual_seed(seed)
+    return build_model("mlp", widths=(inputs, 128, outputs), generator=generator)
+
+
+network = build()
+task.check(network, batch_size)
+FlatParameters(network).numel, [name for name, _ in network.named_children()]
+
+# %% [markdown]
+# ## The runs
+#
+# Every run starts from the same weights and sees the same batches. Only what is made of the
+# gradient differs. The learning rates are not the same number, for they do not mean the same:
+# momentum adds up about ten gradients, so it gets a tenth of SGD's; Adam's is the length of
+# a step rather than a factor of the gradient, and gets a hundredth.
+
+# %%
+choose(optimizer, ("all", *OPTIMIZERS), "optimizer")
+rates = {optimizer: learning_rate}
+if optimizer == "all":
+    shares = {"sgd": 1, "momentum": 0.1, "adam": 0.01}
+    rates = {name: learning_rate * share for name, share in shares.items()}
+configs = {
+    name: TrainConfig(
+        steps=steps,
+        learning_rate=rate,
+        batch_size=batch_size,
+        optimizer=name,
+        seed=seed,
+    )
+    for name, rate in rates.items()
+}
+
+
+# %%
+def train(config, journal, threshold=None):
+    network = build()
+    task.check(network, batch_size)
+    batches = task.batches(batch_size, torch.Generator().manual_seed(seed))
+    tracker = UpdateTracker(network, window=-(-steps // 3))
+    watch = IntervalTracker(tracker, [threshold]) if threshold else None
+    losses = np.empty(steps)
+    run = train_steps(network, batches, config, loss_function=task.loss)
+    hidden = bool(os.environ.get("TQDM_DISABLE"))
+    for step in tqdm(run, config.optimizer, steps, unit="step", disable=hidden):
+        tracker.update()
+        if watch:
+            watch.update()
+        losses[step.step - 1] = step.loss
+        if step.step % 100 == 0:
+            journal.scalars(step.step, loss=step.loss)
+            journal.histogram(step.step, "updates", tracker.histogram())
+    return network, tracker.histograms(), losses, watch
+
+
+# %% [markdown]
+# The log stands beside the loop and knows nothing of it. It is off unless the parameter
+# `log` names one: `tensorboard` writes event files, `wandb` an offline run. Both are extras,
+# installed by `pip install 'netdyn[tensorboard]'` or `'netdyn[wandb]'`.
+
+# %%
+SHARE = 0.01  # of the updates are large
+updates, losses, scores, counts = {}, {}, {}, {}
+for name, config in configs.items():
+    with open_log(log, log_dir, f"{name}-seed{seed}") as journal:
+        network, updates[name], losses[name], _ = train(config, journal)
+    first = FlatParameters(network).vector()
+    scores[name] = task.measure(network)
+    threshold = updates[name].histogram().threshold(SHARE)
+    with open_log() as nothing:
+        network, again, _, watch = train(config, nothing, threshold)
+    if not torch.equal(first, FlatParameters(network).vector()):
+        raise RuntimeError(
+            f"two runs of {name} from seed {seed} ended with different weights, so the "
+            "intervals of the second do not belong to the first: draw everything random "
+            "in the model's file from torch's generator"
+        )
+    counts[name] = watch.counts(threshold)
+Markdown(
+    f"{len(counts)} of {len(configs)} second passes ended with the weights of the first, "
+    "bit by bit."
+)
+
+
+# %% [markdown]
+# ## Does it learn?
+#
+# A tail of updates says little about a network that does not learn.
+
+# %% mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}}
+LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
+figure, ax = plt.subplots()
+for name, values in losses.items():
+    stretches = np.array_split(values, min(60, steps))
+    ends = np.cumsum([len(part) for part in stretches])
+    ax.plot(ends, [part.mean() for part in stretches], color=LOOK[name], label=name)
+unit = "nats" if task.classifies else "mean squared error"
+ax.set(xlabel="step", ylabel=f"training loss ({unit})", yscale="log")
+legend = ax.legend()
+
+# %%
+pd.DataFrame(
+    {
+        name: {
+            "learning rate": f"{rates[name]:g}",
+            "first loss": f"{losses[name][0]:.3g}",
+            "loss at the end": f"{loss:.3g}",
+            "right answers": f"{share:.1%}" if task.classifies else "–",
+        }
+        for name, (loss, share) in scores.items()
+    }
+).T
+
+# %%
+seen = "the test data" if task.test_inputs is not None else "the training data"
+Markdown(f"Loss and answers at the end are those on {seen}, in evaluation mode.")
+
+# %% [markdown]
+# ## The densities
+
+# %% mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed). The dotted line is the bound that no step of Adam can pass."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a dotted vertical line."}}
+histograms = {name: run.histogram() for name, run in updates.items()}
+fits = {name: fit_power_law(h.edges, h.counts) for name, h in histograms.items()}
+figure, ax = plt.subplots()
+for name, histogram in histograms.items():
+    plotting.plot_tail(histogram, fits[name], ax, color=LOOK[name], label=name)
+if "adam" in rates:
+    ax.axvline(bound * rates["adam"], color=LOOK["adam"], linestyle=":")
+ax.set(xlim=(1e-8, None))
+legend = ax.legend(loc="lower left", fontsize=8)
+
+# %%
+reach = {name: h.largest / h.median for name, h in histograms.items()}
+sizes = ", ".join(
+    f"{name} {h.largest:.2g} ({reach[name]:,.0f} times the median)"
+    for name, h in histograms.items()
+)
+words = f"The largest update: {sizes}."
+if "adam" in rates:
+    used = histograms["adam"].largest / (bound * rates["adam"])
+    words += (
+        f" Adam's is {used:.0%} of what it can be at most. The spike at its learning "
+        "rate is the first step: the two means hold one gradient then, and every weight "
+        "that has one moves by just that much."
+    )
+Markdown(words)
+
+# %% [markdown]
+# ## The local slope
+#
+# A power law has one slope over its whole tail. A curve that goes on climbing has none.
+
+# %% mystnb={"figure": {"name": "fig-own-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error."}, "image": {"alt": "One curve of local slope against magnitude per optimizer; a flat stretch would be a power law."}}
+figure, ax = plt.subplots()
+for name, histogram in histograms.items():
+    slope = local_slope(histogram.edges, histogram.counts)
+    plotting.plot_local_slope(slope, ax, color=LOOK[name], label=name)
+ax.set(xlim=(1e-6, None), ylim=(-1, 10))
+legend = ax.legend()
+
+# %% [markdown]
+# ## Fits and rivals
+#
+# Each tail from its own lower cut, against four rivals on the same counts. The first and the
+# last third of the run have fits of their own: does the exponent stay while the loss falls?
+
+
+# %%
+def tail_row(histogram):
+    try:
+        fit = fit_power_law(histogram.edges, histogram.counts)
+        rivals = compare_tails(histogram.edges, histogram.counts, fit).rivals
+    except ValueError as reason:  # a layer of few weights has no tail to fit
+        return {"alpha": "–", "favoured over it": str(reason).partition(":")[0]}
+    better = [rival.name for rival in rivals if rival.favoured == rival.name]
+    return {
+        "alpha": f"{fit.alpha:.3f} ± {fit.sigma:.3f}",
+        "above": f"{fit.xmin:.2g}",
+        "in the tail": f"{fit.n_tail:,}",
+        "share": f"{fit.n_tail / histogram.total:.1e}",
+        "decades": f"{np.log10(histogram.largest / fit.xmin):.1f}",
+        "favoured over it": ", ".join(better) or "none",
+    }
+
+
+parts = {"whole run": None, "first third": 0, "last third": -1}
+pd.DataFrame(
+    {
+        f"{name}, {part}": tail_row(run.histogram(window=window))
+        for name, run in updates.items()
+        for part, window in parts.items()
+    }
+).T
+
+# %%
+beaten = {
+    name: [
+        rival.name
+        for rival in compare_tails(h.edges, h.counts, fits[name]).rivals
+        if rival.favoured == rival.name
+    ]
+    for name, h in histograms.items()
+}
+Markdown(
+    "Exponents of the whole runs: "
+    + ", ".join(f"{name} **{f.alpha:.3f}** ± {f.sigma:.3f}" for name, f in fits.items())
+    + ". A rival is favoured over the pure power law in "
+    + f"{sum(map(bool, beaten.values()))} of {len(beaten)}. The errors take every count "
+    "as independent, which updates are not, and each number stands for one run."
+)
+
+# %%
+spans = {name: np.log10(h.largest / fits[name].xmin) for name, h in histograms.items()}
+short = [name for name, span in spans.items() if span < 1]
+Markdown(
+    "From its lower cut to the largest update a tail spans "
+    + ", ".join(f"{span:.1f} decades ({name})" for name, span in spans.items())
+    + ". "
+    + (
+        f"Less than one is too short to call it a law: {', '.join(short)}."
+        * bool(short)
+    )
+)
+
+# %% [markdown]
+# A fit that seeks its own lower cut may end far out, with a few hundred counts of many
+# millions. To compare runs, the same share of each is fitted as well: the largest
+# thousandth of all updates, whatever is there.
+
+# %%
+cuts = {  # or the last octave, if more than a thousandth lies in its end
+    name: min(h.threshold(0.001), h.edges[-9:][0]) for name, h in histograms.items()
+}
+largest = {
+    name: fit_power_law(h.edges, h.counts, xmin=cuts[name])
+    for name, h in histograms.items()
+}
+Markdown(
+    "Exponents of the largest thousandth: "
+    + ", ".join(f"{n} **{f.alpha:.2f}** ± {f.sigma:.2g}" for n, f in largest.items())
+    + "."
+)
+
+# %% [markdown]
+# ## Layer by layer
+
+# %%
+pd.DataFrame(
+    {
+        f"{name} {group}": tail_row(run.histogram(group))
+        for name, run in updates.items()
+        for group in run.groups
+    }
+).T
+
+# %% [markdown]
+# ## Intervals between large updates
+#
+# Large is the top percent of each run's own updates. Burstiness $B$ is 0 for chance at one
+# constant rate and near 1 for bursts. Unequal rates alone raise it, so beside it stands $B$
+# of the same weights with their times shuffled.
+
+# %%
+nulls = {
+    name: interval_null(found.per_weight, found.steps)
+    for name, found in counts.items()
+    if found.counts.any()
+}
+pd.DataFrame(
+    {
+        name: {
+            "threshold": f"{counts[name].threshold:.2g}",
+            "intervals": f"{counts[name].total:,}",
+            "weights never large": f"{counts[name].never / counts[name].weights:.0%}",
+            "B": f"{counts[name].burstiness:.2f}",
+            "B shuffled": f"{null.burstiness:.2f}",
+        }
+        for name, null in nulls.items()
+    }
+).T
+
+# %% mystnb={"figure": {"name": "fig-own-intervals", "caption": "Intervals between large updates of the same weight, one panel for each optimizer, and what shuffled times would give (grey, dashed)."}, "image": {"alt": "One panel per optimizer on logarithmic axes: the probability of an interval falls with its length, with that of shuffled times dashed."}}
+width = 2.8 * len(counts) if len(counts) > 1 else plotting.WIDTH
+figure, axes = plt.subplots(1, len(counts), figsize=(width, 3.3), squeeze=False)
+for ax, (name, found) in zip(axes.flat, counts.items(), strict=True):
+    ax.set_title(name, loc="left")
+    if name in nulls:
+        plotting.plot_intervals(found, nulls[name], ax, color=LOOK[name])
+for ax in axes.flat[1:]:
+    ax.set(ylabel=None)
+
+# %%
+Markdown(
+    "Burstiness beyond that of unequal rates: "
+    + ", ".join(
+        f"{name} {counts[name].burstiness - null.burstiness:+.2f}"
+        for name, null in nulls.items()
+    )
+    + "."
+    if nulls
+    else "No weight was moved far twice, so there is no interval."
+)
+
+# %% [markdown]
+# ## The numbers of this run
+#
+# What a program reads from this notebook, whoever ran it.
+
+# %%
+record(
+    {f"alpha_{name}": fit.alpha for name, fit in fits.items()}
+    | {f"alpha_largest_{name}": fit.alpha for name, fit in largest.items()}
+    | {f"sigma_{name}": fit.sigma for name, fit in fits.items()}
+    | {f"tail_{name}": fit.n_tail for name, fit in fits.items()}
+    | {f"largest_{name}": h.largest for name, h in histograms.items()}
+    | {f"loss_{name}": loss for name, (loss, _) in scores.items()}
+    | {f"burstiness_{name}": found.burstiness for name, found in counts.items()}
+)
+
+# %% [markdown]
+# ## What would refute it
+#
+# The claim at stake is that heavy tails belong to learning, not to one optimizer.
+#
+# - A tail that is there under SGD and gone under Adam, at equal loss: then it is made by
+#   the scale of the gradients, which Adam divides out.
+# - An exponent that moves from the first to the last third by more than between seeds.
+# - Burstiness no higher than that of shuffled times.
+#
+# ## Limits
+#
+# - One seed and one learning rate for each optimizer. A longer or a smaller step is another
+#   experiment; repeat it with `seed` and `learning_rate` before you conclude.
+# - The lower cut that fits best may leave a handful of counts. A tail that is a tiny share
+#   of all updates, or spans a fraction of a decade, is no finding whatever its exponent.
+# - Adam's tail ends at its bound. A fit reports an exponent for it all the same.
+# - Under momentum and Adam successive updates of a weight share gradients, so large updates
+#   follow each other at once: short intervals are in part the memory of the optimizer.
+# - Anything in your file that draws from another generator than torch's makes two passes
+#   differ, and the chapter stops there.
+# - Nothing is stored: the store cannot know when code outside the book has changed.
+#
+# ## Exercises
+#
+# 1. Give Adam the learning rate 0.01 in place of 0.001. How does the bound move, and how the
+#    largest update?
+#
+# <details><summary>Solution</summary>
+#
+# Run with `optimizer="adam"` and `learning_rate=0.01`. The bound is proportional to the
+# learning rate, so it is ten times as far out. The largest update moves too, but need not
+# keep its share of the bound: that share depends on how unevenly in time the gradients of a
+# weight come, and so on the path that training takes. It is printed below the densities.
+#
+# </details>
+#
+# 2. How much of the burstiness under momentum is the optimizer's own memory?
+#
+# <details><summary>Solution</summary>
+#
+# Feed the optimizer gradients without memory: in the plain loop above, replace the gradients
+# by noise between `loss.backward()` and `sgd.step()`,
+#
+# ```python
+# for parameter in net.parameters():
+#     parameter.grad = torch.randn_like(parameter)
+# ```
+#
+# once with `momentum=0.9` and once without. Without, `B` is that of shuffled times. What it
+# exceeds them by with momentum is the optimizer's doing alone.
+#
+# </details>
+#
+# 3. Which parameter makes the largest updates of your network?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# tracker = UpdateTracker(net, groups="parameter")
+# ...
+# max(tracker.groups, key=lambda group: tracker.histogram(group).largest)
+# ```
+#
+# </details>
+#
+# ## Summary
+#
+# Three lines around a loop count every update of any network under any optimizer, and a
+# second pass their waiting times. With a file of your own the same page is a report on your
+# network: whether it learns, how its updates are distributed, what the tail could be, and
+# what chance alone would give.
