@@ -15,7 +15,7 @@ export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-slow lint pair bench lab serve clean distclean
+.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,16 @@ $(READY): pyproject.toml constraints.txt
 
 book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
 	@$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
+
+# What others see: the paper profile, from the records in book/results once there are any.
+RECORDS := $(if $(wildcard book/results/*.json),PROFILE=paper NETDYN_COMPUTE=never \
+  NETDYN_RESULTS=$(CURDIR)/book/results)
+
+published: ## build the site that others see, from book/results if it holds runs
+	@$(MAKE) book $(RECORDS)
+
+release: $(READY) ## pack the site that was built last, with SHA-256 checksums
+	@$(BIN)/python -m netdyn_utils release
 
 test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pages
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
@@ -63,6 +73,7 @@ serve: $(READY) ## show the site to this machine (PORT=8000)
 
 clean: ## remove pages and executed notebooks; computed runs stay
 	rm -rf _build/site _build/stage _build/executed _build/building-* .pytest_cache .ruff_cache
+	rm -f _build/netdyn-site-* _build/SHA256SUMS
 
 distclean: clean ## remove the environment and the computed runs too
 	rm -rf $(VENV) _build *.egg-info

@@ -1,4 +1,4 @@
-"""``pair`` makes notebooks from their texts; ``serve`` shows the site."""
+"""``pair`` makes notebooks; ``serve`` shows the site, and ``release`` packs it."""
 
 import argparse
 from contextlib import suppress
@@ -9,13 +9,15 @@ from .common import Refused
 
 
 def add(commands) -> None:
-    """Describe both commands."""
+    """Describe the commands."""
     pair = commands.add_parser("pair", help="make each .ipynb from its .py")
     pair.add_argument("--check", action="store_true", help="compare, write nothing")
     pair.set_defaults(run=_pair)
     serve = commands.add_parser("serve", help="show the site to this machine only")
     serve.add_argument("--port", type=int, default=8000)
     serve.set_defaults(run=_serve)
+    release = commands.add_parser("release", help="pack the site, with checksums")
+    release.set_defaults(run=_release)
 
 
 def _pair(root: Path, arguments: argparse.Namespace) -> int:
@@ -51,4 +53,23 @@ def _serve(root: Path, arguments: argparse.Namespace) -> int:
         print(f"{address} until Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+    return 0
+
+
+def _release(root: Path, _arguments: argparse.Namespace) -> int:
+    """Pack the site that was built last."""
+    from importlib.metadata import version
+
+    from ..site import SiteError, pack
+
+    build = root / "_build"
+    try:
+        print(
+            *pack(build / "site", build, version=version("netdyn"), root=root), sep="\n"
+        )
+    except SiteError as error:
+        raise Refused(error) from error
+    except OSError as error:
+        print(f"{error.filename or build} cannot be written: {error.strerror}")
+        return 1
     return 0

@@ -6,9 +6,10 @@ site takes the old one's place only when it was built without a warning and ever
 check passed.
 """
 
+from .archive import pack
 from .building import build
 from .checking import check
 from .faults import SiteError
 from .staging import rerun_command, stage
 
-__all__ = ["SiteError", "build", "check", "rerun_command", "stage"]
+__all__ = ["SiteError", "build", "check", "pack", "rerun_command", "stage"]

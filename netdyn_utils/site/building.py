@@ -7,8 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
+
 from .checking import check
 from .faults import SiteError
+from .origin import origin
 
 # Jupyter Book's own names no icon, and a browser then asks for one that is not there.
 _FIRST_PAGE = """\
@@ -47,9 +50,11 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
 
 def _sphinx(stage: Path, work: Path, root: Path) -> None:
     """Run jupyter-book; raise with its warnings, and nothing else, if it fails."""
+    config = work / "_config.yml"
+    config.write_text(_config(root), encoding="utf-8")
     command = [
         *(str(Path(sys.executable).parent / "jupyter-book"), "build", str(stage)),
-        *("--config", str(root / "_config.yml"), "--toc", str(root / "_toc.yml")),
+        *("--config", str(config), "--toc", str(root / "_toc.yml")),
         *("--path-output", str(work), "-W", "-n", "--keep-going"),
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -59,3 +64,15 @@ def _sphinx(stage: Path, work: Path, root: Path) -> None:
         raise SiteError("\n".join(["jupyter-book failed:", *dict.fromkeys(said)]))
     index = work / "_build" / "html" / "index.html"
     index.write_text(_FIRST_PAGE, encoding="utf-8")
+
+
+def _config(root: Path) -> str:
+    """Return the book's configuration, with the buttons that its origin allows."""
+    told = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if public := origin(root):
+        sphinx = told.setdefault("sphinx", {})
+        sphinx["recursive_update"] = True
+        config = sphinx.setdefault("config", {})
+        for key, values in public.config().items():
+            config[key] = {**config.get(key, {}), **values}
+    return yaml.safe_dump(told, sort_keys=False)

@@ -11,6 +11,7 @@ import yaml
 
 from ..recorded import MIME
 from .faults import SiteError
+from .origin import origin
 
 
 def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
@@ -30,7 +31,8 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
     shutil.rmtree(into, ignore_errors=True)
     shutil.copytree(root / "book", into / "book")
     (into / "notebooks").mkdir()
-    commit = _commit(root)
+    commit, public = _commit(root), origin(root)
+    install = public.install if public and public.colab else ""
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
@@ -38,7 +40,7 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         both = (json.loads(path.read_text("utf-8")) for path in (source, run.output))
         notebook = _with_outputs(*both)
         _strip(notebook)
-        notebook["cells"].append(_colophon(run, profile, commit))
+        notebook["cells"].append(_colophon(run, profile, commit, install))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
 
@@ -84,7 +86,7 @@ def _strip(notebook: dict) -> None:
             output.get("data", {}).pop(MIME, None)  # for programs; pages show the table
 
 
-def _colophon(run, profile: str, commit: str) -> dict:
+def _colophon(run, profile: str, commit: str, install: str) -> dict:
     """Return the closing cell: how this page was made, and how to make it again."""
     given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
     lines = [
@@ -100,6 +102,9 @@ def _colophon(run, profile: str, commit: str) -> dict:
         rerun_command(run.name, run.parameters),
         "```",
     ]
+    if install:  # for a reader who leaves by the Colab button of this page
+        first = "In Colab, run this in a cell of its own first:"
+        lines += ["", first, "", "```python", f'%pip install -q "{install}"', "```"]
     source = "\n".join(lines)
     return {"cell_type": "markdown", "id": "colophon", "metadata": {}, "source": source}
 
