@@ -17,7 +17,7 @@ import netdyn_utils
 PACKAGE = Path(netdyn_utils.__file__).parent
 LAYERS = (
     # vocabulary, and checks at the door
-    {"shapes", "checks"},
+    {"shapes", "checks", "domains", "spelling"},
     # what leans on nothing else
     {"layers", "parameters", "data", "directions", "drift", "pairs"}
     | {"declarations", "recorded"},
@@ -168,7 +168,9 @@ def test_every_public_name_is_described_on_the_page_of_the_package():
 
 def test_every_dependency_is_pinned_and_has_its_reason():
     text = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    lists = re.findall(r"^(?:dependencies|book|sweep|test) = \[(.*?)^\]", text, re.M | re.S)
+    lists = re.findall(
+        r"^(?:dependencies|book|sweep|test) = \[(.*?)^\]", text, re.M | re.S
+    )
     wanted = {
         re.match(r"[\w-]+", line).group().lower()
         for block in lists

@@ -27,6 +27,8 @@ _OUTSIDE = (
     "pairs",
     "profiles",
     "declarations",
+    "domains",
+    "spelling",
     "rerun",
     "site",
 )
