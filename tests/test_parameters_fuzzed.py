@@ -21,11 +21,13 @@ from netdyn_utils.declarations import Parameter, ParameterError, declared, resol
 from netdyn_utils.profiles import read_yaml
 from netdyn_utils.sweeps import read_sweep
 
-NUMBERS_SPELLED = r"""1 -1 0 +2 1.0 1e-3 1E5 .5 1_0 1__0 _1 nan inf -inf 1e400 5e-324 0x10 010 1:30 true
+NUMBERS_SPELLED = r"""1 -1 0 +2 1.0 1e-3 1E5 .5 1_0 1__0 _1 nan inf -inf 1e400 5e-324
+0x10 010 1:30 true
 True FALSE yes no null ~ None [] [1] [1,2] [0.5,x] [a,b] [[1]] {} ٣ ½ 1,5
 9223372036854775807 9223372036854775808 -9223372036854775809"""
 NEAR = r"""steps rate word digits flag mode step Rate mod"""
-YAML_PIECES = r"""a b 1 : - [ ] { } , & * ! !! # ' " | > % @ ` ~ ? << : ! !!int !!map !!set !!binary
+YAML_PIECES = r"""a b 1 : - [ ] { } , & * ! !! # ' " | > % @ ` ~ ? << : ! !!int !!map
+!!set !!binary
 !!float !!timestamp !!python/name:os.system é 2001-12-14 0x 0b_ 1:60 010 &a *a ---
 ... .inf"""
 INSIDE = {
@@ -197,7 +199,7 @@ def test_any_text_is_a_mapping_or_no_yaml(tmp_path_factory, text):
     assert "\n" not in refused
 
 
-@cases(500)
+@cases(300)
 @given(st.dictionaries(st.text("abc", min_size=1), VALUES, max_size=3))
 def test_a_mapping_that_was_written_is_read_as_it_was(tmp_path_factory, words):
     path = tmp_path_factory.getbasetemp() / "written.yaml"
