@@ -66,7 +66,7 @@ def _plain(name, value):
 
 
 def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
-    """Return what an executed notebook recorded, in its order.
+    """Return what an executed notebook recorded, in its order; ValueError if it is none.
 
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "none.ipynb"
@@ -75,7 +75,11 @@ def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
     {}
     """
     found = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", ()):
-            found |= output.get("data", {}).get(MIME, {})
+    try:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                found |= output.get("data", {}).get(MIME, {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
     return found

@@ -108,6 +108,7 @@ def test_a_killed_papermill_leaves_no_process(root):
     (papermill,) = (
         p for p in family(process.pid) if "guarded" in " ".join(p.cmdline())
     )
+    time.sleep(2)  # the runner has looked at what there is
     papermill.kill()
     said = told(process.communicate(timeout=60)[0])
     assert process.returncode == 1
@@ -133,7 +134,8 @@ store = RunStore(Path(sys.argv[1]))
 print("ready", flush=True)
 for number in range(10**6):
     config = {"number": number % 40}
-    arrays = {"x": np.full(20_000, number % 40) + np.random.default_rng(0).random(20_000)}
+    noise = np.random.default_rng(0).random(20_000)
+    arrays = {"x": number % 40 + noise}
     store.get("k", config, "d", str(number // 40), lambda: arrays)
 """
 

@@ -38,10 +38,15 @@ def read_row(out: Path, key: str, given: dict) -> Row:
             return Row(key, "failed", None, given, error=said)
         return Row(key, "missing", None, given)
     except (OSError, ValueError) as error:
-        return Row(key, "damaged", None, given, error=str(error))
-    fault = told["error"]
-    said = f"cell {fault['cell']}: {fault['message']}" if fault else ""
-    return Row(key, told["status"], told["seconds"], given, told["recorded"], said)
+        return Row(key, "damaged", None, given, error=f"run.json: {error}")
+    try:
+        fault = told["error"]
+        said = f"cell {fault['cell']}: {fault['message']}" if fault else ""
+        return Row(key, told["status"], told["seconds"], given, told["recorded"], said)
+    except (KeyError, TypeError):
+        return Row(
+            key, "damaged", None, given, error="run.json is no manifest of a run"
+        )
 
 
 def write_results(sweep: Sweep, rows: Sequence[Row], out: Path) -> None:
