@@ -8,6 +8,7 @@ plain papermill or with this package, finds them there.
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -55,7 +56,8 @@ def record(numbers: Mapping[str, object] | None = None, /, **named) -> Recorded:
 
 
 def _plain(name, value):
-    value = value.item() if hasattr(value, "item") else value
+    with suppress(ValueError, RuntimeError):  # an array or a tensor of many
+        value = value.item() if hasattr(value, "item") else value
     if isinstance(value, str | bool):
         return value
     if isinstance(value, Integral):
@@ -66,7 +68,7 @@ def _plain(name, value):
 
 
 def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
-    """Return what an executed notebook recorded, in its order; ValueError if it is none.
+    """Return what an executed notebook recorded; ValueError if it is no notebook.
 
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "none.ipynb"

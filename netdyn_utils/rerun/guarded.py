@@ -7,7 +7,6 @@ notebook leaves running when it ends is ended too.
 
 import ctypes
 import os
-import signal
 import sys
 import threading
 import time
@@ -41,8 +40,8 @@ def _end_children() -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(10 * _LOOK)  # time to save the partial notebook
+    _end_children()  # papermill finds its kernel dead, saves what there is, and ends
+    time.sleep(10 * _LOOK)
     _end_children()
     os._exit(1)
 

@@ -27,6 +27,7 @@ _NOISE = (
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _STAGGER = 0.5  # s between two starts; kernels that start together race for ports
 _GRACE = 10.0  # s that a stopped run has for writing its partial notebook
+_LONG = 100_000  # bytes of parameters that a command line still takes
 _LOOK = 0.5  # s between two looks at a notebook's cells and memory
 
 
@@ -205,7 +206,12 @@ def _resident(process: psutil.Process) -> int:
 def _command(job: Job) -> list[str]:
     """Return papermill's command line, with the parameters' types kept by YAML."""
     paths = [str(path.resolve()) for path in (job.source, job.output)]
-    given = ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
+    text = yaml.safe_dump(job.parameters)
+    given = ["-y", text] if job.parameters else []
+    if len(text.encode()) > _LONG:
+        file = job.output.with_suffix(".yaml")
+        file.write_text(text, encoding="utf-8")
+        given = ["-f", str(file.resolve())]
     return [
         *(sys.executable, "-m", "netdyn_utils.rerun.guarded"),
         *(path.replace("{", "{{").replace("}", "}}") for path in paths),
