@@ -38,12 +38,12 @@ def mountable(tmp_path):
 
 
 def run_on_full_disk(root, taken, *words):
-    """Run a command whose --out is on a disk with some room, then list what is there."""
+    """Run a command with --out on a disk of some room; tell what is there after it."""
     (out := root / "out").mkdir(exist_ok=True)
-    setup = f"mount -t tmpfs -o size=64k tmpfs '{out}' && head -c {taken} /dev/zero > "
-    script = (
-        f"{setup} '{out}/taken' && \"$@\"; code=$?; find '{out}' -type f; exit $code"
-    )
+    mount = f"mount -t tmpfs -o size=64k tmpfs '{out}'"
+    fill = f"head -c {taken} /dev/zero > '{out}/taken'"
+    tell = f"code=$?; find '{out}' -type f; exit $code"
+    script = f'{mount} && {fill} && "$@"; {tell}'
     before = ("unshare", "-rm", "sh", "-c", script, "sh")
     process = start(root, *words, "--out", out, before=before)
     said = told(process.communicate(timeout=120)[0])
