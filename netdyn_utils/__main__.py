@@ -36,4 +36,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a name must not break the line that tells it
+        stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -7,8 +7,24 @@ everywhere.
 
 import difflib
 import math
+import reprlib
 from collections.abc import Collection
 from numbers import Integral, Real
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: on one line, its middle left out if long.
+
+    >>> shown("ab"), shown("ab" * 100)
+    ("'ab'", "'abababababababababababababa...bababababababababababababab'")
+    """
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return f"{type(value).__name__} of too many digits"
 
 
 def choose(value: str, choices: Collection[str], what: str) -> str:
@@ -24,11 +40,13 @@ def choose(value: str, choices: Collection[str], what: str) -> str:
     """
     if value in choices:
         return value
+    if not choices:
+        raise ValueError(f"unknown {what} {shown(value)}: there is none")
     *head, last = (repr(choice) for choice in choices)
     listed = f"{', '.join(head)} or {last}" if head else last
     near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"unknown {what} {value!r}: choose {listed}{hint}")
+    raise ValueError(f"unknown {what} {shown(value)}: choose {listed}{hint}")
 
 
 def positive(value: float, what: str) -> float:

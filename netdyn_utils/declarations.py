@@ -15,17 +15,21 @@ import difflib
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .checks import shown
+from .domains import check, lies_in, split
+from .spelling import is_text, read_text, split_list
+
 _LISTS = {"list[int]": "int", "list[float]": "float", "list[str]": "str"}
 KINDS = ("int", "float", "bool", "str", *_LISTS)
 _WORDS = {"int": "a whole number", "float": "a finite number", "bool": "true or false"}
-_DOMAIN = re.compile(r"(?:^|;)\s*in\s+([\[({].*[\])}])\s*$")
-_INTERVAL = re.compile(r"([\[(])\s*([^,]+?)\s*,\s*([^,]+?)\s*([\])])")
-_WHOLE = re.compile(r"[+-]?\d+(_\d+)*")
+_MOST = 2**63  # what an array, a seed or a count of steps can hold
+_DAMAGE = (  # what reading a file raises that is no notebook, or no longer one
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+)
 
 
 class ParameterError(ValueError):
@@ -71,59 +75,38 @@ class Parameter:
         else:
             found = self._read_one(value, self.kind)
         for item in found if isinstance(found, list) else [found]:
-            if self.domain and not _lies_in(item, self.domain):
-                raise ValueError(f"{self.name} must be in {self.domain}, got {item!r}")
+            if self.domain and not lies_in(item, self.domain):
+                raise ValueError(
+                    f"{self.name} must be in {self.domain}, got {shown(item)}"
+                )
         return found
 
     def _read_list(self, value):
-        if isinstance(value, str):
-            inside = re.fullmatch(r"\s*\[(.*)\]\s*", value, re.DOTALL)
-            value = re.split(r"\s*,\s*", inside[1].strip()) if inside else value
-            value = [] if value == [""] else value
+        value = split_list(value) if isinstance(value, str) else value
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{self.name} must be a list [a, b], got {value!r}")
+            raise ValueError(f"{self.name} must be a list [a, b], got {shown(value)}")
         return [self._read_one(item, _LISTS[self.kind]) for item in value]
 
     def _read_one(self, value, kind):
         if kind == "str":
             if not isinstance(value, str):
-                raise ValueError(f"{self.name} must be text, got {value!r}: quote it")
-            if "\0" in value:
-                raise ValueError(f"{self.name} must not hold a zero byte")
+                got = shown(value)
+                raise ValueError(f"{self.name} must be text, got {got}: quote it")
+            if not is_text(value):
+                raise ValueError(
+                    f"{self.name} must be text of UTF-8, got {shown(value)}"
+                )
             return value
-        found = _read_text(value.strip(), kind) if isinstance(value, str) else value
+        found = read_text(value.strip(), kind) if isinstance(value, str) else value
         if kind == "float" and type(found) is int and abs(found) < 1e300:
             found = float(found)
         types = {"int": int, "float": float, "bool": bool}
         fits = type(found) is types[kind]
         if not fits or (kind == "float" and not math.isfinite(found)):
-            raise ValueError(f"{self.name} must be {_WORDS[kind]}, got {value!r}")
+            raise ValueError(f"{self.name} must be {_WORDS[kind]}, got {shown(value)}")
+        if kind == "int" and not -_MOST <= found < _MOST:
+            raise ValueError(f"{self.name} must be below 2**63, got {shown(value)}")
         return found
-
-
-def _read_text(text: str, kind: str):
-    """Return what a text spells in a type; the text itself if it spells nothing."""
-    if kind == "bool":
-        return {"true": True, "false": False}.get(text.lower(), text)
-    try:
-        if kind == "int":
-            return int(text) if _WHOLE.fullmatch(text) else text
-        return float(text)
-    except ValueError:  # also a whole number of more digits than Python reads
-        return text
-
-
-def _lies_in(value, domain: str) -> bool:
-    interval = _INTERVAL.fullmatch(domain)
-    if interval is None:
-        return str(value) in _members(domain)
-    opening, low, high, closing = interval.groups()
-    above = value >= float(low) if opening == "[" else value > float(low)
-    return above and (value <= float(high) if closing == "]" else value < float(high))
-
-
-def _members(domain: str) -> list[str]:
-    return [member.strip().strip('"') for member in domain.strip("{}").split(",")]
 
 
 def declared(notebook: Path) -> tuple[Parameter, ...]:
@@ -147,8 +130,13 @@ def declared(notebook: Path) -> tuple[Parameter, ...]:
         source = "".join(cell["source"])
         try:
             found += [_of(statement, source) for statement in ast.parse(source).body]
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"{notebook.name}, cell of parameters: {error}") from error
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            told = error or "too deep to read"
+            raise ValueError(f"{notebook.name}, cell of parameters: {told}") from error
+    names = [parameter.name for parameter in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{notebook.name}: {name} is declared twice")
     return tuple(found)
 
 
@@ -156,8 +144,13 @@ def code_cells(notebook: Path) -> list[dict]:
     """Return the code cells of a notebook file; ValueError if it is none."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        return [cell for cell in cells if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        found = [cell for cell in cells if cell["cell_type"] == "code"]
+        for cell in found:
+            "".join(cell["source"])
+            if not isinstance(cell.get("metadata", {}).get("tags", []), list):
+                raise TypeError("the tags of a cell are no list")
+        return found
+    except _DAMAGE as error:
         kind = type(error).__name__
         raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
 
@@ -179,9 +172,13 @@ def _of(statement: ast.stmt, source: str) -> Parameter:
         raise ValueError(f"expected `name: type = value`, type one of {KINDS}: {line}")
     after = line.encode()[statement.end_col_offset :].decode()
     words = after.partition("#")[2].strip()
-    domain = _DOMAIN.search(words)
-    told = words[: domain.start()] if domain else words
-    found = Parameter(target.id, kind, default, domain[1] if domain else "", told)
+    told, domain = split(words)
+    found = Parameter(target.id, kind, default, domain, told)
+    if domain:
+        try:
+            check(domain, numbers=_LISTS.get(kind, kind) in ("int", "float"))
+        except ValueError as error:
+            raise ValueError(f"{found.name}: {error}") from error
     found.read(default)
     return found
 
@@ -227,7 +224,7 @@ def resolve(
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         none = "" if known else ": the notebook declares none"
-        faults.append(f"unknown parameter {name!r}{hint}{none}")
+        faults.append(f"unknown parameter {shown(name)}{hint}{none}")
     if faults:
         raise ParameterError(faults)
     return found

@@ -6,13 +6,15 @@ that does not fit, is refused here, before any kernel starts: papermill itself w
 warn, go on, and show a page computed with the default.
 """
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from .checks import choose
+from .checks import choose, shown
 from .declarations import ParameterError, declared, resolve
 
 
@@ -64,16 +66,24 @@ def find_notebook(root: Path, name: str) -> Path:
     Raises
     ------
     ValueError
-        There is none of that name; the nearest one is named.
+        There is none of that name, the nearest one is named; or more than one.
     """
-    path = Path(name).expanduser()
-    if path.suffix == ".ipynb" and path.is_file():
-        return path
+    with suppress(OSError, RuntimeError, ValueError):  # no path: ~nobody, too long
+        path = Path(name).expanduser()
+        if path.suffix == ".ipynb" and path.is_file():
+            return path
     sources = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
     if name in sources:
         return sources[name]
-    short = {stem.partition("_")[2] or stem: path for stem, path in sources.items()}
-    return short[choose(name, list(short), "notebook")]
+    if not sources:
+        raise ValueError(f"no notebook in {root / 'notebooks'}: `make pair` makes them")
+    short: dict[str, list[str]] = {}
+    for stem in sources:
+        short.setdefault(stem.partition("_")[2] or stem, []).append(stem)
+    first, *more = short[choose(name, list(short), "notebook")]
+    if more:
+        raise ValueError(f"{name!r} can be {' and '.join([first, *more])}: choose one")
+    return sources[first]
 
 
 def profile_block(root: Path, profile: str, name: str) -> dict:
@@ -107,13 +117,13 @@ def read_yaml(path: Path) -> dict:
         found = yaml.load(path.read_text(encoding="utf-8"), _Strict)  # a SafeLoader
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *_DAMAGE) as error:
         told = " ".join(str(error).split())
         raise ValueError(f"{path} is no YAML that can be read: {told}") from error
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold `name: value` lines, got {found!r:.60}")
+        raise ValueError(f"{path} must hold `name: value` lines, got {shown(found)}")
     return {str(name): value for name, value in found.items()}
 
 
@@ -122,16 +132,40 @@ class _Strict(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         """Build one mapping."""
-        names = [key.value for key, _ in node.value if key.tag != _MERGE]
-        twice = {str(name) for name in names if names.count(name) > 1}
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        keys = [key for key, _ in pairs if key.tag != _MERGE]
+        for key in keys:
+            if not isinstance(key, yaml.ScalarNode):
+                _refuse("a name must be a word", key)
+        names = [str(self.construct_object(key)) for key in keys]
+        twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"given twice: {', '.join(sorted(twice))}", node.start_mark
-            )
+            _refuse(f"given twice: {', '.join(sorted(twice))}", node)
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node):
+        """Build one number, if it is the one that a person reads."""
+        text = self.construct_scalar(node)
+        if ":" in text:
+            _refuse(f"{text} would be read as minutes and seconds: quote it", node)
+        if re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]*", text):
+            plain = text.lstrip("+-0_")
+            _refuse(f"{text} could be {plain} or {int(plain, 8)}: write one", node)
+        kind = "int" if node.tag == _INT else "float"
+        return getattr(yaml.SafeLoader, f"construct_yaml_{kind}")(self, node)
 
-_MERGE = "tag:yaml.org,2002:merge"
+
+def _refuse(why: str, node: yaml.Node):
+    raise yaml.constructor.ConstructorError(None, None, why, node.start_mark)
+
+
+_MERGE, _INT, _FLOAT = (f"tag:yaml.org,2002:{x}" for x in ("merge", "int", "float"))
+for _tag in (_INT, _FLOAT):
+    _Strict.add_constructor(_tag, _Strict.construct_number)
+_DAMAGE = (  # what PyYAML raises besides its own errors, on tags that do not fit
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    RecursionError,
+)
 
 
 def _toc_notebooks(root: Path) -> Iterator[Path]:

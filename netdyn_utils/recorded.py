@@ -8,6 +8,7 @@ plain papermill or with this package, finds them there.
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -55,7 +56,8 @@ def record(numbers: Mapping[str, object] | None = None, /, **named) -> Recorded:
 
 
 def _plain(name, value):
-    value = value.item() if hasattr(value, "item") else value
+    with suppress(ValueError, RuntimeError):  # an array or a tensor of many
+        value = value.item() if hasattr(value, "item") else value
     if isinstance(value, str | bool):
         return value
     if isinstance(value, Integral):
@@ -66,7 +68,7 @@ def _plain(name, value):
 
 
 def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
-    """Return what an executed notebook recorded, in its order.
+    """Return what an executed notebook recorded; ValueError if it is no notebook.
 
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "none.ipynb"
@@ -75,7 +77,11 @@ def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
     {}
     """
     found = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", ()):
-            found |= output.get("data", {}).get(MIME, {})
+    try:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                found |= output.get("data", {}).get(MIME, {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        kind = type(error).__name__
+        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
     return found

@@ -17,7 +17,7 @@ import netdyn_utils
 PACKAGE = Path(netdyn_utils.__file__).parent
 LAYERS = (
     # vocabulary, and checks at the door
-    {"shapes", "checks"},
+    {"shapes", "checks", "domains", "spelling"},
     # what leans on nothing else
     {"layers", "parameters", "data", "directions", "drift", "pairs"}
     | {"declarations", "recorded"},

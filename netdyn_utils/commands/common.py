@@ -17,7 +17,10 @@ class Refused(Exception):
 
 def find_root() -> Path:
     """Return the folder of the book: here or above."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise Refused("no book here: this folder is gone") from error
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
             return folder

@@ -86,16 +86,26 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
         values = resolve(declared(source), words)
     except ValueError as error:
         raise Refused(error) from error
+    from filelock import FileLock, Timeout
+
     from .. import rerun
 
     folder = arguments.out / f"{source.stem}-{key_of(values)}"
     job = Job(source, folder / source.name, {name: values[name] for name in words})
     limits = {"limit": arguments.limit, "memory": arguments.memory}
     try:
-        (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
-        told = [rerun.write_manifest(run, source)]
-        if arguments.html and run.status == "ok":
-            told.append(rerun.write_page(run.output, rerun.lay_mathjax(root, folder)))
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "run.lock", timeout=0):
+            (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
+            told = [rerun.write_manifest(run, source)]
+            if arguments.html and run.status == "ok":
+                mathjax = rerun.lay_mathjax(root, folder)
+                told.append(rerun.write_page(run.output, mathjax))
+    except Timeout:
+        print(
+            f"the same run is at work in {folder}: wait for it, or name another --out"
+        )
+        return 1
     except OSError as error:
         place = error.filename or folder
         print(f"{place} cannot be written ({error.strerror}): name a folder with --out")

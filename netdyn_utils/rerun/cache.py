@@ -27,6 +27,8 @@ _OUTSIDE = (
     "pairs",
     "profiles",
     "declarations",
+    "domains",
+    "spelling",
     "rerun",
     "site",
 )
@@ -105,7 +107,7 @@ def _data_files(root: Path) -> list:
     folders = [Path(os.environ.get("NETDYN_DATA") or root / "data").expanduser()]
     folders.append(Path(__file__).resolve().parents[1] / "data" / "samples")
     files = sorted(path for folder in folders for path in folder.glob("*.npz"))
-    return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    return [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
 
 
 def _versions() -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..declarations import declared, resolve
 from ..recorded import read_recorded
 from ..store.provenance import seal, surroundings
+from ..store.records import write_whole
 from .outcomes import NotebookRun
 
 
@@ -56,9 +57,7 @@ def write_manifest(
     It carries its own checksum, see `netdyn_utils.store.provenance.unseal`.
     """
     path = manifest_path(run.output)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(seal(manifest(run, source, fingerprint)), "utf-8")
-    part.replace(path)
+    write_whole({path: seal(manifest(run, source, fingerprint)).encode()})
     return path
 
 

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from ..store.records import write_whole
+
 
 def write_page(output: Path, mathjax: str = "") -> Path:
     """Write an executed notebook as HTML beside it and return the path of the page.
@@ -24,7 +26,7 @@ def write_page(output: Path, mathjax: str = "") -> Path:
     )
     text, _ = exporter.from_filename(str(output))
     page = output.with_suffix(".html")
-    page.write_text(text, encoding="utf-8")
+    write_whole({page: text.encode()})
     return page
 
 

@@ -27,6 +27,7 @@ _NOISE = (
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _STAGGER = 0.5  # s between two starts; kernels that start together race for ports
 _GRACE = 10.0  # s that a stopped run has for writing its partial notebook
+_LONG = 100_000  # bytes of parameters that a command line still takes
 _LOOK = 0.5  # s between two looks at a notebook's cells and memory
 
 
@@ -105,6 +106,7 @@ class _Process:
         self.log = job.output.with_suffix(".log")
         self.ended: tuple[str, str] | None = None  # by us: status, and why
         self.looked, self.shown = 0.0, None
+        self.seen: list[psutil.Process] = []  # papermill and its, at the last look
         self.threads = int(environment["OMP_NUM_THREADS"])
         self.start = time.monotonic()
         with self.log.open("w") as log:
@@ -115,13 +117,15 @@ class _Process:
     def finished(self, limit: float | None, memory: float, watch: Watch) -> bool:
         """Say whether the run has ended; end it if it is past its limits."""
         if self.process.poll() is not None:
+            self._sweep_up()
             return True
         now = time.monotonic()
         if limit is not None and now - self.start > limit:
             self._end("timeout", f"stopped after {now - self.start:.0f} s")
         elif now - self.looked > _LOOK:
             self.looked = now
-            held = sum(map(_resident, self._family()))
+            self.seen = self._family()
+            held = sum(map(_resident, self.seen))
             if held > memory:
                 words = f"held {held / 1e9:.1f} GB of memory, more than"
                 self._end("memory", f"{words} {memory / 1e9:.1f} GB")
@@ -154,14 +158,18 @@ class _Process:
         process group of its own, so what it started, and what papermill did not live to
         end, is looked up before, and ended after.
         """
-        family = self._family()
+        self.seen = self._family() or self.seen
         self.process.terminate()
         try:
             self.process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for process in family:
+        self._sweep_up()
+
+    def _sweep_up(self) -> None:
+        """End what papermill did not live to end."""
+        for process in self.seen:
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # psutil knows it from another that got its number
 
@@ -198,7 +206,12 @@ def _resident(process: psutil.Process) -> int:
 def _command(job: Job) -> list[str]:
     """Return papermill's command line, with the parameters' types kept by YAML."""
     paths = [str(path.resolve()) for path in (job.source, job.output)]
-    given = ["-y", yaml.safe_dump(job.parameters)] if job.parameters else []
+    text = yaml.safe_dump(job.parameters)
+    given = ["-y", text] if job.parameters else []
+    if len(text.encode()) > _LONG:
+        file = job.output.with_suffix(".yaml")
+        file.write_text(text, encoding="utf-8")
+        given = ["-f", str(file.resolve())]
     return [
         *(sys.executable, "-m", "netdyn_utils.rerun.guarded"),
         *(path.replace("{", "{{").replace("}", "}}") for path in paths),

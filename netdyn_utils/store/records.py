@@ -118,7 +118,7 @@ def write_record(path: Path, arrays, manifest: dict[str, object]) -> RunRecord:
     kind, _, key = path.stem.rpartition("-")
     kept: Path | None = path
     try:
-        _replace({path.with_suffix(".npz"): buffer.getvalue(), path: text.encode()})
+        write_whole({path.with_suffix(".npz"): buffer.getvalue(), path: text.encode()})
     except OSError as error:
         warnings.warn(
             f"the {kind} run was computed but not kept in {path.parent} "
@@ -148,8 +148,11 @@ def warn_of_damage(path: Path, error: Exception) -> None:
     )
 
 
-def _replace(contents: Mapping[Path, bytes]) -> None:
-    """Write files whole or not at all: all are on disk before one gets its name."""
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Write files whole or not at all: all are on disk before one gets its name.
+
+    They get their names in the order given, so that the last can vouch for the others.
+    """
     parts = {path: path.with_name(f"{path.name}.part") for path in contents}
     try:
         for path, part in parts.items():

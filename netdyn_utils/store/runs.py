@@ -27,6 +27,7 @@ from .records import (
     set_aside,
     warn_of_damage,
     write_record,
+    write_whole,
 )
 
 __all__ = [
@@ -133,6 +134,22 @@ class RunStore:
             named = {"kind": kind, "key": key, "config": config, "data": data}
             manifest = {**told, **surroundings(), **named, "source": source}
             return write_record(path, arrays, manifest)
+
+    def adopt(self, files: Mapping[str, bytes]) -> None:
+        """Keep records that another machine computed, given as files by name.
+
+        Raises
+        ------
+        OSError
+            If the store's folder cannot be written to.
+        """
+        for name in files:
+            path = self.root / name
+            arrays = path.with_suffix(".npz")
+            if path.suffix != ".json" or arrays.name not in files:
+                continue
+            with self._locked(path.with_suffix(".lock")):
+                write_whole({arrays: files[arrays.name], path: files[name]})
 
     @staticmethod
     def _fresh(path: Path, source: str, if_damaged) -> RunRecord | None:

@@ -11,17 +11,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distributed import Client, LocalCluster, wait
+import dask
+from dask.utils import parse_timedelta
+from distributed import CancelledError, Client, LocalCluster, wait
 from distributed.scheduler import KilledWorker
+from filelock import FileLock, Timeout
 
 from ..profiles import Job
 from ..rerun import cached, fingerprints, lay_mathjax, package_digest
+from ..rerun.manifests import manifest_path
+from ..store.records import write_whole
 from ..store.runs import RunStore
 from .plans import Sweep
 from .results import Row, read_row, write_results
 from .tasks import Delivery, Order, execute
 
-_LOST = 20.0  # s without the scheduler
+_PATIENCE = "distributed.comm.timeouts.connect"  # without a scheduler: Dask's own
 _AHEAD = 4  # runs at the cluster for each of its threads: enough to keep it busy
 
 
@@ -69,14 +74,25 @@ def run_sweep(
     Raises
     ------
     SweepError
-        The folder holds runs and `resume` is off; no scheduler at the address, or it is
-        lost on the way.
+        The folder holds runs and `resume` is off, or another sweep is at work in it; no
+        scheduler at the address, or it is lost on the way.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / "sweep.lock", timeout=0):
+            return _run(sweep, out, root, scheduler, workers, resume, limits, report)
+    except Timeout as error:
+        raise SweepError(
+            f"another sweep is at work in {out}: wait for it, or name another --out"
+        ) from error
+
+
+def _run(sweep, out, root, scheduler, workers, resume, limits, report) -> list[Row]:
     jobs = [
         Job(sweep.source, out / key / sweep.source.name, given)
         for key, given in zip(sweep.keys, sweep.runs, strict=True)
     ]
-    if not resume and any((job.output.parent / "run.json").exists() for job in jobs):
+    if not resume and any(manifest_path(job.output).exists() for job in jobs):
         raise SweepError(f"{out} holds runs of this sweep: --resume goes on with them")
     rests_on = fingerprints(jobs, root)
     todo = []
@@ -87,7 +103,8 @@ def run_sweep(
             if resume:
                 report(f"{key}: to run, {reason}")
     report(f"{len(todo)} to run, {len(jobs) - len(todo)} done before")
-    out.mkdir(parents=True, exist_ok=True)
+    for _, job, _ in todo:  # what does not stand must not pass for a result either
+        manifest_path(job.output).unlink(missing_ok=True)
     mathjax = lay_mathjax(root, out)
     common = {
         "name": sweep.source.stem,
@@ -119,7 +136,7 @@ def _cluster(address: str | None, workers: int) -> Iterator[Client]:
     """Give a client of the scheduler at an address, or of one of our own."""
     if address is not None:
         try:
-            client = Client(address, timeout=_LOST)
+            client = Client(address)
         except (OSError, TimeoutError, ValueError) as error:
             raise SweepError(
                 f"no Dask scheduler answers at {address}: start one with `dask "
@@ -146,14 +163,13 @@ def _cluster(address: str | None, workers: int) -> Iterator[Client]:
 def _gather(client: Client, orders: dict[str, Order], out: Path, report) -> None:
     """Keep the cluster busy, and each result as it comes."""
     waiting, total, done, lost = list(orders), len(orders), 0, 0.0
-    futures = {}
+    patience, alone, futures = parse_timedelta(dask.config.get(_PATIENCE)), False, {}
     while waiting or futures:
-        if client.status != "running":
+        threads = _threads(client)
+        if threads is None:
             lost = lost or time.monotonic()
-            if (
-                client.status in ("closed", "closing")
-                or time.monotonic() - lost > _LOST
-            ):
+            gone = client.status in ("closed", "closing")
+            if gone or time.monotonic() - lost > patience:
                 raise SweepError(
                     f"the scheduler is lost: {done} of {total} runs are done and kept "
                     "in the folder; --resume goes on with the others"
@@ -161,13 +177,15 @@ def _gather(client: Client, orders: dict[str, Order], out: Path, report) -> None
             time.sleep(0.5)
             continue
         lost = 0.0
-        room = max(_AHEAD * sum(client.nthreads().values()), _AHEAD)
+        if not threads and not alone:
+            report("no worker yet: waiting for one")
+        alone, room = not threads, _AHEAD * max(threads, 1)
         for key in waiting[: max(0, room - len(futures))]:
             waiting.remove(key)
             name = f"netdyn-{key}-{time.time_ns()}"
             future = client.submit(execute, orders[key], key=name, pure=False)
             futures[future] = key
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, CancelledError):
             wait(list(futures), timeout=1, return_when="FIRST_COMPLETED")
         for future in [f for f in futures if f.done()]:
             if future.status == "cancelled":  # the client lost its scheduler
@@ -177,6 +195,14 @@ def _gather(client: Client, orders: dict[str, Order], out: Path, report) -> None
             done += 1
             report(f"{done}/{total} {key}: {_keep(future, out / key)}")
             future.release()
+
+
+def _threads(client: Client) -> int | None:
+    """Return how many runs the cluster can do at once; None if it does not answer."""
+    with suppress(OSError):
+        if client.status == "running":
+            return sum(client.nthreads().values())
+    return None
 
 
 def _keep(future, folder: Path) -> str:
@@ -189,24 +215,11 @@ def _keep(future, folder: Path) -> str:
     except Exception as error:
         told = f"{type(error).__name__}: {error}".splitlines()[0]
     else:
-        _keep_records(delivery.records)
+        with suppress(OSError):  # a record spares computing; a run stands without it
+            RunStore.default().adopt(delivery.records)
         files = sorted(delivery.files.items(), key=lambda item: item[0] == "run.json")
-        for name, content in files:
-            part = folder / f"{name}.part"
-            part.write_bytes(content)
-            part.replace(folder / name)
+        write_whole({folder / name: content for name, content in files})
         (folder / "failure.txt").unlink(missing_ok=True)  # of an earlier attempt
         return delivery.told
-    (folder / "failure.txt").write_text(told, encoding="utf-8")
+    write_whole({folder / "failure.txt": told.encode()})
     return f"failed: {told}"
-
-
-def _keep_records(records: dict[str, bytes]) -> None:
-    """Put store records that came back into this machine's store, manifests last."""
-    store = RunStore.default().root
-    with suppress(OSError):  # a record spares computing; a run stands without it
-        store.mkdir(parents=True, exist_ok=True)
-        for name in sorted(records, key=lambda name: name.endswith(".json")):
-            part = store / f"{name}.part"
-            part.write_bytes(records[name])
-            part.replace(store / name)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checks import choose
+from ..checks import choose, shown
 from ..declarations import ParameterError, declared, key_of, resolve
 from ..profiles import find_notebook, profile_block, read_yaml
 
@@ -67,7 +67,8 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     shared = (
         profile_block(root, told["profile"], source.stem) if "profile" in told else {}
     )
-    shared |= _mapping(told.get("parameters") or {}, "parameters", path)
+    same = _mapping(told.get("parameters") or {}, "parameters", path)
+    shared |= same
     sets = list(_sets(told, path))
     parameters, runs, faults = declared(source), {}, {}
     for given in sets:
@@ -75,19 +76,19 @@ def read_sweep(root: Path, path: Path) -> Sweep:
             values = resolve(parameters, shared | given)
             kept = {name: values[name] for name in shared | given}
             if key_of(kept) in runs:
-                faults[f"{given} is there twice"] = None
+                faults[f"{shown(given)} is there twice"] = None
             runs[key_of(kept)] = kept
         except ParameterError as error:
             faults |= dict.fromkeys(error.faults)
-    over = told.get("over") or ()
-    over = tuple([over] if isinstance(over, str) else over)
+    show, over = _map(told, path)
     names = dict.fromkeys(name for given in sets for name in given)
+    for name in sorted(names.keys() & same):
+        faults[f"{name} is in `parameters`, the same in every run, and varies"] = None
     for name in over:
         if name not in names:
             faults[f"`over` names {name!r}, which does not vary"] = None
     if faults:
         raise ParameterError(list(faults))
-    show = str(told.get("show") or "")
     return Sweep(path.stem, source, tuple(runs.values()), tuple(names), show, over)
 
 
@@ -95,6 +96,9 @@ def _sets(told: dict, path: Path) -> Iterator[dict]:
     if "list" in told:
         if not isinstance(told["list"], list) or not told["list"]:
             raise ValueError(f"{path.name}: `list` must be a list of mappings")
+        if len(told["list"]) > MOST:
+            size = f"{len(told['list']):,} runs; at most {MOST:,}"
+            raise ValueError(f"{path.name}: a list of {size}")
         for number, given in enumerate(told["list"], 1):
             yield _mapping(given, f"list, entry {number}", path)
         return
@@ -109,6 +113,20 @@ def _sets(told: dict, path: Path) -> Iterator[dict]:
         raise ValueError(f"{path.name}: a grid of {size:,} runs; at most {MOST:,}")
     for values in itertools.product(*grid.values()):
         yield dict(zip(grid, values, strict=True))
+
+
+def _map(told: dict, path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return what the heat map shows, and over which parameters."""
+    show, over = told.get("show") or "", told.get("over") or ()
+    if not isinstance(show, str):
+        raise ValueError(f"{path.name}: `show` must be a name, got {shown(show)}")
+    over = [over] if isinstance(over, str) else over
+    names = isinstance(over, list | tuple) and all(isinstance(x, str) for x in over)
+    if not names or len(over) > 2:
+        raise ValueError(
+            f"{path.name}: `over` must be one or two names, got {shown(over)}"
+        )
+    return show, tuple(over)
 
 
 def _mapping(value, what: str, path: Path) -> dict:

@@ -1,6 +1,7 @@
 """What a sweep comes to: a table, a heat map, and a page that links every run."""
 
 import csv
+import io
 import json
 import statistics
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 
 from ..store.provenance import unseal
+from ..store.records import write_whole
 from .plans import Sweep
 
 
@@ -36,24 +38,33 @@ def read_row(out: Path, key: str, given: dict) -> Row:
             return Row(key, "failed", None, given, error=said)
         return Row(key, "missing", None, given)
     except (OSError, ValueError) as error:
-        return Row(key, "damaged", None, given, error=str(error))
-    fault = told["error"]
-    said = f"cell {fault['cell']}: {fault['message']}" if fault else ""
-    return Row(key, told["status"], told["seconds"], given, told["recorded"], said)
+        return Row(key, "damaged", None, given, error=f"run.json: {error}")
+    try:
+        fault = told["error"]
+        said = f"cell {fault['cell']}: {fault['message']}" if fault else ""
+        return Row(key, told["status"], told["seconds"], given, told["recorded"], said)
+    except (KeyError, TypeError):
+        return Row(
+            key, "damaged", None, given, error="run.json is no manifest of a run"
+        )
 
 
 def write_results(sweep: Sweep, rows: Sequence[Row], out: Path) -> None:
     """Write ``results.csv`` and ``index.html``."""
     names = list(dict.fromkeys(name for row in rows for name in row.recorded))
     given = list(dict.fromkeys(name for row in rows for name in row.parameters))
-    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["run", "status", "seconds", *given, *names, "error"])
-        for row in rows:
-            values = [_cell(row.parameters.get(name)) for name in given]
-            values += [_cell(row.recorded.get(name)) for name in names]
-            writer.writerow([row.key, row.status, row.seconds, *values, row.error])
-    (out / "index.html").write_text(_page(sweep, rows, names), encoding="utf-8")
+    writer = csv.writer(file := io.StringIO(newline=""))
+    taken = {"run", "status", "seconds", "error", *given}  # no two columns of one name
+    heads = [f"{name} (recorded)" if name in taken else name for name in names]
+    writer.writerow(["run", "status", "seconds", *given, *heads, "error"])
+    for row in rows:
+        values = [_cell(row.parameters.get(name)) for name in given]
+        values += [_cell(row.recorded.get(name)) for name in names]
+        writer.writerow([row.key, row.status, row.seconds, *values, row.error])
+    table, page = file.getvalue(), _page(sweep, rows, names)
+    write_whole(
+        {out / "results.csv": table.encode(), out / "index.html": page.encode()}
+    )
 
 
 def _cell(value):
