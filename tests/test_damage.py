@@ -195,6 +195,7 @@ def test_a_run_of_a_time_to_come_says_so_and_stands(done):
 
 
 PACKAGE = Path(netdyn_utils.__file__).parent
+RUN_ON_REQUEST = {PACKAGE / "own" / "model_files.py"}  # a network whose path was given
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
@@ -203,13 +204,18 @@ def test_nothing_that_is_read_is_ever_executed(path):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name.partition(".")[0] for alias in node.names}
             names |= {(getattr(node, "module", "") or "").partition(".")[0]}
-            assert not names & {"pickle", "cPickle", "dill", "cloudpickle", "joblib"}
+            assert not names & {"cPickle", "dill", "cloudpickle", "joblib"}
             assert not names & {"marshal", "shelve"}
+            pickle = isinstance(node, ast.ImportFrom) and node.module == "pickle"
+            assert not pickle or names == {"pickle", "UnpicklingError"}
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
+            assert node.attr == "UnpicklingError"  # to be caught, never to be made
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
         given = {k.arg: ast.unparse(k.value) for k in node.keywords}
-        assert name not in {"eval", "exec", "compile", "__import__", "os.system"}
+        assert name not in {"eval", "__import__", "os.system"}
+        assert name not in {"exec", "compile"} or path in RUN_ON_REQUEST
         assert given.get("shell", "False") == "False"
         if name in {"yaml.load", "yaml.load_all"}:
             loader = [*map(ast.unparse, node.args[1:]), given.get("Loader")][0]

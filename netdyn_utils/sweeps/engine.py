@@ -5,6 +5,7 @@ runs sent to another. If the scheduler is lost, what has come back is kept, and 
 sweep can go on later.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -134,6 +135,8 @@ def _run(sweep, out, root, scheduler, workers, resume, limits, report) -> list[R
 @contextmanager
 def _cluster(address: str | None, workers: int) -> Iterator[Client]:
     """Give a client of the scheduler at an address, or of one of our own."""
+    # A lost scheduler is told by our own sentence; Dask's comes with a traceback.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if address is not None:
         try:
             client = Client(address)
