@@ -71,7 +71,7 @@ def given(root: Path, name: str, arguments: argparse.Namespace) -> dict[str, obj
         if not equals or not key:
             raise ValueError(f"expected -p NAME=VALUE, got {word!r}")
         if key in words:
-            raise ValueError(f"-p {key} is given twice: {words[key]!r} and {value!r}")
+            raise ValueError(f"-p {key!r} is given twice: {words[key]!r} and {value!r}")
         words[key] = value
     return found | words
 

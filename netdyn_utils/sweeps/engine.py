@@ -135,8 +135,9 @@ def _run(sweep, out, root, scheduler, workers, resume, limits, report) -> list[R
 @contextmanager
 def _cluster(address: str | None, workers: int) -> Iterator[Client]:
     """Give a client of the scheduler at an address, or of one of our own."""
-    # A lost scheduler is told by our own sentence; Dask's comes with a traceback.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    # A lost scheduler is told by our own sentence; Dask's come with tracebacks.
+    for name in ("distributed", "distributed.client"):  # the second has its own level
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is not None:
         try:
             client = Client(address)
@@ -157,6 +158,7 @@ def _cluster(address: str | None, workers: int) -> Iterator[Client]:
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,  # of workers that outlast their scheduler
         ) as cluster,
         Client(cluster) as client,
     ):
