@@ -52,7 +52,7 @@ def tail_facts(windows) -> dict[str, float | str]:
         below = counts[:, :start].sum(axis=1, keepdims=True)
         size = effective_sample_size(np.hstack([below, counts[:, start:]]))
     share = fit.n_tail / whole.binned
-    free = float(np.clip(size * share, NEEDED, fit.n_tail))
+    free = float(np.clip(size, NEEDED / share, whole.binned))  # of all, not of the tail
     rivals = compare_tails(whole.edges, whole.counts, fit, n_effective=free).rivals
     better = [rival.name for rival in rivals if rival.favoured == rival.name]
     beaten = [rival.name for rival in rivals if rival.favoured == "power law"]
@@ -64,7 +64,7 @@ def tail_facts(windows) -> dict[str, float | str]:
         "cut": fit.xmin,
         "decades": float(np.log10(whole.largest / fit.xmin)),
         "largest": whole.largest,
-        "independent": free,
+        "independent": free * share,
         "beats exponential": "exponential" in beaten,
         "favoured over it": ", ".join(better),
         "steepening": _steepening(whole, fit.xmin),
