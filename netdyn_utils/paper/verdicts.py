@@ -1,8 +1,8 @@
 """The rule that turns numbers into one of four words.
 
-A claim is cut into questions that a run answers with yes or no. Runs that differ only in
-their seed answer together; what they say is a question's answer, and the answers are
-the verdict. Nothing else enters.
+A claim is cut into questions that a run answers with yes or no. Runs that differ in
+their seed alone answer together; what they say is a question's answer, and the answers
+are the verdict. Nothing else enters.
 """
 
 from collections.abc import Sequence
