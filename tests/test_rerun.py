@@ -1,14 +1,26 @@
 """A run says how it went; parameters nobody declared never start a kernel."""
 
 import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
 import yaml
+from small_book import REPOSITORY, environment, make_book, start, told, wait_for
 
 from netdyn_utils.pairs import pair
-from netdyn_utils.profiles import Job, plan
-from netdyn_utils.rerun import Lines, run_all, run_notebook
+from netdyn_utils.profiles import Job, plan, read_yaml
+from netdyn_utils.recorded import read_recorded
+from netdyn_utils.rerun import (
+    Lines,
+    cached,
+    fingerprints,
+    run_all,
+    run_notebook,
+    write_manifest,
+)
+from netdyn_utils.store.provenance import unseal
 
 GOOD = """# %% tags=["parameters"]
 steps: int = 3
@@ -35,6 +47,19 @@ divisor = 0
 
 # %%
 print("never")
+"""
+WAITING = """# %% tags=["parameters"]
+steps: int = 3  # of nothing; in [1, inf)
+
+# %%
+import pathlib, time
+pathlib.Path("begun").touch()
+while not pathlib.Path("go").exists():
+    time.sleep(0.05)
+
+# %%
+from netdyn_utils.recorded import record
+record(steps=steps)
 """
 
 
@@ -175,3 +200,87 @@ def test_number_of_processes_is_checked(tmp_path, processes):
     job = Job(tmp_path / "a.ipynb", tmp_path / "b.ipynb")
     with pytest.raises(ValueError, match="processes must be a whole number"):
         run_all([job], processes=processes)
+
+
+def test_plain_papermill_and_run_record_the_same_numbers(tmp_path):
+    given = {"learning_rate": 0.05}
+    given |= read_yaml(REPOSITORY / "notebooks/params/test.yaml")["02_updates"]
+    plain, out = tmp_path / "plain.ipynb", tmp_path / "runs"
+    words = [word for name, value in given.items() for word in ("-p", name, str(value))]
+    subprocess.run(  # as README.md has it, and with a store of its own
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "notebooks/02_updates.ipynb",
+            plain,
+            *words,
+        ],
+        cwd=REPOSITORY,
+        env=environment(NETDYN_RUNS=str(tmp_path / "one")),
+        check=True,
+        capture_output=True,
+    )
+    process = start(
+        REPOSITORY,
+        *("run", "updates", "--profile", "test", "-p", "learning_rate=0.05"),
+        *("--out", out),
+        env=environment(NETDYN_RUNS=str(tmp_path / "two")),
+    )
+    said = told(process.communicate(timeout=300)[0])
+    assert process.returncode == 0, said
+    (manifest,) = out.rglob("run.json")
+    ours = unseal(manifest.read_text("utf-8"))
+    ran = nbformat.read(plain, as_version=4).metadata.papermill.parameters
+    assert ours["given"] == ran == given
+    assert ours["recorded"] == read_recorded(plain)
+    assert ours["recorded"]["largest_mlp"] > 0
+    assert len(ours["recorded"]) >= 8
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda path: path.unlink(), "is gone or damaged since this run began"),
+        (lambda path: path.write_text("{"), "is gone or damaged since this run began"),
+        (
+            lambda path: path.write_text(path.read_text().replace("steps", "paces")),
+            "was edited while it ran: this is a run of before",
+        ),
+    ],
+)
+def test_a_notebook_that_changes_while_it_runs_is_named(tmp_path, change, sentence):
+    root = make_book(tmp_path, **{"01_waiting": WAITING})
+    process = start(root, "run", "waiting", "-p", "steps=7")
+    wait_for((root / "notebooks" / "begun").exists)
+    change(root / "notebooks" / "01_waiting.ipynb")
+    (root / "notebooks" / "go").touch()
+    said = told(process.communicate(timeout=60)[0])
+    assert process.returncode == 0, said
+    assert said.count(sentence) == 1
+    (manifest,) = root.rglob("run.json")
+    ran = unseal(manifest.read_text("utf-8"))
+    assert ran["parameters"] == ran["recorded"] == {"steps": 7}
+
+
+def test_a_run_of_code_that_was_there_for_a_moment_does_not_stand(tmp_path):
+    root = make_book(tmp_path, **{"01_good": GOOD})
+    source = root / "notebooks" / "01_good.ipynb"
+    job, before = Job(source, root / "out" / source.name), source.read_text()
+    (planned,) = fingerprints([job], root)
+    source.write_text(before.replace("print(type", "print(7, type"))
+    run = run_notebook(job.source, job.output)
+    source.write_text(before)
+    write_manifest(run, source, planned)
+    assert cached(job, planned) == (None, "its code changed")
+
+
+def test_a_notebook_that_lost_a_parameter_before_its_turn_has_failed(tmp_path):
+    root = make_book(tmp_path, **{"01_good": GOOD})
+    source, output = root / "notebooks" / "01_good.ipynb", root / "out" / "a.ipynb"
+    run = run_notebook(source, output, {"stepz": 5})
+    assert run.status == "failed"
+    assert run.error.message.startswith("not what was asked: unknown parameter 'stepz'")
+    told_of = unseal(write_manifest(run, source).read_text("utf-8"))
+    assert told_of["parameters"] == {"stepz": 5}
+    assert told_of["recorded"] == {}

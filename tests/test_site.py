@@ -110,6 +110,16 @@ def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path
         staged(executed, tmp_path)
 
 
+def test_a_notebook_that_is_gone_or_damaged_since_its_run_is_named(executed, tmp_path):
+    source = tmp_path / "notebooks" / "01_topic.ipynb"
+    source.write_text("{")
+    with pytest.raises(site.SiteError, match=r"01_topic\.ipynb can no longer be read"):
+        staged(executed, tmp_path)
+    source.unlink()
+    with pytest.raises(site.SiteError, match=r"can no longer be read \(FileNotFound"):
+        staged(executed, tmp_path)
+
+
 @pytest.mark.parametrize("status", ["failed", "timeout"])
 def test_stage_refuses_half_a_run(executed, tmp_path, status):
     half = NotebookRun("01_topic", status, 1.0, executed.output)

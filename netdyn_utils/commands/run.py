@@ -98,6 +98,8 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
         with FileLock(folder / "run.lock", timeout=0):
             (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
             told = [rerun.write_manifest(run, source)]
+            if note := rerun.edited_since(run, source):
+                print(note)
             if arguments.html and run.status == "ok":
                 mathjax = rerun.lay_mathjax(root, folder)
                 told.append(rerun.write_page(run.output, mathjax))

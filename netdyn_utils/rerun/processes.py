@@ -13,6 +13,7 @@ import psutil
 import yaml
 
 from ..checks import positive_int
+from ..declarations import declared, resolve
 from ..profiles import Job
 from .outcomes import CellError, NotebookRun, count_cells, find_error
 from .watching import Lines, Watch
@@ -52,7 +53,8 @@ def run_all(
     Parameters
     ----------
     jobs : sequence of Job
-        What to run. A failing notebook does not stop the others.
+        What to run. A failing notebook does not stop the others. One that does not
+        declare a parameter it is given has failed, whatever papermill makes of it.
     processes : int, optional
         How many at a time; one per core unless told.
     limit : float, optional
@@ -181,11 +183,13 @@ class _Process:
         self.log.write_text("\n".join([*lines, ""]), encoding="utf-8")
         code = self.process.returncode
         status, last = ("failed" if code else "ok"), (lines or [""])[-1]
+        if last[:1].isspace():  # in the middle of a traceback
+            last = "the log is cut off: is the disk full?"
         if code < 0 and not self.ended:
             last = f"papermill was ended by {signal.Signals(-code).name}"
         status, last = self.ended or (status, last)
-        error = self._error(last) if status != "ok" else None
-        job = self.job
+        error = self._error(last) if status != "ok" else _untaken(self.job)
+        status, job = "failed" if status == "ok" and error else status, self.job
         return NotebookRun(
             *(job.name, status, seconds, job.output, job.parameters, error),
             threads=self.threads,
@@ -195,6 +199,15 @@ class _Process:
         found = find_error(self.job.output, last)
         # What we ended did not fail of its own: the interrupted cell's error is ours.
         return CellError(found.cell, found.line, last) if self.ended else found
+
+
+def _untaken(job: Job) -> CellError | None:
+    """Say that a notebook ran without a parameter: edited after it was looked at."""
+    try:
+        resolve(declared(job.output), job.parameters)
+    except ValueError as error:
+        return CellError(None, "", f"not what was asked: {error}".splitlines()[0])
+    return None
 
 
 def _resident(process: psutil.Process) -> int:
