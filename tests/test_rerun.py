@@ -1,5 +1,6 @@
 """A run says how it went; parameters nobody declared never start a kernel."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from netdyn_utils.pairs import pair
 from netdyn_utils.profiles import Job, plan, read_yaml
 from netdyn_utils.recorded import read_recorded
 from netdyn_utils.rerun import (
+    THREADS,
     Lines,
     cached,
     fingerprints,
@@ -32,7 +34,8 @@ print(type(steps).__name__, steps, type(name).__name__, name, rates)
 
 # %%
 import os
-print(os.getcwd(), os.environ["OMP_NUM_THREADS"])
+print(os.getcwd())
+print(*(f"{n[:3]}={os.environ.get(n)}" for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")))
 """
 FAILING = """# %% [markdown]
 # # Fails
@@ -132,8 +135,27 @@ def test_plan_names_what_is_missing(root, tmp_path):
         plan(root, "quick", tmp_path)
 
 
-def test_run_keeps_the_types_of_parameters_and_the_folder(root, tmp_path, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_runs_side_by_side_share_the_cores_and_one_alone_is_left_as_it_is(
+    root, tmp_path, monkeypatch
+):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    source, cores = root / "notebooks" / "01_good.ipynb", os.cpu_count()
+    jobs = [Job(source, tmp_path / name / source.name) for name in "abc"]
+    share = max(1, cores // 2)
+    for run in run_all(jobs[:2], processes=2):
+        assert f"OMP={share} MKL={share}" in printed(run)
+        assert run.threads == share
+    alone = run_all(jobs[2:])[0]
+    assert "OMP=None MKL=None" in printed(alone)
+    assert alone.threads == cores
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,1")  # as OpenMP takes it: by level
+    for run in run_all(jobs[:2], processes=2):
+        assert "OMP=3,1 MKL=None" in printed(run)
+        assert run.threads == 3
+
+
+def test_run_keeps_the_types_of_parameters_and_the_folder(root, tmp_path):
     source = root / "notebooks" / "01_good.ipynb"
     given = {"name": "true", "steps": 7, "rates": [1e-5]}
     # Braces in a path are papermill's placeholders; here they are a path.

@@ -62,7 +62,9 @@ def executed(tmp_path):
     output = tmp_path / "executed" / "01_topic.ipynb"
     output.parent.mkdir()
     output.write_text(json.dumps(notebook))
-    return NotebookRun("01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"})
+    return NotebookRun(
+        "01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"}, threads=1
+    )
 
 
 def staged(run, root):
@@ -93,7 +95,13 @@ def test_stage_says_how_the_page_was_made(executed, tmp_path):
     _, notebook = staged(executed, tmp_path)
     last = notebook.cells[-1]
     assert last.cell_type == "markdown"
-    for words in ("`quick`", "`x = 2`", "`mode = 'true'`", "1 s", "outside of git"):
+    for words in (
+        "`quick`",
+        "`x = 2`",
+        "`mode = 'true'`",
+        "1 s on 1 thread;",
+        "outside of git",
+    ):
         assert words in last.source
     assert site.rerun_command("01_topic", executed.parameters) in last.source
 

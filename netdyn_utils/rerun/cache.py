@@ -81,7 +81,10 @@ def cached(job: Job, fingerprint: dict[str, str]) -> tuple[NotebookRun | None, s
         return None, f"its last run cannot be read ({type(error).__name__})"
     if changed:
         return None, ", ".join(changed)
-    run = NotebookRun(job.name, "ok", told["seconds"], job.output, job.parameters)
+    run = NotebookRun(
+        *(job.name, "ok", told["seconds"], job.output, job.parameters),
+        threads=told.get("threads"),
+    )
     return run, ""
 
 

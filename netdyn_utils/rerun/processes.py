@@ -67,12 +67,13 @@ def run_all(
     environment : mapping, optional
         Variables that every run finds set, beside those of this process.
     """
-    # Each gets its share of the cores: two runs of two threads each on two cores take
-    # longer than one after the other.
     cores = os.cpu_count() or 1
     wanted = cores if processes is None else positive_int(processes, "processes")
     processes = min(wanted, len(jobs))
-    threads = max(1, cores // max(1, processes))
+    # Each gets its share of the cores: two runs of two threads each on two cores take
+    # longer than one after the other. One alone is run as plain papermill would run it:
+    # another number of threads sums in another order, and gives other last digits.
+    share = max(1, cores // processes) if processes > 1 else None
     memory = memory or 0.9 * psutil.virtual_memory().total
     watch = watch or Lines(str)
     waiting, running, done = list(enumerate(jobs)), [], {}
@@ -81,9 +82,7 @@ def run_all(
         while waiting or running:
             if waiting and len(running) < processes and time.monotonic() > next_start:
                 place, job = waiting.pop(0)
-                running.append(
-                    (place, _Process(job, _environment(threads, environment)))
-                )
+                running.append((place, _Process(job, _environment(share, environment))))
                 next_start = time.monotonic() + _STAGGER
                 watch.started(job)
             ended = [r for r in running if r[1].finished(limit, memory, watch)]
@@ -109,7 +108,8 @@ class _Process:
         self.ended: tuple[str, str] | None = None  # by us: status, and why
         self.looked, self.shown = 0.0, None
         self.seen: list[psutil.Process] = []  # papermill and its, at the last look
-        self.threads = int(environment["OMP_NUM_THREADS"])
+        told = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        self.threads = int(told) if told.isdecimal() else os.cpu_count()
         self.start = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -233,10 +233,11 @@ def _command(job: Job) -> list[str]:
     ]
 
 
-def _environment(threads: int, given: Mapping[str, str] | None) -> dict[str, str]:
+def _environment(share: int | None, given: Mapping[str, str] | None) -> dict[str, str]:
     """Return the environment of a run: its share of the cores, inline figures."""
+    chosen = share is None or any(name in os.environ for name in THREADS)
     return {
-        **dict.fromkeys(THREADS, str(threads)),
+        **({} if chosen else dict.fromkeys(THREADS, str(share))),
         **os.environ,
         **(given or {}),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

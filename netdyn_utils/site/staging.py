@@ -102,7 +102,7 @@ def _colophon(run, profile: str, commit: str, install: str) -> dict:
         "",
         f"- Profile `{profile}`, {commit}.",
         f"- Parameters: {given or 'those of the notebook'}.",
-        f"- The run took {max(1, round(run.seconds))} s.",
+        f"- The run took {max(1, round(run.seconds))} s{_on(run.threads)}.",
         "",
         "The same run, from the folder of the book:",
         "",
@@ -115,6 +115,13 @@ def _colophon(run, profile: str, commit: str, install: str) -> dict:
         lines += ["", first, "", "```python", f'%pip install -q "{install}"', "```"]
     source = "\n".join(lines)
     return {"cell_type": "markdown", "id": "colophon", "metadata": {}, "source": source}
+
+
+def _on(threads: int | None) -> str:
+    if threads is None:
+        return ""
+    number = f"{threads} thread{'s' * (threads != 1)}"
+    return f" on {number}; on another number the last digits may differ"
 
 
 def rerun_command(name: str, parameters: dict) -> str:
