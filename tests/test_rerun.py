@@ -126,6 +126,13 @@ def test_plan_refuses_what_nobody_declared(root, tmp_path, blocks, profile, sent
         plan(root, profile, tmp_path / "out")
 
 
+def test_a_damaged_table_of_contents_is_named(root, tmp_path):
+    for text in ("[", "- a", "\x00"):
+        (root / "_toc.yml").write_text(text)
+        with pytest.raises(ValueError, match=r"_toc\.yml (is no YAML|must hold)"):
+            plan(root, "quick", tmp_path)
+
+
 def test_plan_names_what_is_missing(root, tmp_path):
     (root / "notebooks" / "01_good.ipynb").unlink()
     with pytest.raises(ValueError, match=r"01_good\.ipynb, which is not there"):
@@ -215,6 +222,38 @@ def test_dead_kernel_is_reported_not_waited_for(root, tmp_path):
     assert run.status == "failed"
     assert run.error.cell == 1
     assert "ernel" in run.error.message
+
+
+def test_the_cell_in_which_a_kernel_died_is_named_not_the_last_one(root, tmp_path):
+    folder = root / "notebooks"
+    text = "# %%\nx = 1\n\n# %%\nimport os\nos._exit(1)\n\n# %%\nx = 2\n\n# %%\nx = 3\n"
+    (folder / "03_dead.py").write_text(text)
+    pair(folder)
+    run = run_notebook(folder / "03_dead.ipynb", tmp_path / "out.ipynb", limit=60)
+    assert run.status == "failed"
+    assert (run.error.cell, run.error.line) == (2, "import os")
+
+
+def test_a_kernel_that_does_not_exist_is_no_cells_fault(root, tmp_path):
+    source = root / "notebooks" / "01_good.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "nobody", "display_name": "nobody"}
+    nbformat.write(notebook, source)
+    run = run_notebook(source, tmp_path / "out.ipynb")
+    assert run.error.cell is None
+    assert "No such kernel named nobody" in run.error.message
+    assert f"log: {tmp_path / 'out.log'}" in str(run)
+    assert "partial" not in str(run)
+
+
+def test_a_notebook_that_leaves_before_its_end_has_not_done_its_work(root, tmp_path):
+    folder = root / "notebooks"
+    text = "# %%\nx = 1\n\n# %%\nimport sys\nsys.exit(0)\n\n# %%\nx = 2\n"
+    (folder / "03_leaving.py").write_text(text)
+    pair(folder)
+    run = run_notebook(folder / "03_leaving.ipynb", tmp_path / "out.ipynb")
+    assert (run.status, run.error.cell, run.error.line) == ("failed", 2, "import sys")
+    assert run.error.message == "ended before its last cell, 2 of 3: SystemExit: 0"
 
 
 @pytest.mark.parametrize("processes", [0, -1, 1.5])

@@ -13,9 +13,8 @@ import psutil
 import yaml
 
 from ..checks import positive_int
-from ..declarations import declared, resolve
 from ..profiles import Job
-from .outcomes import CellError, NotebookRun, count_cells, find_error
+from .outcomes import CellError, NotebookRun, count_cells, find_error, find_shortfall
 from .watching import Lines, Watch
 
 # What Jupyter writes at each start, whether or not anything is wrong.
@@ -188,8 +187,11 @@ class _Process:
         if code < 0 and not self.ended:
             last = f"papermill was ended by {signal.Signals(-code).name}"
         status, last = self.ended or (status, last)
-        error = self._error(last) if status != "ok" else _untaken(self.job)
-        status, job = "failed" if status == "ok" and error else status, self.job
+        job = self.job
+        if status != "ok":
+            error = self._error(last)
+        elif error := find_shortfall(job.output, job.parameters):
+            status = "failed"
         return NotebookRun(
             *(job.name, status, seconds, job.output, job.parameters, error),
             threads=self.threads,
@@ -199,15 +201,6 @@ class _Process:
         found = find_error(self.job.output, last)
         # What we ended did not fail of its own: the interrupted cell's error is ours.
         return CellError(found.cell, found.line, last) if self.ended else found
-
-
-def _untaken(job: Job) -> CellError | None:
-    """Say that a notebook ran without a parameter: edited after it was looked at."""
-    try:
-        resolve(declared(job.output), job.parameters)
-    except ValueError as error:
-        return CellError(None, "", f"not what was asked: {error}".splitlines()[0])
-    return None
 
 
 def _resident(process: psutil.Process) -> int:
