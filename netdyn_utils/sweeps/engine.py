@@ -144,7 +144,8 @@ def _cluster(address: str | None, workers: int) -> Iterator[Client]:
         except (OSError, TimeoutError, ValueError) as error:
             raise SweepError(
                 f"no Dask scheduler answers at {address or 'no address'}: start one "
-                f"with `dask scheduler`, or leave --scheduler out ({type(error).__name__})"
+                "with `dask scheduler`, or leave --scheduler out "
+                f"({type(error).__name__})"
             ) from error
         try:
             yield client

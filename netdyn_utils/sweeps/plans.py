@@ -1,5 +1,7 @@
 """A sweep as a file says it: which notebook, which sets of parameters.
 
+For instance::
+
     notebook: your_model
     parameters: {steps: 2000}          # the same in every run
     grid:                              # every combination; or `list:` of mappings
