@@ -78,7 +78,7 @@ def overhead(rounds: int = 5) -> list[Row]:
     gaps = [a - b for a, b in zip(seconds["ours"], seconds["papermill"], strict=True)]
     return [
         _row("a notebook by `run` − by bare papermill", gaps, 1.5),
-        _row("reading and checking parameters", seconds["parameters"], 0.3),
+        _row("refusing a wrong parameter", seconds["parameters"], 0.3),
         _row("`--help`", seconds["help"], 0.3),
     ]
 

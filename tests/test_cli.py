@@ -61,6 +61,24 @@ def test_help_loads_nothing_heavy_and_comes_at_once():
     assert min(seconds() for _ in range(5)) < 0.3
 
 
+def test_parameters_are_checked_at_once_with_nothing_heavy_loaded(root):
+    words = ["run", "topic", "-p", "stepz=1"]
+    code = (
+        "import sys; from netdyn_utils.__main__ import main\n"
+        f"print(main({words}), {{'torch', 'numpy', 'papermill'}} & set(sys.modules))"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=root)
+    assert shown == "2 set()\n"
+
+    def seconds():
+        start = time.perf_counter()
+        run = subprocess.run([*COMMAND, *words], check=False, capture_output=True)
+        assert run.returncode == 2
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [

@@ -1,6 +1,9 @@
 """A run says how it went; parameters nobody declared never start a kernel."""
 
+import contextlib
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -261,6 +264,36 @@ def test_number_of_processes_is_checked(tmp_path, processes):
     job = Job(tmp_path / "a.ipynb", tmp_path / "b.ipynb")
     with pytest.raises(ValueError, match="processes must be a whole number"):
         run_all([job], processes=processes)
+
+
+def test_progress_bars_leave_nothing_in_a_notebook_that_is_run(root, tmp_path):
+    folder = root / "notebooks"
+    text = "# %%\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(3)):\n    pass\n"
+    (folder / "03_bar.py").write_text(text)
+    pair(folder)
+    run = run_notebook(folder / "03_bar.ipynb", tmp_path / "out.ipynb")
+    assert run.status == "ok"
+    assert [cell.outputs for cell in nbformat.read(run.output, 4).cells] == [[]]
+
+
+def test_on_a_terminal_one_live_line_tells_the_cell_and_elsewhere_plain_ones(root):
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "netdyn_utils", "run", "good"]
+    both = {"stdout": theirs, "stderr": theirs, "cwd": root, "env": environment()}
+    process = subprocess.Popen(words, **both)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while part := os.read(ours, 1000):
+            said += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert re.search(r"\r01_good: cell \d/\d, 00:\d\d", said.decode())
+    assert "01_good: ok after" in said.decode()
+    plain = start(root, "run", "good")
+    lines = told(plain.communicate(timeout=60)[0]).splitlines()
+    assert lines[0] == "01_good: started"
+    assert lines[1].startswith("01_good: ok after")
 
 
 def test_plain_papermill_and_run_record_the_same_numbers(tmp_path):
