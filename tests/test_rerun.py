@@ -1,12 +1,15 @@
 """A run says how it went; parameters nobody declared never start a kernel."""
 
 import contextlib
+import fcntl
 import os
 import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 
 import nbformat
 import pytest
@@ -268,16 +271,23 @@ def test_number_of_processes_is_checked(tmp_path, processes):
 
 def test_progress_bars_leave_nothing_in_a_notebook_that_is_run(root, tmp_path):
     folder = root / "notebooks"
-    text = "# %%\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(3)):\n    pass\n"
-    (folder / "03_bar.py").write_text(text)
+    (folder / "03_bar.py").write_text(
+        "# %%\nfrom netdyn_utils import UpdatesConfig, run_updates\n"
+        "run = run_updates(UpdatesConfig.as_published('mlp', 20))\n"
+    )
     pair(folder)
-    run = run_notebook(folder / "03_bar.ipynb", tmp_path / "out.ipynb")
+    store = {"NETDYN_RUNS": str(tmp_path / "store")}
+    job = Job(folder / "03_bar.ipynb", tmp_path / "out.ipynb")
+    (run,) = run_all([job], environment=store)
     assert run.status == "ok"
+    assert list((tmp_path / "store").glob("*.npz"))  # it trained
     assert [cell.outputs for cell in nbformat.read(run.output, 4).cells] == [[]]
 
 
 def test_on_a_terminal_one_live_line_tells_the_cell_and_elsewhere_plain_ones(root):
     ours, theirs = pty.openpty()
+    size = struct.pack("HHHH", 24, 80, 0, 0)  # rows and columns
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
     words = [sys.executable, "-m", "netdyn_utils", "run", "good"]
     both = {"stdout": theirs, "stderr": theirs, "cwd": root, "env": environment()}
     process = subprocess.Popen(words, **both)
