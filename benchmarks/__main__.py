@@ -42,7 +42,7 @@ PARTS = {
         *information.windows(),
         *information.directions(),
     ],
-    "reruns": lambda: [*reruns.overhead(), *reruns.sweeps(), *reruns.growth()],
+    "reruns": reruns.measure,
     "memory": tracking.memory,
     "disk": disk,
 }

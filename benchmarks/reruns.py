@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,13 +46,15 @@ def book_of_one(folder: Path, seconds: float) -> Path:
     return folder
 
 
-def call(*words: str, folder: Path = ROOT) -> None:
-    """Run a command of Python's, quietly."""
+def call(*words: str, folder: Path = ROOT, code: int = 0) -> None:
+    """Run a command of Python's, quietly, that ends with a code."""
     environment = {**os.environ, "NETDYN_RUNS": str(folder / "store")}
     command = [sys.executable, *words]
-    subprocess.run(
-        command, cwd=folder, env=environment, check=True, capture_output=True
+    run = subprocess.run(
+        command, cwd=folder, env=environment, check=False, capture_output=True
     )
+    if run.returncode != code:
+        raise RuntimeError(f"{words} ended with {run.returncode}: {run.stderr[-300:]}")
 
 
 def overhead(rounds: int = 5) -> list[Row]:
@@ -63,18 +66,19 @@ def overhead(rounds: int = 5) -> list[Row]:
         ways = {
             "ours": (*netdyn, "run", "busy", "--out", "runs"),
             "papermill": ("-m", "papermill", *bare, "--no-progress-bar"),
-            "parameters": (*netdyn, "params", "tails"),
+            "parameters": (*netdyn, "run", "tails", "-p", "learning_rate=-1"),
             "help": (*netdyn, "--help"),
         }
         steps = {
-            name: partial(call, *words, folder=ROOT if name == "parameters" else folder)
-            for name, words in ways.items()
+            name: partial(call, *words, folder=folder) for name, words in ways.items()
         }
+        # Of a chapter of this book, refused before anything starts.
+        steps["parameters"] = partial(call, *ways["parameters"], folder=ROOT, code=2)
         seconds = take_turns(steps, block=1, rounds=rounds)
     gaps = [a - b for a, b in zip(seconds["ours"], seconds["papermill"], strict=True)]
     return [
         _row("a notebook by `run` − by bare papermill", gaps, 1.5),
-        _row("reading and checking parameters", seconds["parameters"], 0.3),
+        _row("refusing a wrong parameter", seconds["parameters"], 0.3),
         _row("`--help`", seconds["help"], 0.3),
     ]
 
@@ -114,6 +118,13 @@ def growth(counts: tuple[int, ...] = (8, 64, 256)) -> list[Row]:
         name = f"a sweep of {runs} empty runs, seconds a run"
         rows.append(Row(name, each, (each, each), at_most=None, unit="s"))
     return rows
+
+
+def measure() -> Iterator[Row]:
+    """Measure all of it, and give each line as soon as it is there."""
+    yield from overhead()
+    yield from sweeps()
+    yield from growth()
 
 
 def _row(name: str, seconds: list[float], at_most: float) -> Row:

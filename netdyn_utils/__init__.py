@@ -67,6 +67,8 @@ _PUBLIC = {
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
     "recorded": ("record", "read_recorded"),
     "rerun": ("run_notebook",),
+    "sweeps": ("Sweep", "read_sweep"),
+    "sweeps.engine": ("run_sweep",),  # Dask is loaded when a sweep is run
     "site": ("stage", "build", "check"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
@@ -83,4 +85,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return [*__all__, *_PUBLIC, "__version__"]
+    return [*__all__, *filter(str.isidentifier, _PUBLIC), "__version__"]

@@ -170,7 +170,7 @@ _DAMAGE = (  # what PyYAML raises besides its own errors, on tags that do not fi
 
 def _toc_notebooks(root: Path) -> Iterator[Path]:
     """Yield the notebooks that `_toc.yml` names, in its order."""
-    todo = [yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))]
+    todo: list = [read_yaml(root / "_toc.yml")]
     while todo:
         entry = todo.pop(0)
         if isinstance(entry, list):

@@ -416,11 +416,12 @@ cells = (
 )
 
 # %% mystnb={"figure": {"name": "fig-sweep", "caption": "Exponent of the largest thousandth of all updates of the MLP for several learning rates and batch sizes: mean and standard deviation over seeds. Left, against the learning rate; right, against its ratio to the batch size."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}}
-figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.4), sharey=True)
 sizes = list(cells.batch_size.unique())
 for size, part in cells.groupby("batch_size"):
     shade = plt.cm.Blues(0.4 + 0.6 * (sizes.index(size) + 1) / len(sizes))
-    look = {"color": shade, "marker": "o", "markersize": 4, "capsize": 2}
+    marker = "osD^v"[sizes.index(size) % 5]
+    look = {"color": shade, "marker": marker, "markersize": 4, "capsize": 2}
     rates = part.learning_rate
     label = f"batch of {size:.0f}"
     axes[0].errorbar(rates, part["mean"], part["std"], label=label, **look)
@@ -428,7 +429,7 @@ for size, part in cells.groupby("batch_size"):
 axes[0].set(xscale="log", xlabel="learning rate", ylabel="exponent α")
 axes[1].set(xscale="log", xlabel="learning rate / batch size")
 if len(cells):
-    axes[0].legend(fontsize=8)
+    axes[0].legend(loc="lower left")
 
 # %%
 if len(cells) > 2:

@@ -29,6 +29,7 @@ import torch
 from IPython.display import Markdown
 from tqdm.auto import tqdm
 
+# %%
 from netdyn_utils import plotting
 from netdyn_utils.checks import choose
 from netdyn_utils.data import load_images
@@ -41,8 +42,10 @@ from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
 
+# %%
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)
+LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
 
 # %% [markdown]
 # ## Definition
@@ -74,7 +77,7 @@ Markdown(f"With the usual betas $c$ = **{bound:.2f}**.")
 # %% [markdown]
 # ## Three lines around any loop
 #
-# This is a plain loop as anybody would write it. Three lines are ours.
+# A network, its data and its optimizer, as anybody would write them:
 
 # %%
 torch.manual_seed(seed)
@@ -86,6 +89,11 @@ net = torch.nn.Sequential(
     torch.nn.Linear(32, 10),
 )
 sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+
+# %% [markdown]
+# And a plain loop. Three lines are ours, two of them here and the fit after it.
+
+# %%
 tracker = UpdateTracker(net)  # 1: after the model, before the first step
 for _ in range(200):
     batch = torch.randint(len(images.train_inputs), (64,))
@@ -95,6 +103,8 @@ for _ in range(200):
     loss.backward()
     sgd.step()
     tracker.update()  # 2: after each step
+
+# %%
 counted = tracker.histogram("all")
 fit = fit_power_law(counted.edges, counted.counts)  # 3: whenever you like
 fit.alpha, fit.sigma, fit.xmin
@@ -143,15 +153,11 @@ Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**
 # files that you would run yourself. A data file is read as numbers, and nothing in it is run.
 
 # %%
-if data:
-    task = load_arrays(data)
-else:
-    images = load_images("mnist")
-    task = Task(
-        *(images.train_inputs, images.train_targets),
-        *(images.test_inputs, images.test_targets),
-    )
+task = load_arrays(data) if data else Task.of(images)
 task
+
+# %% [markdown]
+# The network is built anew for every run, from the same seed.
 
 
 # %%
@@ -165,6 +171,7 @@ def build():
     return build_model("mlp", widths=(inputs, 128, outputs), generator=generator)
 
 
+# %%
 network = build()
 task.check(network, batch_size)
 FlatParameters(network).numel, [name for name, _ in network.named_children()]
@@ -183,16 +190,17 @@ rates = {optimizer: learning_rate}
 if optimizer == "all":
     shares = {"sgd": 1, "momentum": 0.1, "adam": 0.01}
     rates = {name: learning_rate * share for name, share in shares.items()}
+
+# %%
+same = {"steps": steps, "batch_size": batch_size, "seed": seed}
 configs = {
-    name: TrainConfig(
-        steps=steps,
-        learning_rate=rate,
-        batch_size=batch_size,
-        optimizer=name,
-        seed=seed,
-    )
+    name: TrainConfig(optimizer=name, learning_rate=rate, **same)
     for name, rate in rates.items()
 }
+
+# %% [markdown]
+# One loop serves all of them. The trackers stand beside the step, as above; the rest keeps
+# the loss and, if there is one, the log.
 
 
 # %%
@@ -222,23 +230,32 @@ def train(config, journal, threshold=None):
 # installed by `pip install 'netdyn[tensorboard]'` or `'netdyn[wandb]'`.
 
 # %%
-SHARE = 0.01  # of the updates are large
-updates, losses, scores, counts = {}, {}, {}, {}
+updates, losses, scores, ends = {}, {}, {}, {}
 for name, config in configs.items():
     with open_log(log, log_dir, f"{name}-seed{seed}") as journal:
         network, updates[name], losses[name], _ = train(config, journal)
-    first = FlatParameters(network).vector()
+    ends[name] = FlatParameters(network).vector()
     scores[name] = task.measure(network)
+
+# %% [markdown]
+# The second pass counts the intervals above the threshold of the first. It must end where
+# the first ended.
+
+# %%
+SHARE = 0.01  # of the updates are large
+counts = {}
+for name, config in configs.items():
     threshold = updates[name].histogram().threshold(SHARE)
-    with open_log() as nothing:
-        network, again, _, watch = train(config, nothing, threshold)
-    if not torch.equal(first, FlatParameters(network).vector()):
+    network, _, _, watch = train(config, open_log(), threshold)
+    if not torch.equal(ends[name], FlatParameters(network).vector()):
         raise RuntimeError(
             f"two runs of {name} from seed {seed} ended with different weights, so the "
             "intervals of the second do not belong to the first: draw everything random "
             "in the model's file from torch's generator"
         )
     counts[name] = watch.counts(threshold)
+
+# %%
 Markdown(
     f"{len(counts)} of {len(configs)} second passes ended with the weights of the first, "
     "bit by bit."
@@ -251,7 +268,6 @@ Markdown(
 # A tail of updates says little about a network that does not learn.
 
 # %% mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}}
-LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
 figure, ax = plt.subplots()
 for name, values in losses.items():
     stretches = np.array_split(values, min(60, steps))
@@ -281,9 +297,11 @@ Markdown(f"Loss and answers at the end are those on {seen}, in evaluation mode."
 # %% [markdown]
 # ## The densities
 
-# %% mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed). The dotted line is the bound that no step of Adam can pass."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a dotted vertical line."}}
+# %%
 histograms = {name: run.histogram() for name, run in updates.items()}
 fits = {name: fit_power_law(h.edges, h.counts) for name, h in histograms.items()}
+
+# %% mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed). The dotted line is the bound that no step of Adam can pass."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a dotted vertical line."}}
 figure, ax = plt.subplots()
 for name, histogram in histograms.items():
     plotting.plot_tail(histogram, fits[name], ax, color=LOOK[name], label=name)
@@ -346,6 +364,7 @@ def tail_row(histogram):
     }
 
 
+# %%
 parts = {"whole run": None, "first third": 0, "last third": -1}
 pd.DataFrame(
     {
@@ -356,19 +375,20 @@ pd.DataFrame(
 ).T
 
 # %%
-beaten = {
-    name: [
-        rival.name
-        for rival in compare_tails(h.edges, h.counts, fits[name]).rivals
-        if rival.favoured == rival.name
-    ]
+rivals = {
+    name: compare_tails(h.edges, h.counts, fits[name]).rivals
     for name, h in histograms.items()
 }
+beaten = [
+    name for name, all_ in rivals.items() if any(r.favoured == r.name for r in all_)
+]
+
+# %%
 Markdown(
     "Exponents of the whole runs: "
     + ", ".join(f"{name} **{f.alpha:.3f}** ± {f.sigma:.3f}" for name, f in fits.items())
     + ". A rival is favoured over the pure power law in "
-    + f"{sum(map(bool, beaten.values()))} of {len(beaten)}. The errors take every count "
+    + f"{len(beaten)} of {len(rivals)}. The errors take every count "
     "as independent, which updates are not, and each number stands for one run."
 )
 
@@ -429,6 +449,8 @@ nulls = {
     for name, found in counts.items()
     if found.counts.any()
 }
+
+# %%
 pd.DataFrame(
     {
         name: {

@@ -61,6 +61,24 @@ def test_help_loads_nothing_heavy_and_comes_at_once():
     assert min(seconds() for _ in range(5)) < 0.3
 
 
+def test_parameters_are_checked_at_once_with_nothing_heavy_loaded(root):
+    words = ["run", "topic", "-p", "stepz=1"]
+    code = (
+        "import sys; from netdyn_utils.__main__ import main\n"
+        f"print(main({words}), {{'torch', 'numpy', 'papermill'}} & set(sys.modules))"
+    )
+    shown = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=root)
+    assert shown == "2 set()\n"
+
+    def seconds():
+        start = time.perf_counter()
+        run = subprocess.run([*COMMAND, *words], check=False, capture_output=True)
+        assert run.returncode == 2
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
@@ -79,6 +97,34 @@ def test_bad_arguments_get_a_sentence_and_exit_code_two(argv, sentence, capsys):
     said = capsys.readouterr().err
     assert sentence in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentences"),
+    [
+        (("run", "topic", "--profile", ""), ["unknown profile '': choose 'quick'"]),
+        (
+            ("run", "topic", "-p", "x", "-p", "=1", "-p", "y=2", "-p", "y=3"),
+            ["NAME=VALUE, got 'x'", "got '=1'", "'y' is given twice", "parameter 'y'"],
+        ),
+        (("results", "compute", "--claim", "tails"), ["no claim 'tails': controls,"]),
+        (("results", "compute", "--only", "zzz"), ["no run's name holds 'zzz'"]),
+    ],
+)
+@pytest.mark.usefixtures("root")
+def test_all_that_is_wrong_is_told_at_once(argv, sentences, capsys):
+    assert exit_code(*argv) == 2
+    said = capsys.readouterr().err
+    assert all(sentence in said for sentence in sentences), said
+
+
+def test_a_book_without_pages_is_told_what_is_not_there(root, capsys):
+    (root / "notebooks" / "01_topic.py").write_text("# %%\nx = 1\n")
+    pair(root / "notebooks")
+    assert exit_code("book") == 1
+    said = capsys.readouterr().out
+    assert f"{root / 'book'} is not there" in said
+    assert (root / "_build/site/index.html").read_text() == "the last good site"
 
 
 @pytest.mark.parametrize("argv", [("book",), ("pair",), ("serve",)])

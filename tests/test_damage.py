@@ -3,11 +3,15 @@
 import ast
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_book import TINY, make_book
+from small_book import REPOSITORY, TINY, environment, make_book, start, told
 
 import netdyn_utils
 from netdyn_utils.data import image_files
@@ -89,8 +93,8 @@ def test_a_damaged_manifest_of_a_run_is_never_believed(done, damaged):
 
 def test_a_manifest_that_seals_something_else_is_no_run(done, damaged):
     job, parts, root = done
-    for told in ({}, {"status": "ok"}, {"status": 3}, []):
-        sealed = netdyn_utils.store.provenance.seal(dict(told))
+    for content in ({}, {"status": "ok"}, {"status": 3}, []):
+        sealed = netdyn_utils.store.provenance.seal(dict(content))
         damaged(job.output.parent / "run.json", sealed.encode())
         assert cached(job, parts)[0] is None
         row = read_row(root / "sweep", "key", {})
@@ -166,8 +170,6 @@ def test_damaged_data_are_named_and_never_taken(tmp_path, monkeypatch):
 
 
 def test_the_times_of_files_decide_nothing(done, tmp_path):
-    import os
-
     job, parts, root = done
     store = RunStore(tmp_path / "runs")
     run = store.get("k", {}, "d", "s", lambda: {"x": [1.0]})
@@ -188,10 +190,30 @@ def test_the_times_of_files_decide_nothing(done, tmp_path):
     assert fingerprints([job], root) != before
 
 
-def test_a_run_of_a_time_to_come_says_so_and_stands(done):
-    job, _, _ = done
-    told = unseal((job.output.parent / "run.json").read_text("utf-8"))
-    assert told["seconds"] > 0
+SET_BACK = """import time
+_true, _begun = time.time, time.time()
+time.time = lambda: _true() - 3600 * (_true() > _begun + 1)
+"""  # every process finds its clock an hour back, one second after it began
+
+
+def test_a_clock_that_is_set_back_changes_no_run(tmp_path):
+    root = make_book(tmp_path / "book", **{"01_tiny": TINY})
+    (root / "plan.yaml").write_text("notebook: tiny\ngrid: {steps: [2, 3]}\n")
+    (tmp_path / "sitecustomize.py").write_text(SET_BACK)
+    paths = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+    code = "import time; t = time.time(); time.sleep(1.1); print(time.time() < t)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, env=environment(**paths)) == b"True\n"
+    mode = ("-p", "mode=slow")
+    for words in (("run", "tiny", *mode), ("sweep", "plan.yaml", "--workers", "1")):
+        begun = time.monotonic()
+        process = start(root, *words, env=environment(**paths))
+        said = told(process.communicate(timeout=120)[0])
+        assert process.returncode == 0, said
+        taken = time.monotonic() - begun
+        for path in root.rglob("run.json"):
+            assert 0 < unseal(path.read_text("utf-8"))["seconds"] < taken
+    assert len(list(root.rglob("run.json"))) == 3
 
 
 PACKAGE = Path(netdyn_utils.__file__).parent

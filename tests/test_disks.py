@@ -1,5 +1,6 @@
 """Disks that are full, folders that are only read, names that are hard to write."""
 
+import resource
 import shutil
 import subprocess
 
@@ -69,6 +70,42 @@ def test_a_sweep_on_a_full_disk_is_a_sentence(root):
     assert "cannot be written: No space left on device" in said
     assert not {name for name in files if name.endswith(".part")}
     assert "run.json" not in files
+
+
+def small_files(most):
+    """Return what lets a process, and all it starts, write no file beyond `most` bytes.
+
+    To whoever writes it is what a full disk is, an OSError in the middle of a file, and
+    it needs no rights.
+    """
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+@pytest.mark.parametrize("most", [0, 700, 3000])
+def test_a_run_that_can_write_no_further_is_a_sentence(root, most):
+    process = start(root, "run", "tiny", "--html", preexec_fn=small_files(most))
+    said = told(process.communicate(timeout=120)[0])
+    assert process.returncode == 1
+    assert "File too large" in said or "log is cut off: is the disk full?" in said
+    names = {path.name for path in (root / "runs").rglob("*")}
+    assert not {name for name in names if name.endswith((".part", ".html"))}
+    again = start(root, "run", "tiny")  # what was left does not hinder
+    said = told(again.communicate(timeout=120)[0])
+    assert again.returncode == 0, said
+
+
+def test_a_sweep_that_can_write_no_further_is_a_sentence(root):
+    (root / "plan.yaml").write_text("notebook: tiny\nlist: [{}, {steps: 2}]\n")
+    words = ("sweep", "plan.yaml", "--workers", "1")
+    process = start(root, *words, preexec_fn=small_files(3000))
+    said = told(process.communicate(timeout=120)[0])
+    assert process.returncode == 1
+    assert "File too large" in said or "log is cut off: is the disk full?" in said
+    left = [p for p in (root / "runs").rglob("*") if p.name.endswith(".part")]
+    assert left == []
+    again = start(root, *words, "--resume")
+    said = told(again.communicate(timeout=120)[0])
+    assert again.returncode == 0, said
 
 
 @pytest.mark.usefixtures("mountable")

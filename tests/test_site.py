@@ -62,7 +62,9 @@ def executed(tmp_path):
     output = tmp_path / "executed" / "01_topic.ipynb"
     output.parent.mkdir()
     output.write_text(json.dumps(notebook))
-    return NotebookRun("01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"})
+    return NotebookRun(
+        "01_topic", "ok", 1.25, output, {"x": 2, "mode": "true"}, threads=1
+    )
 
 
 def staged(run, root):
@@ -93,7 +95,13 @@ def test_stage_says_how_the_page_was_made(executed, tmp_path):
     _, notebook = staged(executed, tmp_path)
     last = notebook.cells[-1]
     assert last.cell_type == "markdown"
-    for words in ("`quick`", "`x = 2`", "`mode = 'true'`", "1 s", "outside of git"):
+    for words in (
+        "`quick`",
+        "`x = 2`",
+        "`mode = 'true'`",
+        "1 s on 1 thread;",
+        "outside of git",
+    ):
         assert words in last.source
     assert site.rerun_command("01_topic", executed.parameters) in last.source
 
@@ -107,6 +115,16 @@ def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path
     assert notebook.cells[3].outputs[0].text == "2"
     source.write_text(json.dumps(to_notebook(newer + "\n# %%\ny = 1\n")))
     with pytest.raises(site.SiteError, match="run it anew"):
+        staged(executed, tmp_path)
+
+
+def test_a_notebook_that_is_gone_or_damaged_since_its_run_is_named(executed, tmp_path):
+    source = tmp_path / "notebooks" / "01_topic.ipynb"
+    source.write_text("{")
+    with pytest.raises(site.SiteError, match=r"01_topic\.ipynb can no longer be read"):
+        staged(executed, tmp_path)
+    source.unlink()
+    with pytest.raises(site.SiteError, match=r"can no longer be read \(FileNotFound"):
         staged(executed, tmp_path)
 
 

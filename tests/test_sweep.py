@@ -7,9 +7,10 @@ import re
 
 import psutil
 import pytest
-from small_book import TINY, family, make_book, start, told, wait_for
+from small_book import TINY, environment, family, make_book, start, told, wait_for
 
 from netdyn_utils.store.provenance import seal, unseal
+from netdyn_utils.store.runs import RunStore
 
 PLAN = """notebook: tiny
 parameters: {word: "a <b> 'ü'"}
@@ -103,6 +104,30 @@ def test_a_folder_with_runs_is_refused_and_resumed(sweep):
     assert f"{two.name}: to run, netdyn_utils changed" in said
     assert said.count("to run, its last run failed") == 2
     assert [row["square"] for row in sweep.table()] == ["4", "4", "", ""]
+
+
+COMPUTING = """# %% tags=["parameters"]
+n: int = 1
+
+# %%
+from netdyn_utils.store.runs import RunStore
+RunStore.default().get("k", {"n": n}, "d", "s", lambda: {"x": [n + 0.5]})
+"""
+
+
+def test_records_that_runs_computed_come_home(tmp_path):
+    root = make_book(tmp_path / "book", **{"01_computing": COMPUTING})
+    (root / "plan.yaml").write_text("notebook: computing\ngrid: {n: [1, 2]}\n")
+    home = tmp_path / "home"
+    words = ("sweep", "plan.yaml", "--workers", "1")
+    process = start(root, *words, env=environment(NETDYN_RUNS=str(home)))
+    said = told(process.communicate(timeout=240)[0])
+    assert process.returncode == 0, said
+    for n in (1, 2):  # there, and not computed again
+        run = RunStore(home).get("k", {"n": n}, "d", "s", lambda: pytest.fail("again"))
+        assert run["x"].tolist() == [n + 0.5]
+    kept = {path.name for path in (root / "runs").rglob("*.*")}
+    assert not {name for name in kept if name.startswith("k-")}
 
 
 def test_everything_listens_to_this_machine_only(tmp_path):

@@ -8,7 +8,7 @@ from small_book import TINY, make_book
 
 from netdyn_utils.__main__ import main
 from netdyn_utils.sweeps import read_sweep
-from netdyn_utils.sweeps.results import Row, write_results
+from netdyn_utils.sweeps.results import Row, not_shown, write_results
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_a_list_is_taken_as_it_stands_over_the_profile(root):
         ({"grid": {"steps": [1, "1"]}}, "is there twice"),
         ({"grid": {"steps": 1}}, r"steps in `grid` must be a list \[a, b\]"),
         ({"grid": {"steps": []}}, r"steps in `grid` must be a list \[a, b\]"),
-        ({"grid": {}}, "a grid of 1 runs"),
+        ({"grid": {}}, "`grid` names no parameter to vary"),
+        ({"grid": {"steps": [1]}, "over": ["steps"] * 2}, "`over` names 'steps' twice"),
         ({"grid": [1]}, "grid must be `name: value` lines"),
         ({"list": {}}, "`list` must be a list"),
         ({"list": [1]}, "list, entry 1 must be"),
@@ -108,6 +109,17 @@ def test_a_plan_that_is_not_there_is_a_sentence(root, capsys):
     assert "none.yaml cannot be read: No such file" in capsys.readouterr().err
     assert main(["sweep", str(root)]) == 2
     assert "Is a directory" in capsys.readouterr().err
+
+
+def test_a_heat_map_of_what_no_run_recorded_is_missed_aloud(root):
+    sweep = read(root, grid={"steps": [1, 2]}, show="sqare", over="steps")
+    rows = [Row("k", "ok", 1.0, given, {"square": 4, "x": 1}) for given in sweep.runs]
+    assert not_shown(sweep, rows) == (
+        "no heat map: `show` is 'sqare', and the runs recorded square, x"
+    )
+    assert not_shown(sweep, []) == ""  # nothing ran: that is told already
+    assert not_shown(read(root, list=[{}], show="square"), rows) == ""
+    assert not_shown(read(root, list=[{}]), rows) == ""
 
 
 def test_table_and_page_show_what_was_recorded_and_nothing_else_runs(root, tmp_path):

@@ -50,6 +50,8 @@ def _book(root: Path, arguments: argparse.Namespace) -> int:
         print("another `book` is at work in this folder: wait for it to end")
     except site.SiteError as error:
         print(error, _KEPT, sep="\n")
+    except FileNotFoundError as error:
+        print(f"{error.filename} is not there", _KEPT, sep="\n")
     except OSError as error:
         print(f"{error.filename or build} cannot be written: {error.strerror}")
         print(_KEPT)

@@ -34,11 +34,17 @@ def _compute(root: Path, arguments: argparse.Namespace) -> int:
     from ..store.runs import RunStore
 
     store = RunStore(_folder(root))
+    runs = paper_runs()
+    claims = {run.claim for run in runs}
+    if arguments.claim and arguments.claim not in claims:
+        raise Refused(f"no claim {arguments.claim!r}: {', '.join(sorted(claims))}")
     wanted = [
         run
-        for run in paper_runs()
-        if arguments.only in run.name and arguments.claim in run.claim
+        for run in runs
+        if arguments.only in run.name and arguments.claim in ("", run.claim)
     ]
+    if not wanted:
+        raise Refused(f"no run's name holds {arguments.only!r}, as {runs[0].name!r}")
     for number, run in enumerate(wanted, 1):
         word = standing(run, store.root).word
         if word == "fresh":

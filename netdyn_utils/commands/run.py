@@ -50,40 +50,60 @@ def _params(root: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def given(root: Path, name: str, arguments: argparse.Namespace) -> dict[str, object]:
+def given(
+    root: Path, name: str, arguments: argparse.Namespace
+) -> tuple[dict[str, object], list[str]]:
     """Return what a reader gives: the profile, then the files, then the words.
+
+    Beside it a line for each word that is not ``NAME=VALUE`` or comes twice.
 
     Raises
     ------
     ValueError
-        A file that cannot be read, or a word that is not ``NAME=VALUE``.
+        A profile or a file that cannot be read.
     """
     from ..profiles import profile_block, read_yaml
 
     found: dict[str, object] = {}
-    if arguments.profile:
+    if arguments.profile is not None:
         found |= profile_block(root, arguments.profile, name)
     for path in arguments.file:
         found |= read_yaml(path)
     words: dict[str, str] = {}
+    faults = []
     for word in arguments.parameter:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise ValueError(f"expected -p NAME=VALUE, got {word!r}")
+            faults.append(f"expected -p NAME=VALUE, got {word!r}")
+            continue
         if key in words:
-            raise ValueError(f"-p {key!r} is given twice: {words[key]!r} and {value!r}")
+            faults.append(f"-p {key!r} is given twice: {words[key]!r} and {value!r}")
         words[key] = value
-    return found | words
+    return found | words, faults
+
+
+def checked_parameters(source: Path, words: dict, faults: list[str]) -> dict:
+    """Return the value of every parameter; ParameterError with all faults there are."""
+    from ..declarations import ParameterError, declared, resolve
+
+    parameters = declared(source)
+    try:
+        values = resolve(parameters, words)
+    except ParameterError as error:
+        raise ParameterError([*faults, *error.faults]) from error
+    if faults:
+        raise ParameterError(faults)
+    return values
 
 
 def _run(root: Path, arguments: argparse.Namespace) -> int:
-    from ..declarations import declared, key_of, resolve
+    from ..declarations import key_of
     from ..profiles import Job, find_notebook
 
     try:
         source = find_notebook(root, arguments.notebook)
-        words = given(root, source.stem, arguments)
-        values = resolve(declared(source), words)
+        words, faults = given(root, source.stem, arguments)
+        values = checked_parameters(source, words, faults)
     except ValueError as error:
         raise Refused(error) from error
     from filelock import FileLock, Timeout
@@ -98,6 +118,8 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
         with FileLock(folder / "run.lock", timeout=0):
             (run,) = rerun.run_all([job], watch=rerun.watch(), **limits)
             told = [rerun.write_manifest(run, source)]
+            if note := rerun.edited_since(run, source):
+                print(note)
             if arguments.html and run.status == "ok":
                 mathjax = rerun.lay_mathjax(root, folder)
                 told.append(rerun.write_page(run.output, mathjax))

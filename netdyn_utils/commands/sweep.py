@@ -40,6 +40,7 @@ def _sweep(root: Path, arguments: argparse.Namespace) -> int:
     if arguments.scheduler and arguments.workers:
         raise Refused("--workers is for a cluster of one's own: leave out --scheduler")
     from ..sweeps.engine import Limits, SweepError, run_sweep
+    from ..sweeps.results import not_shown
 
     out = arguments.out / sweep.name
     try:
@@ -63,5 +64,7 @@ def _sweep(root: Path, arguments: argparse.Namespace) -> int:
     if bad:
         print(f"{len(bad)} of {len(rows)} runs failed:")
         print(*(f"  {row.key}: {row.status}. {row.error}" for row in bad), sep="\n")
+    if note := not_shown(sweep, rows):
+        print(note)
     print(out / "results.csv", out / "index.html", sep="\n")
     return 1 if bad else 0

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.batches import InMemoryBatches
+from ..data.batches import ImageData, InMemoryBatches
 from ..training import cross_entropy, evaluating
 
 AT_ONCE = 250  # samples of an evaluation: bounds the memory
@@ -61,6 +61,12 @@ class Task:
                     f"{one.dtype}, {letter}_test of {tuple(other.shape[1:])} and "
                     f"{other.dtype}: both must agree"
                 )
+
+    @classmethod
+    def of(cls, images: ImageData) -> "Task":
+        """Return the task of an image set, see `netdyn_utils.data.load_images`."""
+        train = images.train_inputs, images.train_targets
+        return cls(*train, images.test_inputs, images.test_targets)
 
     @property
     def classifies(self) -> bool:

@@ -6,7 +6,7 @@ time and memory, and reads from a notebook what it recorded or where it stopped.
 """
 
 from .cache import cached, fingerprints, package_digest
-from .manifests import write_manifest
+from .manifests import edited_since, write_manifest
 from .outcomes import CellError, NotebookRun
 from .pages import lay_mathjax, write_page
 from .processes import THREADS, run_all, run_notebook
@@ -19,6 +19,7 @@ __all__ = [
     "Lines",
     "NotebookRun",
     "cached",
+    "edited_since",
     "fingerprints",
     "lay_mathjax",
     "package_digest",

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from ..declarations import code_cells
 from ..profiles import Job
 from ..store.provenance import source_digest, unseal
-from .manifests import manifest_path
+from .manifests import code_digest, manifest_path
 from .outcomes import NotebookRun
 
 # What these rooms do comes before or after a notebook, never within it.
@@ -49,9 +48,7 @@ def fingerprints(jobs: Sequence[Job], root: Path) -> list[dict[str, str]]:
         "data": _digest([_data_files(root), *map(os.environ.get, _SETTINGS)]),
         "versions": _digest(_versions()),
     }
-    code: dict[Path, str] = {}
-    for source in {job.source for job in jobs}:
-        code[source] = _digest(["".join(c["source"]) for c in code_cells(source)])
+    code = {source: code_digest(source) for source in {job.source for job in jobs}}
     return [
         {"code": code[j.source], "parameters": _digest(j.parameters), **shared}
         for j in jobs
@@ -84,7 +81,10 @@ def cached(job: Job, fingerprint: dict[str, str]) -> tuple[NotebookRun | None, s
         return None, f"its last run cannot be read ({type(error).__name__})"
     if changed:
         return None, ", ".join(changed)
-    run = NotebookRun(job.name, "ok", told["seconds"], job.output, job.parameters)
+    run = NotebookRun(
+        *(job.name, "ok", told["seconds"], job.output, job.parameters),
+        threads=told.get("threads"),
+    )
     return run, ""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..declarations import code_cells
+from ..declarations import code_cells, declared, resolve
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,14 @@ class NotebookRun:
         if self.error is None:
             return head
         where = f"cell {self.error.cell}: {self.error.line}\n  " * bool(self.error.cell)
-        return f"{head}\n  {where}{self.error.message}\n  partial: {self.output}"
+        return f"{head}\n  {where}{self.error.message}\n  {self._rest}"
+
+    @property
+    def _rest(self) -> str:
+        """Say where more is to be read: if no cell was reached, in the log only."""
+        if self.error.cell is None:
+            return f"log: {self.output.with_suffix('.log')}"
+        return f"partial: {self.output}"
 
 
 def find_error(output: Path, last: str) -> CellError:
@@ -44,8 +51,8 @@ def find_error(output: Path, last: str) -> CellError:
             if out["output_type"] == "error":
                 said = f"{out['ename']}: {out['evalue']}".splitlines()[0]
                 return CellError(number, line, said)
-        # Papermill calls a cell completed even if its kernel died in it.
-        if _state(cell) != "pending":
+        # Papermill calls all cells completed if their kernel dies, or never lives.
+        if _told(cell, "start_time"):
             reached = CellError(number, line, last)
     return reached
 
@@ -53,7 +60,21 @@ def find_error(output: Path, last: str) -> CellError:
 def count_cells(output: Path) -> tuple[int, int]:
     """Return how many code cells a run has ended, and how many there are."""
     cells = _cells(output)
-    return sum(_state(cell) == "completed" for cell in cells), len(cells)
+    return sum(_told(cell, "status") == "completed" for cell in cells), len(cells)
+
+
+def find_shortfall(output: Path, parameters: dict) -> CellError | None:
+    """Say what a run that ended well did not do; None if it did all it was asked."""
+    try:
+        resolve(declared(output), parameters)
+    except ValueError as error:  # edited after it was looked at
+        return CellError(None, "", f"not what was asked: {error}".splitlines()[0])
+    cells = _cells(output)
+    if all(_told(cell, "start_time") for cell in cells):
+        return None
+    left = find_error(output, "")
+    words = f"ended before its last cell, {left.cell} of {len(cells)}"
+    return CellError(left.cell, left.line, f"{words}: {left.message}".rstrip(": "))
 
 
 def _cells(output: Path) -> list[dict]:
@@ -63,5 +84,6 @@ def _cells(output: Path) -> list[dict]:
         return []
 
 
-def _state(cell: dict) -> str:
-    return cell.get("metadata", {}).get("papermill", {}).get("status", "pending")
+def _told(cell: dict, what: str) -> str | None:
+    """Return what papermill tells of a cell."""
+    return cell.get("metadata", {}).get("papermill", {}).get(what)

@@ -14,7 +14,7 @@ import yaml
 
 from ..checks import positive_int
 from ..profiles import Job
-from .outcomes import CellError, NotebookRun, count_cells, find_error
+from .outcomes import CellError, NotebookRun, count_cells, find_error, find_shortfall
 from .watching import Lines, Watch
 
 # What Jupyter writes at each start, whether or not anything is wrong.
@@ -52,7 +52,8 @@ def run_all(
     Parameters
     ----------
     jobs : sequence of Job
-        What to run. A failing notebook does not stop the others.
+        What to run. A failing notebook does not stop the others. One that does not
+        declare a parameter it is given has failed, whatever papermill makes of it.
     processes : int, optional
         How many at a time; one per core unless told.
     limit : float, optional
@@ -65,12 +66,13 @@ def run_all(
     environment : mapping, optional
         Variables that every run finds set, beside those of this process.
     """
-    # Each gets its share of the cores: two runs of two threads each on two cores take
-    # longer than one after the other.
     cores = os.cpu_count() or 1
     wanted = cores if processes is None else positive_int(processes, "processes")
     processes = min(wanted, len(jobs))
-    threads = max(1, cores // max(1, processes))
+    # Each gets its share of the cores: two runs of two threads each on two cores take
+    # longer than one after the other. One alone is run as plain papermill would run it:
+    # another number of threads sums in another order, and gives other last digits.
+    share = max(1, cores // processes) if processes > 1 else None
     memory = memory or 0.9 * psutil.virtual_memory().total
     watch = watch or Lines(str)
     waiting, running, done = list(enumerate(jobs)), [], {}
@@ -79,9 +81,7 @@ def run_all(
         while waiting or running:
             if waiting and len(running) < processes and time.monotonic() > next_start:
                 place, job = waiting.pop(0)
-                running.append(
-                    (place, _Process(job, _environment(threads, environment)))
-                )
+                running.append((place, _Process(job, _environment(share, environment))))
                 next_start = time.monotonic() + _STAGGER
                 watch.started(job)
             ended = [r for r in running if r[1].finished(limit, memory, watch)]
@@ -107,7 +107,8 @@ class _Process:
         self.ended: tuple[str, str] | None = None  # by us: status, and why
         self.looked, self.shown = 0.0, None
         self.seen: list[psutil.Process] = []  # papermill and its, at the last look
-        self.threads = int(environment["OMP_NUM_THREADS"])
+        told = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        self.threads = int(told) if told.isdecimal() else os.cpu_count()
         self.start = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -181,11 +182,16 @@ class _Process:
         self.log.write_text("\n".join([*lines, ""]), encoding="utf-8")
         code = self.process.returncode
         status, last = ("failed" if code else "ok"), (lines or [""])[-1]
+        if last[:1].isspace():  # in the middle of a traceback
+            last = "the log is cut off: is the disk full?"
         if code < 0 and not self.ended:
             last = f"papermill was ended by {signal.Signals(-code).name}"
         status, last = self.ended or (status, last)
-        error = self._error(last) if status != "ok" else None
         job = self.job
+        if status != "ok":
+            error = self._error(last)
+        elif error := find_shortfall(job.output, job.parameters):
+            status = "failed"
         return NotebookRun(
             *(job.name, status, seconds, job.output, job.parameters, error),
             threads=self.threads,
@@ -220,10 +226,11 @@ def _command(job: Job) -> list[str]:
     ]
 
 
-def _environment(threads: int, given: Mapping[str, str] | None) -> dict[str, str]:
+def _environment(share: int | None, given: Mapping[str, str] | None) -> dict[str, str]:
     """Return the environment of a run: its share of the cores, inline figures."""
+    chosen = share is None or any(name in os.environ for name in THREADS)
     return {
-        **dict.fromkeys(THREADS, str(threads)),
+        **({} if chosen else dict.fromkeys(THREADS, str(share))),
         **os.environ,
         **(given or {}),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

@@ -37,12 +37,20 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
         source = root / "notebooks" / run.output.name
-        both = (json.loads(path.read_text("utf-8")) for path in (source, run.output))
-        notebook = _with_outputs(*both)
+        notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
         notebook["cells"].append(_colophon(run, profile, commit, install))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # it was there when the book began
+        kind = type(error).__name__
+        told = f"{path} can no longer be read ({kind}): `make pair`"
+        raise SiteError(told) from error
 
 
 def _with_outputs(source: dict, executed: dict) -> dict:
@@ -94,7 +102,7 @@ def _colophon(run, profile: str, commit: str, install: str) -> dict:
         "",
         f"- Profile `{profile}`, {commit}.",
         f"- Parameters: {given or 'those of the notebook'}.",
-        f"- The run took {max(1, round(run.seconds))} s.",
+        f"- The run took {max(1, round(run.seconds))} s{_on(run.threads)}.",
         "",
         "The same run, from the folder of the book:",
         "",
@@ -107,6 +115,13 @@ def _colophon(run, profile: str, commit: str, install: str) -> dict:
         lines += ["", first, "", "```python", f'%pip install -q "{install}"', "```"]
     source = "\n".join(lines)
     return {"cell_type": "markdown", "id": "colophon", "metadata": {}, "source": source}
+
+
+def _on(threads: int | None) -> str:
+    if threads is None:
+        return ""
+    number = f"{threads} thread{'s' * (threads != 1)}"
+    return f" on {number}; on another number the last digits may differ"
 
 
 def rerun_command(name: str, parameters: dict) -> str:

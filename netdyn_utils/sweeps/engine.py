@@ -143,8 +143,9 @@ def _cluster(address: str | None, workers: int) -> Iterator[Client]:
             client = Client(address)
         except (OSError, TimeoutError, ValueError) as error:
             raise SweepError(
-                f"no Dask scheduler answers at {address}: start one with `dask "
-                f"scheduler`, or leave --scheduler out ({type(error).__name__})"
+                f"no Dask scheduler answers at {address or 'no address'}: start one "
+                "with `dask scheduler`, or leave --scheduler out "
+                f"({type(error).__name__})"
             ) from error
         try:
             yield client

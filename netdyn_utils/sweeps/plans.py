@@ -1,5 +1,7 @@
 """A sweep as a file says it: which notebook, which sets of parameters.
 
+For instance::
+
     notebook: your_model
     parameters: {steps: 2000}          # the same in every run
     grid:                              # every combination; or `list:` of mappings
@@ -87,6 +89,8 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     for name in over:
         if name not in names:
             faults[f"`over` names {name!r}, which does not vary"] = None
+    if len(set(over)) < len(over):
+        faults[f"`over` names {over[0]!r} twice"] = None
     if faults:
         raise ParameterError(list(faults))
     return Sweep(path.stem, source, tuple(runs.values()), tuple(names), show, over)
@@ -106,10 +110,12 @@ def _sets(told: dict, path: Path) -> Iterator[dict]:
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ValueError(f"{path.name}: {name} in `grid` must be a list [a, b]")
+    if not grid:
+        raise ValueError(f"{path.name}: `grid` names no parameter to vary")
     size = 1
     for values in grid.values():
         size *= len(values)
-    if not grid or size > MOST:
+    if size > MOST:
         raise ValueError(f"{path.name}: a grid of {size:,} runs; at most {MOST:,}")
     for values in itertools.product(*grid.values()):
         yield dict(zip(grid, values, strict=True))

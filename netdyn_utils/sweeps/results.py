@@ -99,6 +99,15 @@ def heat(
     return cells
 
 
+def not_shown(sweep: Sweep, rows: Sequence[Row]) -> str:
+    """Say in a sentence that no run recorded what the heat map is to show, if so."""
+    recorded = list(dict.fromkeys(name for row in rows for name in row.recorded))
+    if not sweep.show or not recorded or sweep.show in recorded:
+        return ""
+    names = ", ".join(recorded)
+    return f"no heat map: `show` is {sweep.show!r}, and the runs recorded {names}"
+
+
 @dataclass(frozen=True)
 class HeatCell:
     """One place of a heat map."""
