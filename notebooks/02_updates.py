@@ -107,6 +107,7 @@ mlp = published(
 )
 convnet = published("convnet", convnet_steps, source=source)
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
+[run.record for run in (mlp, convnet, *transformers.values())]
 
 # %% [markdown]
 # ## The MLP, early and late

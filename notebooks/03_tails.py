@@ -143,6 +143,7 @@ transformers = {
     size: published("transformer", transformer_steps, batch_size=size)
     for size in (4, 8, 16)
 }
+[run.record for run in (mlp, convnet, *transformers.values())]
 
 # %% [markdown]
 # The authors pooled the two convolutional layers of the ConvNet, a small part of its
