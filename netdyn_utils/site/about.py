@@ -36,10 +36,12 @@ def _build(runs, profile: str, commit: str) -> str:
     versions = dict(next((v for r in runs if (v := _versions(r))), {}))
     for name in _MADE_WITH:
         versions[name] = metadata.version(name)
+    processors = {str(p) for r in runs if (p := run_manifest(r).get("processor"))}
     told = [
         ("profile", f"`{profile}`"),
         ("pages from", commit),
         *((name, version) for name, version in versions.items()),
+        ("processor", "; ".join(sorted(processors)) or "?"),
     ]
     return "## This build\n\n" + _table(("what", "which"), told)
 
@@ -53,11 +55,10 @@ def _notebooks(runs) -> str:
     for run in runs:
         told = run_manifest(run)
         given = ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
-        cores = f"{told.get('threads') or '?'} on {told.get('processor', '?')}"
-        when = str(told.get("created", "?")).replace("T", " ").removesuffix("Z")
+        threads, when = (told.get(key) or "?" for key in ("threads", "created"))
         name = f"[{run.name}](../notebooks/{run.name}.ipynb)"
-        rows.append((name, seconds(run.seconds), when, cores, given or "as written"))
-    head = ("notebook", "run time", "run at (UTC)", "threads", "parameters given")
+        rows.append((name, seconds(run.seconds), when, threads, given or "as written"))
+    head = ("notebook", "run time", "run at", "threads", "parameters given")
     return "## Notebooks\n\n" + _table(head, rows)
 
 
