@@ -515,10 +515,63 @@ record(
 #
 # ## Exercises
 #
-# 1. Weigh the layers by their numbers of weights instead of equally. What does the pool look
-#    like then?
-# 2. Displace weights of a hardly trained network: `first_epoch` of 1. Is the power law there?
-# 3. The odd part over δ is the gradient. Take the gradient by `torch.autograd` and compare.
+# **1.** Weigh the layers by their numbers of weights instead of equally. What does the
+# pool look like then?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# held = np.array([784 * 50, 50 * 50, 50 * 50, 50 * 50, 50 * 10])
+# weight = (held / np.bincount(last.layer))[last.layer]
+# sizes = np.abs(last.changes(-1.0))
+# drawn = rng.choice(sizes, 5_000, p=weight / weight.sum())
+# print("first layer's share", (held / held.sum())[0].round(2))
+# print("equally", power_law_or_exponential(sizes, share=0.5))
+# print("by number", power_law_or_exponential(drawn, share=0.5))
+# ```
+#
+# More than four of five weights are in the first layer, so the pool is nearly that layer
+# alone. The form of "the" distribution is a choice of the pool.
+#
+# </details>
+#
+# **2.** Displace the weights of a hardly trained network, after one epoch. Is the power
+# law there?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# drawn = {"weights_per_layer": weights_per_layer, "curve_weights": curve_weights}
+# early = run_perturbation(config, epochs=(1,), **drawn)
+# for delta in (1.0, -1.0):
+#     before, after = (
+#         power_law_or_exponential(np.abs(r.changes(delta)), share=0.5).z
+#         for r in (early.responses[1], last)
+#     )
+#     print(f"δ = {delta:+g}: z = {before:+.1f} after one epoch, {after:+.1f} at the end")
+# ```
+#
+# Above zero the power law is nearer. If it is there after one epoch, long learning has not
+# made it.
+#
+# </details>
+#
+# **3.** The odd part over δ is the gradient. Take the gradient by `torch.autograd` and
+# compare.
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# exact = small.double()
+# torch.nn.functional.cross_entropy(exact(x.double()), y).backward()
+# gradient = exact.fc1.weight.grad.flatten().numpy()[response.index]
+# np.abs(response.gradient(0.01) - gradient).max() / np.abs(gradient).max()
+# ```
+#
+# What is left is the cubic term of [Taylor's series](../book/theory.md#theory-perturbation),
+# and kinks that lie within $\pm\delta$.
+#
+# </details>
 #
 # ## Summary
 #
