@@ -269,8 +269,8 @@ record(
 # ```
 #
 # If each step were only shorter, the curve would move left by a factor of ten and up by as
-# much. It does more: the network is also at another place of its training, where gradients
-# are larger. Compare windows with the same *loss* before you speak of shape.
+# much. But after as many steps the slower network is also less far in its training. Compare
+# windows with the same *loss* before you speak of shape.
 #
 # </details>
 #

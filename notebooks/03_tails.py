@@ -49,6 +49,7 @@ from netdyn_utils.tails import (
     thin_counts,
 )
 
+# %%
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)
 rng = np.random.default_rng(seed)
@@ -195,7 +196,8 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
 #
 # ## The local slope
 #
-# A power law has one slope over its whole tail. The slope of a log-normal grows steadily.
+# A power law has one slope over its whole tail. The slope of a log-normal grows steadily
+# ([equation 12](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
 # So before any test: how does $-\,d\ln p / d\ln x$ run?
 
 # %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal."}}
@@ -334,8 +336,10 @@ Markdown(
 #
 # Suppose that each weight takes Gaussian steps, with a variance of its own. No single
 # weight has a heavy tail then; but pooled over weights the magnitudes do, if the
-# variances are uneven. The run kept each weight's own mean square, window by window, so
-# this null has no free parameter.
+# variances are uneven
+# ([equation 11](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
+# The run kept each weight's own mean square, window by window, so this null has no free
+# parameter.
 
 
 # %%

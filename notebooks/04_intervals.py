@@ -104,7 +104,9 @@ pd.DataFrame(
 # Take each weight's own number of large updates and scatter them evenly over the run. A
 # weight with $n$ of them then waits about $T/n$ steps each time, nearly geometrically
 # distributed. Pooled over weights that differ in $n$ this mixture is broad: it can look
-# like a power law with no memory in any weight. What shuffling gives is known exactly.
+# like a power law with no memory in any weight
+# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What shuffling
+# gives is known exactly.
 
 # %%
 nulls = {
@@ -312,9 +314,9 @@ record(
 # print(f"second half {later.burstiness - chance.burstiness:+.3f}")
 # ```
 #
-# The second half has less of the fall of the learning rate's effect: rates of single weights
-# change less in it. What excess remains is not explained by rates that decline from the
-# beginning to the end.
+# Where the second number is the smaller one, part of the excess came from rates that change
+# as the network learns, which shuffling over the whole run destroys. What remains needs
+# another reason.
 #
 # </details>
 #
@@ -332,7 +334,7 @@ record(
 # ```
 #
 # The shuffled times have no memory and no bursts, and yet the fit gives an exponent as readily
-# as for the measured ones. That is [the mixture of rates](../book/theory.md#theory-waiting):
+# as for the measured ones. That is [the mixture of rates](../book/theory.md#waiting-times-a-mixture-of-rates):
 # an exponent alone does not tell the two apart.
 #
 # </details>
@@ -348,8 +350,8 @@ record(
 #         print(f"{name} {group}: {counts.never / counts.weights:.1%}")
 # ```
 #
-# One threshold holds for all layers, so a layer of small steps never reaches it. In the MLP
-# it is the first layer, most of whose weights look at the dark border of the images.
+# One threshold holds for all layers, so a layer of small steps hardly reaches it. It is the
+# layer that holds most of the weights, so "all layers" is mostly silent about it.
 #
 # </details>
 #

@@ -59,6 +59,9 @@ rng = np.random.default_rng(seed)
 # \underbrace{\tfrac12\left[\Delta L_k(\delta) + \Delta L_k(-\delta)\right]}_{\text{even}}
 # \approx \frac{\delta^2}{2}\frac{\partial^2 L}{\partial w_k^2}. $$
 #
+# That is Taylor's series ([equation 9](../book/theory.md#one-displaced-weight) of the theory), and it holds
+# as far as the loss is smooth.
+#
 # In plain code: copy the network, move the weight, run all images, subtract.
 
 # %%
@@ -531,7 +534,8 @@ record(
 # ```
 #
 # More than four of five weights are in the first layer, so the pool is nearly that layer
-# alone. The form of "the" distribution is a choice of the pool.
+# alone, and the nearer law can change with it. The form of "the" distribution is a choice of
+# the pool.
 #
 # </details>
 #
@@ -551,8 +555,8 @@ record(
 #     print(f"δ = {delta:+g}: z = {before:+.1f} after one epoch, {after:+.1f} at the end")
 # ```
 #
-# Above zero the power law is nearer. If it is there after one epoch, long learning has not
-# made it.
+# Above zero the power law is nearer, below zero the exponential. A change of sign between
+# the two columns says that learning made the form; none, that it was there before.
 #
 # </details>
 #
@@ -568,7 +572,7 @@ record(
 # np.abs(response.gradient(0.01) - gradient).max() / np.abs(gradient).max()
 # ```
 #
-# What is left is the cubic term of [Taylor's series](../book/theory.md#theory-perturbation),
+# What is left is the cubic term of [Taylor's series](../book/theory.md#one-displaced-weight),
 # and kinks that lie within $\pm\delta$.
 #
 # </details>

@@ -300,7 +300,9 @@ theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)
 #
 # The paper plots $I_{t+1}\beta^*_{t+1}$ against $I_t\beta^*_t$ and finds the points near the
 # diagonal. So does any smooth series: what changes slowly is close to where it just was.
-# Conservation says more. Where $I$ rises $\beta^*$ must fall, and the product must vary
+# Why a product might be conserved at all is worked out in the theory
+# ([equation 8](../book/theory.md#a-conserved-product)), with a gap that is named there. Conservation says
+# more. Where $I$ rises $\beta^*$ must fall, and the product must vary
 # *less* than it would if the two had nothing to do with each other.
 
 # %%
@@ -442,9 +444,8 @@ record(
 #         print(name, kind, conservation(information, run.alignment(kind), rng=rng))
 # ```
 #
-# Signed updates are dominated by the noise of batches, so their leading directions change
-# from window to window and the product is smaller. That the answer depends on the reading of
-# "direction" is a reason to state it.
+# Spread and correlation of the product change with the reading of "direction", and so may
+# the verdict. That is a reason to state which one was taken.
 #
 # </details>
 #

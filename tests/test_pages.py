@@ -92,6 +92,21 @@ def test_notebooks_hold_no_sphinx_roles(path):
     assert not re.search(r"^(:::|```)\{", prose(path), re.MULTILINE)
 
 
+def test_chapters_refer_to_equations_by_their_numbers_and_their_sections():
+    theory = prose(ROOT / "book" / "theory.md")
+    places, section = [], ""  # the section of each numbered equation, in order
+    for line in theory.splitlines():
+        if line.startswith("## "):
+            section = re.sub(r"[^a-z -]", "", line[3:].lower()).replace(" ", "-")
+        elif re.fullmatch(r"\$\$ \(eq-[a-z]+\)", line):
+            places.append(section)
+    link = re.compile(r"\[equation (\d+)\]\(\.\./book/theory\.md#([a-z-]+)\)")
+    found = [pair for path in NOTEBOOKS for pair in link.findall(prose(path))]
+    assert len(found) >= 5
+    for number, section in found:
+        assert places[int(number) - 1] == section, number
+
+
 def test_glossary_is_in_alphabetical_order_and_each_term_is_said_once():
     glossary = prose(ROOT / "book" / "symbols.md").split(":::{glossary}")[1]
     terms = re.findall(r"^(\w[^\n]*)\n  \S", glossary, re.MULTILINE)
