@@ -16,8 +16,8 @@ def headline(run, profile: str) -> dict:
     """Return the line below the title."""
     text = (
         f"*Profile `{profile}`, a run of {seconds(run.seconds)}. "
-        "[How this page was made](#how-this-page-was-made): parameters, command, "
-        "downloads.*"
+        '<a href="#how-this-page-was-made">How this page was made</a>: parameters, '
+        "command, downloads.*"
     )
     return _cell("headline", text)
 
@@ -43,7 +43,7 @@ def colophon(
         "",
         f"- Profile `{profile}`, {commit}.",
         f"- Parameters: {given or 'those of the notebook'}{rest}.",
-        f"- The run took {seconds(run.seconds)}.",
+        f"- The run took {seconds(run.seconds)}{_on(run.threads)}.",
         *_offers(run.name, laid),
         "",
         "The same run, from the folder of the book:",
@@ -56,6 +56,13 @@ def colophon(
         first = "In Colab, run this in a cell of its own first:"
         lines += ["", first, "", "```python", f'%pip install -q "{install}"', "```"]
     return _cell("colophon", "\n".join(lines))
+
+
+def _on(threads: int | None) -> str:
+    if threads is None:
+        return ""
+    number = f"{threads} thread{'s' * (threads != 1)}"
+    return f" on {number}; on another number the last digits may differ"
 
 
 def _offers(name: str, laid: Mapping[str, list[Path]]) -> list[str]:

@@ -12,7 +12,7 @@ from .faults import SiteError
 from .origin import origin
 from .records import lay_downloads
 
-EXTRA = "extra"  # laid over the site as it stands: `html_extra_path` names it
+EXTRA = "extra"  # laid over the site as it stands
 
 
 def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
