@@ -107,6 +107,7 @@ mlp = published(
 )
 convnet = published("convnet", convnet_steps, source=source)
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
+[run.record for run in (mlp, convnet, *transformers.values())]
 
 # %% [markdown]
 # ## The MLP, early and late
@@ -256,12 +257,90 @@ record(
 #
 # ## Exercises
 #
-# 1. Rerun with `learning_rate=0.01`. Do the densities shift only, or change shape?
-# 2. Track the first 100 steps alone (`window=100`). Is the tail there from the start?
-# 3. Wrap `UpdateTracker` around an Adam run. What happens to the largest updates?
-# 4. The transformer's density has a hump below $10^{-10}$. Find the parameters that make
-#    it with `groups="parameter"`. (What does a softmax do with a constant that is added
-#    to all its inputs?)
+# **1.** Take a learning rate of 0.01. Do the densities shift only, or change shape?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# slow = published("mlp", mlp_steps, learning_rate=learning_rate / 10, source=source)
+# ax = plotting.plot_density(mlp.updates.histogram(), label="as above")
+# plotting.plot_density(slow.updates.histogram(), ax, label="a tenth of the rate")
+# ax.legend()
+# ```
+#
+# If each step were only shorter, the curve would move left by a factor of ten and up by as
+# much. But after as many steps the slower network is also less far in its training. Compare
+# windows with the same *loss* before you speak of shape.
+#
+# </details>
+#
+# **2.** Count the first 100 steps in windows of ten. Is the tail there from the start?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# first = published("mlp", 100, window=10, source=source)
+# plotting.plot_windows(first)
+# [f"{first.updates.histogram(window=k).largest:.2g}" for k in (0, -1)]
+# ```
+#
+# The wide range of magnitudes is there in the first ten steps, from initial weights drawn at
+# random: nothing has organized itself yet. A tail that early is a fact about gradients of
+# layered networks.
+#
+# </details>
+#
+# **3.** Wrap `UpdateTracker` around an Adam run. What happens to the largest updates?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# model = torch.nn.Linear(20, 1)
+# optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+# tracker = UpdateTracker(model)
+# for _ in range(100):
+#     optimizer.zero_grad()
+#     (model(torch.randn(8, 20)) ** 2).mean().backward()
+#     optimizer.step()
+#     tracker.update()
+# tracker.histogram("all").largest
+# ```
+#
+# Adam divides each update by the size of recent gradients of the same weight, so none is much
+# larger than the learning rate. The large end of the histogram is cut off, whatever the
+# gradients do.
+#
+# </details>
+#
+# **4.** The transformer's density has a hump below $10^{-10}$. Find the parameters that
+# make it. (What does a softmax do with a constant that is added to all its inputs?)
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# from netdyn_utils.data import CharText, InMemoryBatches
+# from netdyn_utils.models import build_model
+# from netdyn_utils.training import TrainConfig, train_steps
+#
+# generator, text = torch.Generator().manual_seed(seed), CharText()
+# model = build_model("transformer", generator=generator)
+# batches = InMemoryBatches(text.inputs, text.targets, 8, generator=generator)
+# tracker = UpdateTracker(model, groups="parameter")
+# for _ in train_steps(model, batches, TrainConfig(steps=20, learning_rate=0.1)):
+#     tracker.update()
+# tiny = {
+#     name: h.counts[h.edges[1:] < 1e-10].sum() / max(h.total, 1)
+#     for name, h in ((name, tracker.histogram(name)) for name in tracker.groups)
+# }
+# print(sorted(tiny.items(), key=lambda pair: -pair[1])[:4])
+# ```
+#
+# The biases of attention come first. One third of `qkv.bias` belongs to the keys, and a bias
+# $b$ of the keys adds the same number, $q \cdot b$, to every input of one softmax. A softmax
+# does not notice that, so the true gradient is exactly zero, and what is counted is the
+# rounding of float32.
+#
+# </details>
 #
 # ## Summary
 #

@@ -49,6 +49,7 @@ from netdyn_utils.tails import (
     thin_counts,
 )
 
+# %%
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)
 rng = np.random.default_rng(seed)
@@ -143,6 +144,7 @@ transformers = {
     size: published("transformer", transformer_steps, batch_size=size)
     for size in (4, 8, 16)
 }
+[run.record for run in (mlp, convnet, *transformers.values())]
 
 # %% [markdown]
 # The authors pooled the two convolutional layers of the ConvNet, a small part of its
@@ -194,7 +196,8 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
 #
 # ## The local slope
 #
-# A power law has one slope over its whole tail. The slope of a log-normal grows steadily.
+# A power law has one slope over its whole tail. The slope of a log-normal grows steadily
+# ([equation 12](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
 # So before any test: how does $-\,d\ln p / d\ln x$ run?
 
 # %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal."}}
@@ -333,8 +336,10 @@ Markdown(
 #
 # Suppose that each weight takes Gaussian steps, with a variance of its own. No single
 # weight has a heavy tail then; but pooled over weights the magnitudes do, if the
-# variances are uneven. The run kept each weight's own mean square, window by window, so
-# this null has no free parameter.
+# variances are uneven
+# ([equation 11](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
+# The run kept each weight's own mean square, window by window, so this null has no free
+# parameter.
 
 
 # %%
@@ -485,9 +490,61 @@ record(
 #
 # ## Exercises
 #
-# 1. Fit the MLP's tail with `xmin` ten times lower. What do the rivals say then?
-# 2. Compare `top="unbounded"`, `"open"` and `"truncated"`. When do they differ?
-# 3. Draw `hill_curve` for the log-normal sample. Where would you read an exponent off it?
+# **1.** Fit the MLP's tail with a cut ten times lower. What do the rivals say then?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# tail, fit = tails["MLP, last third"], fits["MLP, last third"]
+# lower = tail.edges[np.argmin(np.abs(np.log(tail.edges / (fit.xmin / 10))))]
+# longer = fit_power_law(tail.edges, tail.counts, xmin=lower)
+# print(f"{fit.alpha:.2f} above {fit.xmin:.2g}, {longer.alpha:.2f} above {lower:.2g}")
+# print(compare_tails(tail.edges, tail.counts, longer))
+# ```
+#
+# The exponent falls, because the density is flatter there, and the rivals that can bend win
+# by far. An exponent without its cut says little.
+#
+# </details>
+#
+# **2.** Compare `top="unbounded"`, `"open"` and `"truncated"`. When do they differ?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# edges, counts = [1, 10, 100, 1000], [900, 90, 9]
+# for top in ("unbounded", "open", "truncated"):
+#     few = fit_power_law(edges, counts, xmin=1, top=top).alpha
+#     many = fit_power_law(tail.edges, tail.counts, xmin=fit.xmin, top=top).alpha
+#     print(f"{top}: {few:.6f} on three bins, {many:.4f} on the run's tail")
+# ```
+#
+# They differ by what is said of the place above the last edge: that it could have been reached
+# and was not, that the last bin goes on for ever, that there is nothing. Only where a fair
+# share of the counts is near the top does that matter; the tail of the run hardly notices.
+#
+# </details>
+#
+# **3.** Draw `hill_curve` for the log-normal sample. Where would you read an exponent off
+# it?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# from netdyn_utils.tails import hill_curve
+#
+# for law in (rng.pareto(1.5, 20_000) + 1, rng.lognormal(0, 1.5, 20_000)):
+#     curve = hill_curve(law, points=200)
+#     plt.semilogx(curve.k, curve.alpha)
+# plt.xlabel("number of largest values k")
+# plt.ylabel("exponent α")
+# ```
+#
+# Nowhere. The curve of the power law is flat but for the noise of small $k$; that of the
+# log-normal climbs as $k$ falls and never settles. Any exponent read off it is the choice of
+# a $k$.
+#
+# </details>
 #
 # ## Summary
 #

@@ -104,7 +104,9 @@ pd.DataFrame(
 # Take each weight's own number of large updates and scatter them evenly over the run. A
 # weight with $n$ of them then waits about $T/n$ steps each time, nearly geometrically
 # distributed. Pooled over weights that differ in $n$ this mixture is broad: it can look
-# like a power law with no memory in any weight. What shuffling gives is known exactly.
+# like a power law with no memory in any weight
+# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What shuffling
+# gives is known exactly.
 
 # %%
 nulls = {
@@ -300,10 +302,58 @@ record(
 #
 # ## Exercises
 #
-# 1. Count the second half of the run only, with `run_intervals(config, start=...)`. Does
-#    the burstiness beyond chance stay?
-# 2. Shuffle times within the run by `shuffle_times` and fit a power law to the result.
-# 3. Which layer has the weights that are never large?
+# **1.** Count the second half of the run only. Does the burstiness beyond chance stay?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# half = configs["mlp"].window * (mlp_steps // 2 // configs["mlp"].window)
+# later = run_intervals(configs["mlp"], start=half).counts()
+# chance = interval_null(later.per_weight, later.steps)
+# print(f"whole run {excess['mlp']:+.3f}")
+# print(f"second half {later.burstiness - chance.burstiness:+.3f}")
+# ```
+#
+# Where the second number is the smaller one, part of the excess came from rates that change
+# as the network learns, which shuffling over the whole run destroys. What remains needs
+# another reason.
+#
+# </details>
+#
+# **2.** Shuffle the times with `shuffle_times` and fit a power law to the result.
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# from netdyn_utils.intervals import shuffle_times
+#
+# counts = runs["mlp"].counts()
+# drawn = shuffle_times(counts.per_weight, counts.steps, np.random.default_rng(seed))
+# for name, each in (("measured", counts), ("shuffled", drawn)):
+#     print(name, fit_discrete_power_law(each))
+# ```
+#
+# The shuffled times have no memory and no bursts, and yet the fit gives an exponent as readily
+# as for the measured ones. That is [the mixture of rates](../book/theory.md#waiting-times-a-mixture-of-rates):
+# an exponent alone does not tell the two apart.
+#
+# </details>
+#
+# **3.** Which layer has the weights that are never large?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# for name, run in runs.items():
+#     for group in run.groups:
+#         counts = run.counts(None, group)
+#         print(f"{name} {group}: {counts.never / counts.weights:.1%}")
+# ```
+#
+# One threshold holds for all layers, so a layer of small steps hardly reaches it. It is the
+# layer that holds most of the weights, so "all layers" is mostly silent about it.
+#
+# </details>
 #
 # ## Summary
 #

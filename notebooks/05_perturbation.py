@@ -59,6 +59,9 @@ rng = np.random.default_rng(seed)
 # \underbrace{\tfrac12\left[\Delta L_k(\delta) + \Delta L_k(-\delta)\right]}_{\text{even}}
 # \approx \frac{\delta^2}{2}\frac{\partial^2 L}{\partial w_k^2}. $$
 #
+# That is Taylor's series ([equation 9](../book/theory.md#one-displaced-weight) of the theory), and it holds
+# as far as the loss is smooth.
+#
 # In plain code: copy the network, move the weight, run all images, subtract.
 
 # %%
@@ -515,10 +518,64 @@ record(
 #
 # ## Exercises
 #
-# 1. Weigh the layers by their numbers of weights instead of equally. What does the pool look
-#    like then?
-# 2. Displace weights of a hardly trained network: `first_epoch` of 1. Is the power law there?
-# 3. The odd part over δ is the gradient. Take the gradient by `torch.autograd` and compare.
+# **1.** Weigh the layers by their numbers of weights instead of equally. What does the
+# pool look like then?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# held = np.array([784 * 50, 50 * 50, 50 * 50, 50 * 50, 50 * 10])
+# weight = (held / np.bincount(last.layer))[last.layer]
+# sizes = np.abs(last.changes(-1.0))
+# drawn = rng.choice(sizes, 5_000, p=weight / weight.sum())
+# print("first layer's share", (held / held.sum())[0].round(2))
+# print("equally", power_law_or_exponential(sizes, share=0.5))
+# print("by number", power_law_or_exponential(drawn, share=0.5))
+# ```
+#
+# More than four of five weights are in the first layer, so the pool is nearly that layer
+# alone, and the nearer law can change with it. The form of "the" distribution is a choice of
+# the pool.
+#
+# </details>
+#
+# **2.** Displace the weights of a hardly trained network, after one epoch. Is the power
+# law there?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# drawn = {"weights_per_layer": weights_per_layer, "curve_weights": curve_weights}
+# early = run_perturbation(config, epochs=(1,), **drawn)
+# for delta in (1.0, -1.0):
+#     before, after = (
+#         power_law_or_exponential(np.abs(r.changes(delta)), share=0.5).z
+#         for r in (early.responses[1], last)
+#     )
+#     print(f"δ = {delta:+g}: z = {before:+.1f} after one epoch, {after:+.1f} at the end")
+# ```
+#
+# Above zero the power law is nearer, below zero the exponential. A change of sign between
+# the two columns says that learning made the form; none, that it was there before.
+#
+# </details>
+#
+# **3.** The odd part over δ is the gradient. Take the gradient by `torch.autograd` and
+# compare.
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# exact = small.double()
+# torch.nn.functional.cross_entropy(exact(x.double()), y).backward()
+# gradient = exact.fc1.weight.grad.flatten().numpy()[response.index]
+# np.abs(response.gradient(0.01) - gradient).max() / np.abs(gradient).max()
+# ```
+#
+# What is left is the cubic term of [Taylor's series](../book/theory.md#one-displaced-weight),
+# and kinks that lie within $\pm\delta$.
+#
+# </details>
 #
 # ## Summary
 #

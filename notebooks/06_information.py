@@ -300,7 +300,9 @@ theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)
 #
 # The paper plots $I_{t+1}\beta^*_{t+1}$ against $I_t\beta^*_t$ and finds the points near the
 # diagonal. So does any smooth series: what changes slowly is close to where it just was.
-# Conservation says more. Where $I$ rises $\beta^*$ must fall, and the product must vary
+# Why a product might be conserved at all is worked out in the theory
+# ([equation 8](../book/theory.md#a-conserved-product)), with a gap that is named there. Conservation says
+# more. Where $I$ rises $\beta^*$ must fall, and the product must vary
 # *less* than it would if the two had nothing to do with each other.
 
 # %%
@@ -411,10 +413,63 @@ record(
 #
 # ## Exercises
 #
-# 1. Take `run.information("rank", layer="fc3")`. Does a single layer know its activity?
-# 2. Take the alignment of the signed updates in place of the path. What happens to the
-#    product?
-# 3. Lengthen the window to 1,000 steps. Which of $I$ and $\beta^*$ changes?
+# **1.** Take `information("rank", layer="fc3")` of a run. Does a single layer know its
+# activity?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# run = next(iter(runs.values()))
+# for layer in ("all", *run.layers):
+#     series = run.information("rank", layer=layer)
+#     chance = series.null_mean.mean()
+#     print(f"{layer}: {series.nats.mean():.3f} nats, by chance {chance:.3f}")
+# ```
+#
+# A layer of 50 units has 50 different activations. The value for exchanged units is large for
+# the same reason as in the pool, and what is above it is what the layer knows. Part of the
+# pool's excess can be the order of the layers themselves.
+#
+# </details>
+#
+# **2.** Take the alignment of the signed updates in place of the path. What happens to
+# the product?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# for name, run in runs.items():
+#     information = run.information("linear").nats[1:]
+#     for kind in ("path", "updates"):
+#         print(name, kind, conservation(information, run.alignment(kind), rng=rng))
+# ```
+#
+# Spread and correlation of the product change with the reading of "direction", and so may
+# the verdict. That is a reason to state which one was taken.
+#
+# </details>
+#
+# **3.** Lengthen the window five times. Which of $I$ and $\beta^*$ changes?
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# name, setting = next(iter(settings.items()))
+# longer = run_information(
+#     UpdatesConfig.as_published(
+#         "mlp", steps, seed=seed, source=source, window=5 * window,
+#         options=FIVE_LAYERS, **setting,
+#     )
+# )
+# for run in (runs[name], longer):
+#     print(run.information("linear").nats.mean(), run.alignment("path").mean())
+# ```
+#
+# $I$ is a mean over single steps and should hardly move. $\beta^*$ compares stretches of the
+# path, and longer ones have more time to turn. A product of the two cannot be the same at
+# every length of window unless both are.
+#
+# </details>
 #
 # ## Summary
 #

@@ -22,10 +22,9 @@ LAYERS = (
     {"layers", "parameters", "data", "directions", "drift", "pairs"}
     | {"declarations", "recorded"},
     # records, measures, and networks at work
-    {"store", "published", "tails", "information", "models", "training"}
-    | {"profiles", "site"},
+    {"store", "published", "tails", "information", "models", "training"} | {"profiles"},
     # what stands on measures, and on networks
-    {"histogram", "intervals", "perturbation", "rerun"},
+    {"histogram", "intervals", "perturbation", "rerun", "site"},
     # observers of a live model, somebody's own one, and figures
     {"tracking", "own", "plotting", "widgets"},
     # whole runs, and the command line

@@ -80,14 +80,15 @@ def test_stage_leaves_no_trace_of_a_machine_and_folds_the_injected_cell(
     nbformat.validate(notebook)
     assert "papermill" not in notebook.metadata
     assert "/home" not in text
-    assert [set(cell.metadata) for cell in notebook.cells[:4]] == [
+    assert [set(cell.metadata) for cell in notebook.cells[:5]] == [
+        set(),
         set(),
         {"tags"},
         {"tags", "mystnb"},
         set(),
     ]
-    assert notebook.cells[2].metadata.tags == ["injected-parameters", "hide-input"]
-    assert notebook.cells[3].outputs[0].text == "2"
+    assert notebook.cells[3].metadata.tags == ["injected-parameters", "hide-input"]
+    assert notebook.cells[4].outputs[0].text == "2"
     assert (tmp_path / "stage" / "book" / "index.md").exists()
 
 
@@ -104,6 +105,8 @@ def test_stage_says_how_the_page_was_made(executed, tmp_path):
     ):
         assert words in last.source
     assert site.rerun_command("01_topic", executed.parameters) in last.source
+    assert "`quick`" in notebook.cells[1].source
+    assert "1 s" in notebook.cells[1].source
 
 
 def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path):
@@ -112,7 +115,7 @@ def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path
     source.write_text(json.dumps(to_notebook(newer)))
     _, notebook = staged(executed, tmp_path)
     assert notebook.cells[0].source == "# A better title"
-    assert notebook.cells[3].outputs[0].text == "2"
+    assert notebook.cells[4].outputs[0].text == "2"
     source.write_text(json.dumps(to_notebook(newer + "\n# %%\ny = 1\n")))
     with pytest.raises(site.SiteError, match="run it anew"):
         staged(executed, tmp_path)
@@ -273,7 +276,7 @@ def test_vendored_files_are_what_was_fetched():
 
 def test_pages_and_table_of_contents_agree():
     listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text()))
-    pages = {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+    pages = {f"book/{path.stem}" for path in (ROOT / "book").glob("[!_]*.md")}
     notebooks = {
         f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")
     }

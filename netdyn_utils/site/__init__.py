@@ -9,7 +9,8 @@ check passed.
 from .archive import pack
 from .building import build
 from .checking import check
+from .colophon import rerun_command
 from .faults import SiteError
-from .staging import rerun_command, stage
+from .staging import stage
 
 __all__ = ["SiteError", "build", "check", "pack", "rerun_command", "stage"]

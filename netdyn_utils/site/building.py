@@ -11,7 +11,9 @@ import yaml
 
 from .checking import check
 from .faults import SiteError
+from .heads import describe
 from .origin import origin
+from .staging import EXTRA
 
 # Jupyter Book's own names no icon, and a browser then asks for one that is not there.
 _FIRST_PAGE = """\
@@ -38,6 +40,8 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
     try:
         _sphinx(stage, work, root)
         html = work / "_build" / "html"
+        public = origin(root)
+        describe(html, public.pages if public else "")
         if faults := check(html):
             raise SiteError("\n".join(["the pages have faults:", *faults]))
         if out.exists():
@@ -51,7 +55,7 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
 def _sphinx(stage: Path, work: Path, root: Path) -> None:
     """Run jupyter-book; raise with its warnings, and nothing else, if it fails."""
     config = work / "_config.yml"
-    config.write_text(_config(root), encoding="utf-8")
+    config.write_text(_config(root, stage), encoding="utf-8")
     command = [
         *(str(Path(sys.executable).parent / "jupyter-book"), "build", str(stage)),
         *("--config", str(config), "--toc", str(root / "_toc.yml")),
@@ -66,9 +70,17 @@ def _sphinx(stage: Path, work: Path, root: Path) -> None:
     index.write_text(_FIRST_PAGE, encoding="utf-8")
 
 
-def _config(root: Path) -> str:
-    """Return the book's configuration, with the buttons that its origin allows."""
+def _config(root: Path, stage: Path) -> str:
+    """Return the book's configuration, with what is known only when it is built.
+
+    These are the buttons that its origin allows, and the downloads of its pages.
+    """
     told = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if (stage / EXTRA).is_dir():
+        sphinx = told.setdefault("sphinx", {})
+        sphinx["recursive_update"] = True
+        config = sphinx.setdefault("config", {})
+        config["html_extra_path"] = [*config.get("html_extra_path", ()), EXTRA]
     if public := origin(root):
         sphinx = told.setdefault("sphinx", {})
         sphinx["recursive_update"] = True

@@ -46,6 +46,13 @@ class Origin:
         return f"git+{self.url}@{self.branch}"
 
     @property
+    def pages(self) -> str:
+        """Where the host shows the site of the repository; nothing if unknown."""
+        owner, _, name = self.path.partition("/")
+        known = self.host == "github.com"
+        return f"https://{owner.lower()}.github.io/{name}/" if known else ""
+
+    @property
     def colab(self) -> bool:
         """Whether Colab opens notebooks of this host."""
         return self.host == "github.com"

@@ -1,17 +1,18 @@
 """Copy pages and executed notebooks to where the site is built from."""
 
 import json
-import shlex
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-
 from ..recorded import MIME
+from .about import write_about
+from .colophon import colophon, headline, source_commit
 from .faults import SiteError
 from .origin import origin
+from .records import lay_downloads
+
+EXTRA = "extra"  # laid over the site as it stands
 
 
 def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
@@ -31,17 +32,21 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
     shutil.rmtree(into, ignore_errors=True)
     shutil.copytree(root / "book", into / "book")
     (into / "notebooks").mkdir()
-    commit, public = _commit(root), origin(root)
+    commit, public = source_commit(root), origin(root)
     install = public.install if public and public.colab else ""
+    runs = list(runs)
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
         source = root / "notebooks" / run.output.name
         notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
-        notebook["cells"].append(_colophon(run, profile, commit, install))
+        laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
+        notebook["cells"].insert(1, headline(run, profile))
+        notebook["cells"].append(colophon(run, profile, commit, install, laid))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    write_about(into / "book" / "about.md", runs, profile, commit)
 
 
 def _read(path: Path) -> dict:
@@ -92,65 +97,3 @@ def _strip(notebook: dict) -> None:
             cell["metadata"].pop("tags", None)
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(MIME, None)  # for programs; pages show the table
-
-
-def _colophon(run, profile: str, commit: str, install: str) -> dict:
-    """Return the closing cell: how this page was made, and how to make it again."""
-    given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
-    lines = [
-        "## How this page was made",
-        "",
-        f"- Profile `{profile}`, {commit}.",
-        f"- Parameters: {given or 'those of the notebook'}.",
-        f"- The run took {max(1, round(run.seconds))} s{_on(run.threads)}.",
-        "",
-        "The same run, from the folder of the book:",
-        "",
-        "```bash",
-        rerun_command(run.name, run.parameters),
-        "```",
-    ]
-    if install:  # for a reader who leaves by the Colab button of this page
-        first = "In Colab, run this in a cell of its own first:"
-        lines += ["", first, "", "```python", f'%pip install -q "{install}"', "```"]
-    source = "\n".join(lines)
-    return {"cell_type": "markdown", "id": "colophon", "metadata": {}, "source": source}
-
-
-def _on(threads: int | None) -> str:
-    if threads is None:
-        return ""
-    number = f"{threads} thread{'s' * (threads != 1)}"
-    return f" on {number}; on another number the last digits may differ"
-
-
-def rerun_command(name: str, parameters: dict) -> str:
-    """Return the papermill command that repeats a run, each value with its type.
-
-    >>> print(rerun_command("02_updates", {"learning_rate": 0.1, "name": "true"}))
-    papermill notebooks/02_updates.ipynb 02_updates.out.ipynb --cwd notebooks \\
-      -p learning_rate 0.1 -r name true
-    """
-    words = []
-    for key, value in parameters.items():
-        if value is None or isinstance(value, bool | int | float):
-            words += ["-p", key, repr(value)]
-        elif isinstance(value, str):  # -p would read "true" or "7" as what they spell
-            words += ["-r", key, value]
-        else:
-            flow = yaml.safe_dump({key: value}, default_flow_style=True, width=1e9)
-            words += ["-y", flow.strip()]
-    paths = f"notebooks/{name}.ipynb {name}.out.ipynb --cwd notebooks"
-    return f"papermill {paths}" + (f" \\\n  {shlex.join(words)}" if words else "")
-
-
-def _commit(root: Path) -> str:
-    """Say which commit the pages come from."""
-    command = ("git", "-C", str(root), "describe", "--always", "--dirty=+")
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "outside of git"
-    name = run.stdout.strip()
-    changed = " with local changes" * name.endswith("+")
-    return f"commit `{name.removesuffix('+')}`{changed}"
