@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .histogram import LogHistogram
+from ..histogram import LogHistogram
 
 # One colour per network throughout the book; told apart by colour-blind readers too
 # (after Okabe & Ito 2008).
