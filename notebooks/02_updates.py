@@ -118,10 +118,10 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 axes = plotting.plot_windows(mlp)
 
 # %% [markdown]
-# The same, window after window and layer by layer.
+# The same by layer, one window at a time.
 
 
-# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes of the MLP in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "image": {"alt": "Two density curves on logarithmic axes, of the first and of the last window of training; the last ends at smaller magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "image": {"alt": "Two density curves on logarithmic axes, of the first and of the last window of training; the last ends at smaller magnitudes."}}
 def window_frame(k, layer):
     parts = [mlp.updates.histogram(layer, window) for window in (0, k)]
     ax = plotting.plot_density(parts[0], color=plotting.TIME(0.0), label="first window")
@@ -138,13 +138,13 @@ def window_caption(k, layer):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,
-    range(len(mlp.updates.stops)),
+    widgets.spread(range(len(mlp.updates.stops))),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     caption=window_caption,
     description="steps",
-    choices=("all", *mlp.updates.groups),
+    choices=mlp.updates.groups,
     choice="layer",
-    alt="Density of update magnitudes of the MLP in one window, and in the first",
+    alt="Density of update magnitudes in one layer of the MLP, in one window and in the first",
 )
 
 # %%

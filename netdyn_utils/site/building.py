@@ -11,6 +11,7 @@ import yaml
 
 from .checking import check
 from .faults import SiteError
+from .mending import mend
 from .origin import origin
 
 # Jupyter Book's own names no icon, and a browser then asks for one that is not there.
@@ -38,6 +39,7 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
     try:
         _sphinx(stage, work, root)
         html = work / "_build" / "html"
+        mend(html)
         if faults := check(html):
             raise SiteError("\n".join(["the pages have faults:", *faults]))
         if out.exists():

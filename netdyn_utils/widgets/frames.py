@@ -132,6 +132,22 @@ def frame_slider(
     return moving.add_class("netdyn-frames")
 
 
+def spread(values: Sequence, at_most: int = 12) -> list:
+    """Return so many of the values, evenly spaced, the first and the last among them.
+
+    Every frame weighs on the page.
+
+    >>> spread(range(100), 4)
+    [0, 33, 66, 99]
+    >>> spread("ab", 4)
+    ['a', 'b']
+    """
+    last, parts = len(values) - 1, at_most - 1
+    if last <= parts:
+        return list(values)
+    return [values[round(k * last / parts)] for k in range(at_most)]
+
+
 def _each(choices: Sequence[str]) -> list[tuple]:
     """Return what is drawn beside the value: nothing, or one of the choices."""
     return [(one,) for one in choices] or [()]
@@ -171,7 +187,7 @@ def _page(frame: Frame, alt: str, state: tuple[str, ...], caption: str | None) -
     return (
         f'<div class="netdyn-frame"><img alt="{escape(words)}" '
         f'width="{frame.width}" height="{frame.height}" style="{_FIT}" '
-        f'src="data:image/png;base64,{b64encode(frame.png).decode()}">{below}</div>'
+        f'src="data:image/webp;base64,{b64encode(frame.webp).decode()}">{below}</div>'
     )
 
 

@@ -8,8 +8,6 @@
   });
 
   addEventListener("DOMContentLoaded", () => {
-    // The theme turns every icon into a drawing, and the play button loses its own.
-    window.FontAwesome?.noAuto();
     // The manager speaks to MathJax as it was in version 2.
     if (window.MathJax) window.MathJax.Hub ??= { Queue() {} };
     const look = { childList: true, subtree: true };
