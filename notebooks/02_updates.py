@@ -121,7 +121,7 @@ axes = plotting.plot_windows(mlp)
 # The same by layer, one window at a time.
 
 
-# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "image": {"alt": "Two density curves on logarithmic axes, of the first and of the last window of training; the last ends at smaller magnitudes."}}
+# %%
 def window_frame(k, layer):
     parts = [mlp.updates.histogram(layer, window) for window in (0, k)]
     ax = plotting.plot_density(parts[0], color=plotting.TIME(0.0), label="first window")
@@ -135,6 +135,7 @@ def window_caption(k, layer):
     return f"Median {part.median:.1e}, largest {part.largest:.1e}."
 
 
+# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}}
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,

@@ -200,13 +200,14 @@ places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
 
 
-# %% mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}}
+# %%
 def cut_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
     plotting.plot_tail(tail, fit, axes[0], **colour)
     plotting.plot_cuts(cuts, fit, axes[1], **colour)
-    return axes[0].set(xlim=(1e-6, None)) and figure
+    axes[0].set_xlim(1e-6, None)
+    return figure
 
 
 def cut_caption(fit):
@@ -216,6 +217,7 @@ def cut_caption(fit):
     )
 
 
+# %% mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}}
 widgets.frame_slider(
     cut_frame,
     cuts,
@@ -256,7 +258,7 @@ legend = ax.legend(fontsize=8)
 # its median. Where the two curves part, the log-normal fails.
 
 
-# %% mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}}
+# %%
 def slopes(k):
     part = mlp.updates.histogram(window=k)
     middle = part.edges[np.searchsorted(part.edges, part.median)]
@@ -276,9 +278,11 @@ def slope_frame(k):
     )
     plotting.plot_local_slope(log_normal, ax, color=plotting.GREY, label="log-normal")
     ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
-    return ax.legend(loc="upper left").axes
+    ax.legend(loc="upper left")
+    return ax
 
 
+# %% mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}}
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     slope_frame,

@@ -142,11 +142,12 @@ chance = {
 }
 
 
-# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large."}}
+# %%
 def threshold_frame(share):
     look = {"color": plotting.COLOURS["mlp"], "label": f"top {share:.1%}"}
     ax = plotting.plot_intervals(short.counts(share), chance[share], **look)
-    return ax.legend().axes
+    ax.legend()
+    return ax
 
 
 def threshold_caption(share):
@@ -157,6 +158,7 @@ def threshold_caption(share):
     )
 
 
+# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large."}}
 widgets.frame_slider(
     threshold_frame,
     shares,

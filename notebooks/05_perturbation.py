@@ -444,7 +444,7 @@ legend = axes[0].legend(fontsize=8)
 # shape changes: a straight line on the left is an exponential, on the right a power law.
 
 
-# %% mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}}
+# %%
 def displacement_frame(i):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     units = np.geomspace(1e-3, 12)
@@ -457,18 +457,22 @@ def displacement_frame(i):
         ax.set(xlabel="|ΔL| over its mean", ylim=(0.5 / sizes.size, 1.2))
     axes[0].set_xlim(0, 12)
     axes[1].set(xscale="log", xlim=(1e-3, 100))
-    return axes[0].legend().figure
+    axes[0].legend()
+    return figure
 
 
 def displacement_caption(i):
-    contests = (power_law_or_exponential(x, share=0.5) for x in curve.response[i])
-    return "Nearer to the larger half: " + ", ".join(
-        f"{name} the {found.nearer} (z = {found.z:+.1f})"
+    contests = (
+        power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
+    )
+    told = (
+        f"{name} {found.nearer} (z = {found.z:+.1f})"
         for name, found in zip(("+δ", "−δ"), contests, strict=True)
     )
+    return f"Nearer to the larger half of the changes: {', '.join(told)}."
 
 
-# %%
+# %% mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}}
 widgets.frame_slider(
     displacement_frame,
     range(len(curve.deltas)),

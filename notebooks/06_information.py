@@ -338,7 +338,7 @@ legend = axes[0].legend(fontsize=7)
 # along its dashed line.
 
 
-# %% mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment of each window so far, by setting, with the window of the slider marked. On a dashed line the product is that of the setting's mean."}}
+# %%
 def plane_frame(k):
     figure, ax = plt.subplots()
     for name, (nats, aligned) in series.items():
@@ -358,7 +358,7 @@ def plane_caption(k):
     return f"I β* in nats: {products}."
 
 
-# %%
+# %% mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment of each window so far, by setting, with the window of the slider marked. On a dashed line the product is that of the setting's mean."}}
 ends = next(iter(runs.values())).steps[1:]
 widgets.frame_slider(
     plane_frame,
