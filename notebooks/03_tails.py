@@ -195,7 +195,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
 # %%
 tail = tails["MLP, last third"]
 above = np.cumsum(tail.counts[::-1])[::-1] / tail.binned
-shares = np.geomspace(0.5, min(0.4, 50 / tail.binned), 14)
+shares = np.geomspace(0.5, min(0.4, 50 / tail.binned), 9)
 places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
 
@@ -286,7 +286,7 @@ def slope_frame(k):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     slope_frame,
-    widgets.spread(range(len(mlp.updates.stops)), 10),
+    widgets.spread(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     description="steps",
     alt="Local slope of the MLP's updates in one window of training, and that of the "

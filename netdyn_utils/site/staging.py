@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from ..recorded import MIME
+from .drawings import lighter
 from .faults import SiteError
 from .origin import origin
 
@@ -83,7 +84,10 @@ def _strip(notebook: dict) -> None:
         elif not tags:
             cell["metadata"].pop("tags", None)
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(MIME, None)  # for programs; pages show the table
+            data = output.get("data", {})
+            data.pop(MIME, None)  # for programs; pages show the table
+            if drawing := data.get("image/svg+xml"):
+                data["image/svg+xml"] = lighter("".join(drawing))
 
 
 def _colophon(run, profile: str, commit: str, install: str) -> dict:
