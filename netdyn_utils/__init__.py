@@ -65,6 +65,7 @@ _PUBLIC = {
         *("run_perturbation", "run_information"),
     ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
+    "widgets": ("frame_slider",),
     "recorded": ("record", "read_recorded"),
     "rerun": ("run_notebook",),
     "sweeps": ("Sweep", "read_sweep"),

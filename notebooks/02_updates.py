@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, bin_codes
 from netdyn_utils.recorded import record
@@ -117,6 +117,37 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 
 # %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
+
+# %% [markdown]
+# The same by layer, one window at a time.
+
+
+# %%
+def window_frame(k, layer):
+    parts = [mlp.updates.histogram(layer, window) for window in (0, k)]
+    ax = plotting.plot_density(parts[0], color=plotting.TIME(0.0), label="first window")
+    plotting.plot_density(parts[1], ax, color=plotting.TIME(1.0), label="this window")
+    ax.legend(loc="lower left")
+    return ax
+
+
+def window_caption(k, layer):
+    part = mlp.updates.histogram(layer, k)
+    return f"Median {part.median:.1e}, largest {part.largest:.1e}."
+
+
+# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}}
+stops = (0, *mlp.updates.stops)
+widgets.frame_slider(
+    window_frame,
+    widgets.spread(range(len(mlp.updates.stops))),
+    label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
+    caption=window_caption,
+    description="steps",
+    choices=mlp.updates.groups,
+    choice="layer",
+    alt="Density of update magnitudes in one layer of the MLP, in one window and in the first",
+)
 
 # %%
 early, late = (mlp.updates.histogram(window=window) for window in (0, -1))

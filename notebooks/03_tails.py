@@ -32,7 +32,7 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import spearmanr
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, read_published
 from netdyn_utils.recorded import record
@@ -191,6 +191,46 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
     ax.legend(fontsize=7, loc="lower left")
 
 # %% [markdown]
+# The cut is chosen, and the exponent with it. Move it, and see how far the exponent, its
+# error and the distance between tail and fit go along.
+
+# %%
+tail = tails["MLP, last third"]
+above = np.cumsum(tail.counts[::-1])[::-1] / tail.binned
+shares = np.geomspace(0.5, min(0.4, 50 / tail.binned), 9)
+places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
+cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
+
+
+# %%
+def cut_frame(fit):
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    colour = {"color": plotting.COLOURS["mlp"]}
+    plotting.plot_tail(tail, fit, axes[0], **colour)
+    plotting.plot_cuts(cuts, fit, axes[1], **colour)
+    axes[0].set_xlim(1e-6, None)
+    return figure
+
+
+def cut_caption(fit):
+    return (
+        f"α = {fit.alpha:.2f} ± {fit.sigma:.2g}, KS distance {fit.ks:.2g}, "
+        f"{fit.n_tail:,} counts ({fit.n_tail / fit.n:.2g} of all) in the tail."
+    )
+
+
+# %% mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}}
+widgets.frame_slider(
+    cut_frame,
+    cuts,
+    label=lambda fit: f"{fit.xmin:.2e}",
+    caption=cut_caption,
+    description="lower cut",
+    alt="Tail of the MLP's updates with a power law fitted above a cut, and exponent "
+    "and KS distance against the cut",
+)
+
+# %% [markdown]
 # The error behind ± is that of independent counts at this cut. Updates of one step share
 # a batch, so the true uncertainty is larger: the scatter between runs shows it.
 #
@@ -215,6 +255,46 @@ slope = local_slope(sample.edges * 1e-5, sample.counts)
 plotting.plot_local_slope(slope, ax, color=plotting.GREY, label="a log-normal")
 ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
 legend = ax.legend(fontsize=8)
+
+# %% [markdown]
+# Next to each window of the MLP's training stands the log-normal that fits it best above
+# its median. Where the two curves part, the log-normal fails.
+
+
+# %%
+def slopes(k):
+    part = mlp.updates.histogram(window=k)
+    middle = part.edges[np.searchsorted(part.edges, part.median)]
+    fit = fit_power_law(part.edges, part.counts, xmin=middle)
+    rival = compare_tails(part.edges, part.counts, fit)["log-normal"]
+    edges = part.edges[part.edges >= middle][: len(rival.expected) + 1]
+    return (
+        local_slope(part.edges, part.counts),
+        local_slope(edges, np.round(rival.expected).astype(int)),
+    )
+
+
+def slope_frame(k):
+    observed, log_normal = slopes(k)
+    ax = plotting.plot_local_slope(
+        observed, color=plotting.COLOURS["mlp"], label="this window"
+    )
+    plotting.plot_local_slope(log_normal, ax, color=plotting.GREY, label="log-normal")
+    ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
+    ax.legend(loc="upper left")
+    return ax
+
+
+# %% mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}}
+stops = (0, *mlp.updates.stops)
+widgets.frame_slider(
+    slope_frame,
+    widgets.spread(range(len(mlp.updates.stops)), 6),
+    label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
+    description="steps",
+    alt="Local slope of the MLP's updates in one window of training, and that of the "
+    "log-normal fitted to it",
+)
 
 # %% [markdown]
 # ## Rivals

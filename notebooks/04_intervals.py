@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_intervals
 from netdyn_utils.intervals import (
     IntervalCounts,
@@ -30,6 +30,7 @@ from netdyn_utils.intervals import (
     interval_null,
 )
 from netdyn_utils.recorded import record
+from netdyn_utils.store import RunStore
 from netdyn_utils.tails import ols_exponent
 
 plotting.use_style()
@@ -127,6 +128,47 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         )
     ax.set_title(name, loc="left")
     ax.legend(fontsize=8)
+
+# %% [markdown]
+# How large is large? A short run of the MLP, with more thresholds than the two above.
+
+# %%
+shares = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+few = UpdatesConfig.as_published(
+    "mlp", min(mlp_steps, 500), seed=seed, source="sample", **settings
+)
+short = run_intervals(few, shares=shares, store=RunStore(RunStore.default().root))
+chance = {
+    share: interval_null(short.counts(share).per_weight, short.counts(share).steps)
+    for share in shares
+}
+
+
+# %%
+def threshold_frame(share):
+    look = {"color": plotting.COLOURS["mlp"], "label": f"top {share:.1%}"}
+    ax = plotting.plot_intervals(short.counts(share), chance[share], **look)
+    ax.legend()
+    return ax
+
+
+def threshold_caption(share):
+    counts = short.counts(share)
+    return (
+        f"From |Δw| = {counts.threshold:.2g} on, {counts.total:,} intervals; burstiness "
+        f"{counts.burstiness:.2f}, of shuffled times {chance[share].burstiness:.2f}."
+    )
+
+
+# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large."}}
+widgets.frame_slider(
+    threshold_frame,
+    shares,
+    label="top {:.1%}".format,
+    caption=threshold_caption,
+    description="large updates",
+    alt="Probability of an interval between large updates, and that of shuffled times",
+)
 
 # %% [markdown]
 # ## Burstiness and memory

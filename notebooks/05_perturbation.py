@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.models import build_model
@@ -440,6 +440,51 @@ for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
     ax.set(xlabel=f"displacement {name} (weight)")
 axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend(fontsize=8)
+
+
+# %% [markdown]
+# The same distributions to look at. Each is drawn over its own mean, so that only the
+# shape changes: a straight line on the left is an exponential, on the right a power law.
+
+
+# %%
+def displacement_frame(i):
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
+    units = np.geomspace(1e-3, 12)
+    for ax in axes:
+        for sign, (name, colour) in enumerate((("+δ", "#D55E00"), ("−δ", "#0072B2"))):
+            sizes = np.abs(curve.response[i, sign])
+            look = {"color": colour, "label": name}
+            plotting.plot_survival(sizes / sizes.mean(), ax, **look)
+        ax.plot(units, np.exp(-units), "--", color=plotting.GREY)
+        ax.set(xlabel="|ΔL| over its mean", ylim=(0.5 / sizes.size, 1.2))
+    axes[0].set_xlim(0, 12)
+    axes[1].set(xscale="log", xlim=(1e-3, 100))
+    axes[0].legend()
+    return figure
+
+
+def displacement_caption(i):
+    contests = (
+        power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
+    )
+    told = (
+        f"{name} {found.nearer} (z = {found.z:+.1f})"
+        for name, found in zip(("+δ", "−δ"), contests, strict=True)
+    )
+    return f"Nearer to the larger half of the changes: {', '.join(told)}."
+
+
+# %% mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}}
+widgets.frame_slider(
+    displacement_frame,
+    range(len(curve.deltas)),
+    label=lambda i: f"{curve.deltas[i]:.2g}",
+    caption=displacement_caption,
+    description="displacement δ",
+    alt="Share of the weights above a change of the loss, for both signs of one "
+    "displacement, beside an exponential",
+)
 
 
 # %%

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
 from netdyn_utils.information import conservation, mutual_information, shuffled_null
 from netdyn_utils.recorded import record
@@ -334,6 +334,42 @@ axes[0].set(xlabel="step", ylabel="I β* (nats)", ylim=(0, None))
 axes[1].set(xlabel="I β* in a window (nats)", ylabel="in the next (nats)")
 axes[2].set(ylabel="change of I β* (nats)")
 legend = axes[0].legend(fontsize=7)
+
+# %% [markdown]
+# Now window by window. If the product were conserved, the points of a setting would move
+# along its dashed line.
+
+
+# %%
+def plane_frame(k):
+    figure, ax = plt.subplots()
+    for name, (nats, aligned) in series.items():
+        look = {"color": SHADES[name], "linewidth": 0.8}
+        ax.plot(nats[: k + 1], aligned[: k + 1], ".-", markersize=4, **look)
+        ax.plot(nats[k], aligned[k], "o", markersize=9, color=look["color"], label=name)
+        lowest = max(nats.min(), 1e-3)
+        along = np.linspace(lowest, nats.max())
+        ax.plot(along, measured[name].mean() / along, "--", **look)
+    ax.set(xlabel="information I (nats)", ylabel="alignment β*", ylim=(0, 1.05))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def plane_caption(k):
+    products = ", ".join(f"{values[k]:.3f} ({n})" for n, values in measured.items())
+    return f"I β* in nats: {products}."
+
+
+# %% mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment of each window so far, by setting, with the window of the slider marked. On a dashed line the product is that of the setting's mean."}}
+ends = next(iter(runs.values())).steps[1:]
+widgets.frame_slider(
+    plane_frame,
+    widgets.spread(range(len(ends))),
+    label=lambda k: f"{ends[k]:,}",
+    caption=plane_caption,
+    description="window that ends at step",
+    alt="Alignment against information of the windows so far, by setting",
+)
 
 
 # %%

@@ -26,9 +26,9 @@ LAYERS = (
     # what stands on measures, and on networks
     {"histogram", "intervals", "perturbation", "rerun", "site"},
     # observers of a live model, somebody's own one, and figures
-    {"tracking", "own", "plotting", "widgets"},
-    # whole runs, and the command line
-    {"experiments", "sweeps"},
+    {"tracking", "own", "plotting"},
+    # whole runs, and figures that move
+    {"experiments", "sweeps", "widgets"},
     {"paper"},
     {"commands"},
     {"__main__"},
@@ -36,7 +36,8 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
-    "matplotlib": {"plotting"},
+    "matplotlib": {"plotting", "plotting.frames"},
+    "ipywidgets": {"widgets.frames"},
     "papermill": {"rerun.guarded"},
     "distributed": {"sweeps.engine"},
     "torchvision": {"data.image_files"},

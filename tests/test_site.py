@@ -1,16 +1,11 @@
 """Pages are staged only from good runs, checked, swapped in whole, and look right."""
 
-import functools
 import hashlib
-import http.server
-import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import nbformat
@@ -20,9 +15,9 @@ import yaml
 from netdyn_utils import site
 from netdyn_utils.declarations import declared
 from netdyn_utils.pairs import to_notebook
-from netdyn_utils.profiles import plan
-from netdyn_utils.rerun import NotebookRun, run_all
+from netdyn_utils.rerun import NotebookRun
 from netdyn_utils.site import building
+from netdyn_utils.site.mending import mend
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDORED = ROOT / "book" / "vendor" / "_static" / "vendor"
@@ -212,6 +207,21 @@ def test_warning_of_sphinx_fails_the_build_and_is_shown(tmp_path, last_good):
     assert (last_good / "index.html").read_text() == "last good"
 
 
+def test_faults_of_the_theme_are_mended(tmp_path):
+    script = '<script src="../_static/vendor/fontawesome/6.5.2/js/all.min.js?d=1">'
+    own = '<script src="../_static/scripts/bootstrap.js?d=1"></script>'
+    field = '<button class="btn search-button-field" title="Search"{}>Search</button>'
+    name = ' aria-label="Search"'
+    (tmp_path / "page.html").write_text(
+        script + "</script>\n" + own + field.format(name)
+    )
+    mend(tmp_path)
+    assert (tmp_path / "page.html").read_text() == own + field.format("")
+    before = (tmp_path / "page.html").stat().st_mtime_ns
+    mend(tmp_path)
+    assert (tmp_path / "page.html").stat().st_mtime_ns == before
+
+
 # Checking: each fault that a page may have, and none that it has not.
 
 
@@ -260,7 +270,9 @@ def test_check_is_silent_on_a_good_page(tmp_path):
 
 
 def test_vendored_files_are_what_was_fetched():
-    for sums in VENDORED.glob("*/SHA256SUMS"):
+    places = [*VENDORED.glob("*/SHA256SUMS"), *ROOT.glob("tests/vendor/*/SHA256SUMS")]
+    assert len(places) == 4
+    for sums in places:
         lines = [line.split() for line in sums.read_text().splitlines()]
         listed = {name: digest for digest, name in lines}
         here = {
@@ -281,114 +293,6 @@ def test_pages_and_table_of_contents_agree():
         f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")
     }
     assert listed == pages | notebooks
-
-
-# The book itself: every notebook in the test profile, and the site made from them.
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Run every notebook in the test profile and build the site, once."""
-    work = tmp_path_factory.mktemp("book")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NETDYN_RUNS", str(work / "runs"))
-        runs = run_all(plan(ROOT, "test", work / "executed"), limit=240)
-    assert [str(run) for run in runs if run.status != "ok"] == []
-    site.stage(runs, work / "stage", root=ROOT, profile="test")
-    return site.build(work / "stage", work / "site", root=ROOT).parent
-
-
-@pytest.fixture(scope="module")
-def address(built):
-    """Serve the site on a port of its own."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=built)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Start the machine's own Chromium."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        reason = "no Chromium on this machine"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from playwright.sync_api import sync_playwright
-
-    quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=quiet)
-        yield browser
-        browser.close()
-
-
-def test_every_page_of_the_book_is_there_and_checked(built):
-    pages = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
-    assert all((built / f"{page}.html").exists() for page in pages)
-    assert site.check(built) == []
-    assert "book/index.html" in (built / "index.html").read_text()
-
-
-def test_pages_look_right_on_desk_and_phone_by_day_and_night(built, address, browser):
-    faults = []
-    pages = [path.relative_to(built).as_posix() for path in built.rglob("*.html")]
-    for name in sorted(p for p in pages if not p.startswith(("_static", "_modules"))):
-        page = browser.new_page(color_scheme="light")
-        note = functools.partial(_note, faults, name)
-        page.on("console", lambda m, note=note: note(m.text, m.type == "error"))
-        page.on("pageerror", lambda error, note=note: note(str(error)))
-        page.on("requestfailed", lambda r, note=note: note(f"failed: {r.url}"))
-        page.on(
-            "request",
-            lambda r, note=note: note(
-                f"asks {r.url}", not r.url.startswith((address, "data:", "blob:"))
-            ),
-        )
-        page.goto(address + name, wait_until="networkidle")
-        for width, scheme in itertools.product((1280, 390), ("light", "dark")):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            note(f"{wide} px wide on a screen of {width}", wide > width)
-            page.wait_for_function(
-                f"document.documentElement.dataset.theme == '{scheme}'", timeout=10_000
-            )
-        page.close()
-    assert faults == []
-
-
-def _note(faults, name, words, wrong=True):
-    if wrong:
-        faults.append(f"{name}: {words}")
-
-
-def test_formulas_are_set_from_the_site_itself(address, browser):
-    page = browser.new_page()
-    page.goto(f"{address}book/symbols.html", wait_until="networkidle")
-    assert page.locator("mjx-container").count() > 10
-    fonts = page.evaluate(
-        "[...document.fonts].filter(f => f.status == 'loaded').length"
-    )
-    assert fonts > 0
-    page.close()
-
-
-def test_search_finds_a_page_by_its_title(address, browser):
-    page = browser.new_page()
-    page.goto(f"{address}search.html?q=symbols", wait_until="networkidle")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
-    assert "Symbols" in page.locator("#search-results").inner_text()
-    page.close()
 
 
 def test_papermill_as_typed_runs_a_chapter(tmp_path):

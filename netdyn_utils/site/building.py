@@ -12,6 +12,7 @@ import yaml
 from .checking import check
 from .faults import SiteError
 from .heads import describe
+from .mending import mend
 from .origin import origin
 from .staging import EXTRA
 
@@ -42,6 +43,7 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
         html = work / "_build" / "html"
         public = origin(root)
         describe(html, public.pages if public else "")
+        mend(html)
         if faults := check(html):
             raise SiteError("\n".join(["the pages have faults:", *faults]))
         if out.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..recorded import MIME
 from .about import write_about
 from .colophon import colophon, headline, source_commit
+from .drawings import lighter
 from .faults import SiteError
 from .origin import origin
 from .records import lay_downloads
@@ -96,4 +97,7 @@ def _strip(notebook: dict) -> None:
         elif not tags:
             cell["metadata"].pop("tags", None)
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(MIME, None)  # for programs; pages show the table
+            data = output.get("data", {})
+            data.pop(MIME, None)  # for programs; pages show the table
+            if drawing := data.get("image/svg+xml"):
+                data["image/svg+xml"] = lighter("".join(drawing))

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .histogram import LogHistogram
+from ..histogram import LogHistogram
 
 # One colour per network throughout the book; told apart by colour-blind readers too
 # (after Okabe & Ito 2008).
@@ -115,6 +115,34 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
     _fewer_ticks(ax)
+    return ax
+
+
+def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
+    """Draw exponent and KS distance of many fits to one tail against their lower cut.
+
+    Parameters
+    ----------
+    fits : sequence of TailFit
+        By rising `xmin`.
+    chosen : TailFit
+        The one that is marked.
+    ax : Axes, optional
+        The exponent's, on the left; the KS distance has the right one, in grey.
+    **style
+        Of the exponent: color …
+    """
+    ax = _axes(ax)
+    other = ax.twinx()
+    xmin = [fit.xmin for fit in fits]
+    bars = {"yerr": [fit.sigma for fit in fits], "marker": "o", "markersize": 3}
+    (line, *_) = ax.errorbar(xmin, [fit.alpha for fit in fits], **bars, **style)
+    other.plot(xmin, [fit.ks for fit in fits], "s--", color=GREY, markersize=3)
+    ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
+    other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
+    ax.set(xscale="log", xlabel="lower cut xmin", ylabel="exponent α")
+    other.set(ylabel="KS distance (dashed)", ylim=(0, None))
+    other.grid(visible=False)
     return ax
 
 

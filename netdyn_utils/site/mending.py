@@ -1,0 +1,35 @@
+"""Faults of the theme's own that no option reaches, mended in the pages it made."""
+
+import re
+from pathlib import Path
+
+# Each with what it costs the reader. What is not found is not missed: a later theme may
+# have mended it itself, and the tests look at the pages in a browser.
+_MENDS = (
+    # 1.5 MB of script that draws icons which a style sheet and its font draw already;
+    # it also takes the widgets' buttons apart.
+    (r'<script src="[^"]*/fontawesome/[^"]*/all\.min\.js[^"]*"></script>\s*', ""),
+    # Fonts that are fetched whether or not a page has an icon of theirs.
+    (r'<link rel="preload"[^>]*/fa-(?:brands|regular)-400\.woff2"[^>]*>\s*', ""),
+    # Names that hide the words which stand there: a speaker of "Search Ctrl K" or "The
+    # parameters of this run" would not find the button.
+    (r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1"),
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # A list without items, as the references are none.
+    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    # Wide tables scroll, and must do so without a mouse too.
+    (
+        r'<table border="1" class="dataframe">',
+        r'<table class="dataframe" tabindex="0">',
+    ),
+)
+
+
+def mend(site: Path) -> None:
+    """Mend every page of a site that was just built."""
+    for path in site.rglob("*.html"):
+        text = mended = path.read_text(encoding="utf-8")
+        for fault, remedy in _MENDS:
+            mended = re.sub(fault, remedy, mended)
+        if mended != text:
+            path.write_text(mended, encoding="utf-8")

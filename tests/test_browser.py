@@ -1,0 +1,323 @@
+"""The book, built once in the test profile, as a reader meets it in a browser."""
+
+import functools
+import http.server
+import itertools
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from netdyn_utils import site
+from netdyn_utils.profiles import plan
+from netdyn_utils.rerun import run_all
+
+ROOT = Path(__file__).resolve().parents[1]
+AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+TOC = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+BUNDLE = "vendor/(widgets|requirejs)/"  # of pages with a widget; not counted
+MAX_BYTES = 3_000_000  # of a page with all that it loads, but for the bundle
+MAX_SECONDS, MAX_SHIFT = 1.5, 0.1  # until the first chapter answers, and how it jumps
+LOOKS = [(width, mode) for mode in ("light", "dark") for width in (1280, 390)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Run every notebook in the test profile and build the site, once."""
+    work = tmp_path_factory.mktemp("book")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETDYN_RUNS", str(work / "runs"))
+        runs = run_all(plan(ROOT, "test", work / "executed"), limit=240)
+    assert [str(run) for run in runs if run.status != "ok"] == []
+    site.stage(runs, work / "stage", root=ROOT, profile="test")
+    return site.build(work / "stage", work / "site", root=ROOT).parent
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    """Serve the site on a port of its own."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=built)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start the machine's own Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        reason = "no Chromium on this machine"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """Open a page of its own for one test."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    yield page
+    page.close()
+
+
+def test_every_page_of_the_book_is_there_and_checked(built):
+    assert all((built / f"{name}.html").exists() for name in TOC)
+    assert site.check(built) == []
+    assert "book/index.html" in (built / "index.html").read_text()
+
+
+# Every page, in one visit: what it asks for, how it reads, how it looks.
+
+
+def test_every_page_is_whole_reads_well_and_looks_right(built, address, browser):
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    names = [path.relative_to(built).as_posix() for path in built.rglob("*.html")]
+    faults = []
+    for name in sorted(n for n in names if not n.startswith(("_static", "_modules"))):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        found = _heard(page, address)
+        page.goto(address + name, wait_until="networkidle")
+        for each in (_weight, _outline, _formulas):
+            found += each(page)
+        page.add_style_tag(content="* { transition: none !important; }")
+        for width, mode in LOOKS:
+            page.set_viewport_size({"width": width, "height": 900})
+            found += _look(page, width, mode)
+            picture = SCREENSHOTS / f"{name.removesuffix('.html')}-{width}-{mode}.png"
+            page.screenshot(path=picture, full_page=True)
+        faults += [f"{name}: {fault}" for fault in found]
+        page.close()
+    assert faults == []
+
+
+def _heard(page, address):
+    """Return a list that fills with what goes wrong as a page is visited."""
+    faults = []
+    page.on("console", lambda m: m.type == "error" and faults.append(m.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
+    page.on("response", lambda r: r.status >= 400 and faults.append(f"gone: {r.url}"))
+    own = (address, "data:", "blob:")
+    page.on(
+        "request", lambda r: r.url.startswith(own) or faults.append(f"asks {r.url}")
+    )
+    return faults
+
+
+def _weight(page):
+    loaded = page.evaluate(
+        """bundle => ["navigation", "resource"]
+          .flatMap(kind => performance.getEntriesByType(kind))
+          .filter(entry => !entry.name.match(bundle))
+          .reduce((sum, entry) => sum + entry.encodedBodySize, 0)""",
+        BUNDLE,
+    )
+    yield from [f"weighs {loaded:,} bytes"] * (loaded > MAX_BYTES)
+    scripts = page.locator("script[src*='vendor/widgets']").count()
+    if bool(scripts) != bool(page.locator(".netdyn-moving").count()):
+        yield "loads the widget manager without a widget, or a widget without it"
+
+
+def _outline(page):
+    levels = page.evaluate(
+        """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+          .filter(h => h.closest("article, .bd-search-container"))
+          .map(h => Number(h.tagName[1]))"""
+    )
+    if levels[:1] != [1] or levels.count(1) != 1:
+        yield f"headings of levels {levels}"
+    yield from (
+        f"a heading of level {level} under one of {above}"
+        for above, level in itertools.pairwise(levels)
+        if level > above + 1
+    )
+    empty = "[...document.images].filter(i => !i.alt.trim()).map(i => i.src)"
+    yield from (f"no words for {source}" for source in page.evaluate(empty))
+
+
+def _formulas(page):
+    bare = page.evaluate(
+        """[...document.querySelectorAll("article .math")].filter(m =>
+          !m.querySelector("mjx-container")?.offsetWidth).map(m => m.textContent)"""
+    )
+    yield from (f"not set as a formula: {text[:60]!r}" for text in bare)
+
+
+def _look(page, width, mode):
+    page.emulate_media(color_scheme=mode)
+    page.wait_for_function(
+        f"document.documentElement.dataset.theme == '{mode}'", timeout=10_000
+    )
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    if wide > width:
+        yield f"{wide} px wide on a screen of {width}"
+    if width == 1280:  # by night only the colours differ
+        rules = {"runOnly": ["color-contrast"]} if mode == "dark" else {}
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        told = page.evaluate(
+            "rules => axe.run({resultTypes: ['violations'], ...rules})", rules
+        )
+        for found in told["violations"]:
+            if found["impact"] in ("serious", "critical"):
+                places = [node["target"] for node in found["nodes"][:3]]
+                yield f"{found['id']} ({mode}): {places}"
+
+
+# Figures that move.
+
+MOVING = """[...document.querySelectorAll(".netdyn-frames")].map(widget =>
+  [...widget.querySelectorAll("img")].filter(i => i.offsetParent).map(i => i.alt))"""
+
+
+def widgets(page, address, name):
+    """Open a page and return its moving figures, once they are drawn."""
+    page.goto(f"{address}{name}.html", wait_until="networkidle")
+    count = page.locator(".netdyn-moving").count()
+    page.wait_for_function(f"{MOVING}.filter(one => one.length).length == {count}")
+    return [page.locator(".netdyn-frames").nth(index) for index in range(count)]
+
+
+def moving_pages(built):
+    """Return the pages with a moving figure."""
+    return [
+        name
+        for name in TOC
+        if 'class="netdyn-moving"' in (built / f"{name}.html").read_text()
+    ]
+
+
+def seen(widget):
+    """Return the words of the one frame that a moving figure shows."""
+    frames = widget.locator("img:visible")
+    assert frames.count() == 1
+    return frames.get_attribute("alt")
+
+
+def changes(widget, act):
+    """Do something and wait until the figure shows another frame; return its words."""
+    before = seen(widget)
+    act()
+    other = widget.locator(f"img:visible:not([alt={_quoted(before)}])")
+    other.wait_for(timeout=5_000)
+    return seen(widget)
+
+
+def _quoted(words):
+    return '"' + words.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def test_chapters_have_figures_that_move(built):
+    assert "notebooks/02_updates" in moving_pages(built)
+
+
+def test_every_figure_moves_by_keyboard_by_mouse_and_by_itself(built, address, page):
+    for name in moving_pages(built):
+        for widget in widgets(page, address, name):
+            handle = widget.get_by_role("slider")
+            assert handle.get_attribute("aria-label")
+            handle.focus()
+            told = handle.get_attribute("aria-valuetext")
+            last = seen(widget)
+            assert told in last
+            first = changes(widget, lambda h=handle: h.press("Home"))
+            assert handle.get_attribute("aria-valuetext") in first
+            if last != first:
+                changes(widget, lambda h=handle: h.press("ArrowRight"))
+            track = widget.locator(".noUi-target")
+            box = track.bounding_box()
+            end = {"x": box["width"] - 2, "y": box["height"] / 2}
+            changes(widget, lambda t=track, e=end: t.click(position=e))
+            handle.press("Home")
+            play = widget.get_by_role("button", name="Play")
+            changes(widget, lambda p=play: p.click())
+            widget.get_by_role("button", name="To the start").click()
+            menu = widget.get_by_role("combobox")
+            if menu.count():
+                last = menu.locator("option").last.inner_text()
+                assert last in changes(
+                    widget, lambda m=menu, value=last: m.select_option(value)
+                )
+
+
+def test_paper_and_a_page_without_scripts_have_the_plain_figure(
+    built, address, page, browser
+):
+    name = moving_pages(built)[0]
+    widgets(page, address, name)
+    plain = page.locator(".netdyn-moving > .netdyn-frame img").first
+    assert not plain.is_visible()
+    page.emulate_media(media="print")
+    assert plain.is_visible()
+    assert not page.locator(".netdyn-frames").first.is_visible()
+    context = browser.new_context(java_script_enabled=False)
+    silent = context.new_page()
+    silent.goto(f"{address}{name}.html")
+    assert silent.locator(".netdyn-moving > .netdyn-frame img").first.is_visible()
+    context.close()
+
+
+# The rest of what a reader does.
+
+
+def test_formulas_are_set_from_the_site_itself(address, page):
+    page.goto(f"{address}book/symbols.html", wait_until="networkidle")
+    assert page.locator("mjx-container").count() > 10
+    fonts = page.evaluate(
+        "[...document.fonts].filter(f => f.status == 'loaded').length"
+    )
+    assert fonts > 0
+
+
+def test_search_finds_every_page_by_its_title(built, address, page):
+    for name in TOC:
+        title = re.search(r"<h1>(.*?)<a", (built / f"{name}.html").read_text())[1]
+        words = " ".join(re.findall(r"[A-Za-z]{3,}", re.sub("<.*?>", "", title)))
+        page.goto(f"{address}search.html?q={words}", wait_until="networkidle")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        hits = page.locator("#search-results li a").evaluate_all(
+            "links => links.map(link => link.getAttribute('href'))"
+        )
+        assert any(hit.startswith(f"{name}.html") for hit in hits), (title, hits)
+
+
+WATCH = """
+window.shift = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => {
+  if (!entry.hadRecentInput) window.shift += entry.value;
+})).observe({type: "layout-shift", buffered: true});
+"""
+
+
+def test_the_first_chapter_answers_soon_and_stands_still(address, browser):
+    first = next(name for name in TOC if name.startswith("notebooks/"))
+    seconds, shifts = [], []
+    for _ in range(3):  # each with an empty cache; the machine may be at other work
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.add_init_script(WATCH)
+        page.goto(f"{address}{first}.html", wait_until="networkidle")
+        loaded = "performance.getEntriesByType('navigation')[0].loadEventEnd"
+        seconds.append(page.evaluate(loaded) / 1000)
+        shifts.append(page.evaluate("window.shift"))
+        context.close()
+    assert min(seconds) <= MAX_SECONDS
+    assert max(shifts) <= MAX_SHIFT
