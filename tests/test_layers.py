@@ -36,7 +36,7 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
-    "matplotlib": {"plotting", "plotting.frames"},
+    "matplotlib": {"plotting", "plotting.answers", "plotting.frames"},
     "ipywidgets": {"widgets.frames"},
     "papermill": {"rerun.guarded"},
     "distributed": {"sweeps.engine"},

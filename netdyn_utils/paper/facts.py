@@ -4,6 +4,8 @@ Every number is made alike for all runs of a kind, and none of them needs to kno
 many of its counts are independent: that is left to the spread between seeds.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..histogram import LogHistogram
@@ -23,9 +25,11 @@ from ..tails.rivals import TailComparison
 LARGEST = 0.001  # share of all updates whose tail is judged: the same in every run
 LONGEST = 0.01  # share of all intervals, likewise
 TOLERANCE = 0.4  # of an exponent: less is no difference
+FEWEST = 1_000  # updates in the tail of a layer; a rival's luck is 1/n nats each
 LARGER_HALF = 0.5  # share of the changes of the loss that is the tail
 PUBLISHED_BINS = 60  # linear bins of the authors' histograms of updates
 PUBLISHED_LENGTHS = 50  # linear bins of their intervals
+PARTS = {"early": 0, "late": 2, "whole": None}  # of a run: thirds, or all of it
 
 
 def allowance(alpha: float, tolerance: float = TOLERANCE) -> float:
@@ -76,25 +80,34 @@ def linear_bins(histogram: LogHistogram, bins: int) -> tuple[np.ndarray, np.ndar
 
 
 def tail_facts(histogram: LogHistogram) -> dict[str, float]:
-    """Judge the largest thousandth of some updates, and read them as the authors do.
+    """Judge the largest thousandth of some updates.
 
     ``heavier`` is ln L of the power law less that of the exponential, nats per update;
-    ``lead`` see there; ``line`` is the slope of a straight line through the logarithms
-    of linear bins, ``scanned`` the likelihood fit of these bins above a scanned cut.
+    ``lead`` see there.
     """
     edges, counts = histogram.edges, histogram.counts
     fit = fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST))
     compared = compare_tails(edges, counts, fit)
-    wide, held = linear_bins(histogram, PUBLISHED_BINS)
     return {
-        "alpha": fit.alpha,
-        "cut": fit.xmin,
-        "decades": float(np.log10(histogram.largest / fit.xmin)),
-        "largest": histogram.largest,
         "heavier": compared["exponential"].ratio / fit.n_tail,
         "lead": lead(compared),
+    }
+
+
+def read_as_published(histogram: LogHistogram) -> dict[str, float]:
+    """Return exponents in several readings, and the largest update.
+
+    ``alpha`` is that of the largest thousandth. ``line`` is the slope of a straight
+    line through the logarithms of equal bins, as the authors draw it; ``scanned`` the
+    likelihood fit of these bins above a scanned cut.
+    """
+    edges, counts = histogram.edges, histogram.counts
+    wide, held = linear_bins(histogram, PUBLISHED_BINS)
+    return {
+        "alpha": fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST)).alpha,
         "line": ols_exponent(wide, held).alpha,
         "scanned": fit_power_law(wide[1:], held[1:]).alpha,
+        "largest": histogram.largest,
     }
 
 
@@ -118,21 +131,41 @@ def mixture_excess(run, window: int = -1) -> float:
     return compare_with_null(histogram.edges, histogram.counts, fit, null).excess
 
 
-def update_facts(run) -> dict[str, float]:
-    """Return the facts of the first and last third, of the whole, and the excess."""
-    parts = {"early": 0, "late": 2, "whole": None}
-    facts = {
-        f"{name}, {part}": value
-        for part, number in parts.items()
-        for name, value in tail_facts(third(run, number)).items()
-    }
+def update_facts(
+    run, judged: Sequence[str] = ("late",), layers: str | None = None
+) -> dict[str, float]:
+    """Return the facts of a run.
+
+    Parameters
+    ----------
+    run : UpdatesRun
+    judged : sequence of {"early", "late", "whole"}
+        Parts whose tail is held against rivals, which takes a tenth of a second each.
+    layers : {"early", "late", "whole"}, optional
+        The part in which every layer is held against them too that has a thousand
+        updates in its tail.
+    """
+    facts = {}
+    for part, number in PARTS.items():
+        whole = third(run, number)
+        read = read_as_published(whole) | (tail_facts(whole) if part in judged else {})
+        facts |= {f"{name}, {part}": value for name, value in read.items()}
+        if any(name.startswith("conv") for name in run.updates.groups):
+            read = read_as_published(convolutions(run, number))
+            facts |= {f"convolutions {n}, {part}": value for n, value in read.items()}
     facts["change of alpha"] = abs(facts["alpha, late"] - facts["alpha, early"])
     facts["change of scanned"] = abs(facts["scanned, late"] - facts["scanned, early"])
     facts["excess"] = mixture_excess(run)
-    if any(name.startswith("conv") for name in run.updates.groups):
-        for part, number in parts.items():
-            for name, value in tail_facts(convolutions(run, number)).items():
-                facts[f"convolutions {name}, {part}"] = value
+    if layers:
+        parts = {name: third(run, PARTS[layers], name) for name in run.updates.groups}
+        found = {
+            f"lead in {name}": tail_facts(part)["lead"]
+            for name, part in parts.items()
+            if part.binned * LARGEST >= FEWEST
+        }
+        facts |= found | {
+            "lead in the middle layer": float(np.median([*found.values()]))
+        }
     return facts
 
 

@@ -8,11 +8,17 @@ import numpy as np
 
 from ..store.runs import RunStore
 from .facts import information_facts, interval_facts, landscape_facts, update_facts
-from .plan import INFORMATION, paper_runs
+from .plan import paper_runs
 
 EPOCHS = (50, 100)
 DELTAS = (0.01, -0.01, 1.0, -1.0)
 SHARES = (0.01, 0.005)  # of the largest updates, between which are intervals
+LAYERED = (  # settings whose layers are judged apart
+    "mlp, rate 0.1",
+    "mlp, rate 0.01",
+    "convnet, right, 10,000 steps",
+    "transformer, causal, batch 8",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +49,10 @@ class Study:
         """Return the settings that belong to a claim, see `PaperRun.claim`."""
         wanted = {run.setting for run in paper_runs() if run.claim == claim}
         return {name: runs for name, runs in self.runs.items() if name in wanted}
+
+    def runs_of(self, claim: str) -> list:
+        """Return the runs that belong to a claim."""
+        return [run for runs in self.of(claim).values() for run in runs]
 
     @property
     def records(self) -> list:
@@ -99,7 +109,8 @@ def facts_of(study: Study, *, seed: int = 0) -> Facts:
     facts = {}
     for claim in ("updates", "controls"):
         for name, runs in study.of(claim).items():
-            facts[name] = _gather([update_facts(run) for run in runs])
+            asked = _asked(name)
+            facts[name] = _gather([update_facts(run, **asked) for run in runs])
     for name, runs in study.of("intervals").items():
         for share in SHARES:
             found = [interval_facts(run, share) for run in runs]
@@ -114,8 +125,18 @@ def facts_of(study: Study, *, seed: int = 0) -> Facts:
     return facts
 
 
+def _asked(setting: str) -> dict:
+    """Return which parts of a run are judged: those that the paper looks at."""
+    if setting.startswith("control"):
+        return {"judged": ("late",)}
+    if setting.startswith("transformer"):
+        layers = "whole" if setting in LAYERED else None
+        return {"judged": ("whole",), "layers": layers}
+    return {
+        "judged": ("early", "late"),
+        "layers": "late" if setting in LAYERED else None,
+    }
+
+
 def _gather(found: list[dict[str, float]]) -> dict[str, tuple[float, ...]]:
     return {name: tuple(one[name] for one in found) for name in found[0]}
-
-
-__all__ = ["INFORMATION", "Facts", "Study", "facts_of", "read_study"]

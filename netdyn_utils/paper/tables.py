@@ -1,0 +1,117 @@
+"""Claims, answers and agreements as tables in markdown; the verdicts in three lines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .agreement import Agreement
+from .claims import Claim
+from .verdicts import Answer, plus_minus
+
+
+def count_words(answers: Sequence[Answer]) -> str:
+    """Return how often each word was said.
+
+    >>> yes = Answer("?", "a", (1.0, 1.1, 1.2), bound=0)
+    >>> count_words([yes, yes])
+    'yes 2 of 2'
+    """
+    words = [answer.word for answer in answers]
+    told = [f"{word} {words.count(word)}" for word in ("yes", "no", "open")]
+    return ", ".join(t for t in told if not t.endswith(" 0")) + f" of {len(words)}"
+
+
+def claims_table(claims: Sequence[Claim]) -> str:
+    """Return a table with a row for each claim."""
+    rows = [
+        "| Claim | Measured, mean ± spread between seeds | Test | Null | Published | "
+        "Verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for claim in claims:
+        measured = "<br>".join(
+            f"{question} **{count_words(claim.of(question))}** "
+            f"({_range(claim.of(question))})"
+            for question in claim.questions
+        )
+        title = f"[{claim.name}](#{claim.figure}). {claim.claimed}"
+        cells = (title, measured, claim.test, claim.null, claim.published)
+        rows.append(f"| {' | '.join(cells)} | **{claim.verdict}** |")
+    return "\n".join(rows)
+
+
+def _range(answers: Sequence[Answer]) -> str:
+    low, high = (pick(answers, key=lambda a: a.mean) for pick in (min, max))
+    ends = (plus_minus(a.mean, a.spread) for a in (low, high))
+    return f"{' to '.join(ends)}; bound {low.bound:g}"
+
+
+def answers_table(claim: Claim) -> str:
+    """Return a table with a row for each answer to a claim's questions."""
+    rows = [
+        "| Question | Setting | Mean ± spread | 95 % of the mean | Bound | Answer |"
+    ]
+    rows.append("|---|---|---|---|---|---|")
+    for answer in claim.answers:
+        low, high = answer.interval
+        bound = f"{'>' if answer.yes == 'above' else '<'} {answer.bound:g}"
+        rows.append(
+            f"| {answer.question} | {answer.setting} | {answer.told} | {low:.3g} to "
+            f"{high:.3g} | {bound} | **{answer.word}** |"
+        )
+    return "\n".join(rows)
+
+
+def agreements_table(rows: Sequence[Agreement]) -> str:
+    """Return a table of published numbers beside ours."""
+    lines = ["| Quantity | Setting | Published | Ours | Runs | Allowed | |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in rows:
+        allowed = f"× {row.allowed:g}" if row.factor else f"± {row.allowed:g}"
+        word = "agrees" if row.agrees else "**differs**"
+        lines.append(
+            f"| {row.quantity} | {row.setting} | {row.published:g} | {_ours(row)} | "
+            f"{len(row.values)} | {allowed} | {word} |"
+        )
+    return "\n".join(lines)
+
+
+def _ours(row: Agreement) -> str:
+    spread = row.spread
+    if not np.isfinite(spread):
+        return f"{row.mean:.3g}"
+    if row.mean < 1e-3:
+        return f"{row.mean:.2g} ± {spread:.1g}"
+    return plus_minus(row.mean, spread)
+
+
+def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
+    """Return the verdicts in three lines, every number counted."""
+    by_name = {claim.name: claim for claim in claims}
+
+    def said(name, question=0):
+        claim = by_name[name]
+        answers = claim.of(claim.questions[question])
+        return f"{sum(a.word == 'yes' for a in answers)} of {len(answers)}"
+
+    def word(name):
+        return f"**{name.lower()}: {by_name[name].verdict}**"
+
+    return (
+        f"Updates, {word('Heavy tails')}. The largest are nearer to a power law than to "
+        f"an exponential in {said('Heavy tails')} settings. No rival is clearly nearer "
+        f"in {said('Power law')} with all weights pooled, in {said('Power law', 1)} "
+        f"within layers. The exponent stays the same in {said('Stable exponent')}. Half "
+        "of the large updates or more are left unexplained by Gaussian steps of unequal "
+        f"size in {said('More than unequal sizes')}.",
+        f"Large updates, {word('Waiting times')} as a power law: nearer than each "
+        f"weight's times shuffled in {said('Waiting times', 1)} settings. The loss, "
+        f"{word('Small displacements')} as exponential; "
+        f"{word('Large displacements')} as a power law, with layers pooled in "
+        f"{said('Large displacements')} settings, within layers in "
+        f"{said('Large displacements', 1)}.",
+        f"Information and alignment, {word('Conserved product')}: it spreads less than "
+        f"independent smooth series in {said('Conserved product')} settings, less than "
+        f"the information alone in {said('Conserved product', 1)}. That heavy tails are "
+        f"{word('Driven by information')}.",
+    )
