@@ -94,24 +94,22 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         answers = claim.of(claim.questions[question])
         return f"{sum(a.word == 'yes' for a in answers)} of {len(answers)}"
 
-    def word(name):
-        return f"**{name.lower()}: {by_name[name].verdict}**"
-
+    word = {name: claim.verdict for name, claim in by_name.items()}
     return (
-        f"Updates, {word('Heavy tails')}. The largest are nearer to a power law than to "
-        f"an exponential in {said('Heavy tails')} settings. No rival is clearly nearer "
-        f"in {said('Power law')} with all weights pooled, in {said('Power law', 1)} "
-        f"within layers. The exponent stays the same in {said('Stable exponent')}. Half "
-        "of the large updates or more are left unexplained by Gaussian steps of unequal "
-        f"size in {said('More than unequal sizes')}.",
-        f"Large updates, {word('Waiting times')} as a power law: nearer than each "
-        f"weight's times shuffled in {said('Waiting times', 1)} settings. The loss, "
-        f"{word('Small displacements')} as exponential; "
-        f"{word('Large displacements')} as a power law, with layers pooled in "
-        f"{said('Large displacements')} settings, within layers in "
-        f"{said('Large displacements', 1)}.",
-        f"Information and alignment, {word('Conserved product')}: it spreads less than "
-        f"independent smooth series in {said('Conserved product')} settings, less than "
-        f"the information alone in {said('Conserved product', 1)}. That heavy tails are "
-        f"{word('Driven by information')}.",
+        f"**Heavy tails: {word['Heavy tails']}. Stable exponent: "
+        f"{word['Stable exponent']}.** The largest updates are nearer to a power law "
+        f"than to an exponential in {said('Heavy tails')} settings. With all weights "
+        f"pooled no rival is clearly nearer in {said('Power law')}, within layers in "
+        f"{said('Power law', 1)}. Gaussian steps of unequal size leave more than half "
+        f"of them unexplained in {said('More than unequal sizes')}.",
+        f"**Power-law waiting times: {word['Waiting times']}. Exponential ruggedness "
+        f"under small displacements: {word['Small displacements']}; power law under "
+        f"large ones: {word['Large displacements']}.** Times shuffled weight by weight "
+        f"are beaten in {said('Waiting times', 1)} settings; large displacements give "
+        f"a power law in {said('Large displacements')} with the layers pooled, in "
+        f"{said('Large displacements', 1)} within them.",
+        f"**Conserved product: {word['Conserved product']}. Tails driven by "
+        f"information: {word['Driven by information']}.** The product spreads less "
+        f"than independent smooth series in {said('Conserved product')} settings, and less "
+        f"than the information alone in {said('Conserved product', 1)}.",
     )
