@@ -4,6 +4,7 @@ from .agreement import Agreement, agreements_of
 from .claims import Claim, claims_of
 from .curves import alpha_by_window, ratios_by_displacement, turning_point
 from .exporting import export
+from .facts import tail_facts
 from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
@@ -35,6 +36,7 @@ __all__ = [
     "read_study",
     "standing",
     "summary",
+    "tail_facts",
     "turning_point",
     "verdict",
 ]

@@ -110,6 +110,6 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         f"{said('Large displacements', 1)} within them.",
         f"**Conserved product: {word['Conserved product']}. Tails driven by "
         f"information: {word['Driven by information']}.** The product spreads less "
-        f"than independent smooth series in {said('Conserved product')} settings, and less "
-        f"than the information alone in {said('Conserved product', 1)}.",
+        f"than independent smooth series in {said('Conserved product')} settings, and "
+        f"less than the information alone in {said('Conserved product', 1)}.",
     )

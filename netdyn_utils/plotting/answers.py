@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 WORDS = {"yes": "#0072B2", "no": "#D55E00", "open": "#6B7280"}
 MARKS = {"yes": "o", "no": "s", "open": "D"}  # told apart without colours too
@@ -30,4 +31,5 @@ def plot_answers(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
     ax.set_yticks(rows if labels else [], settings)
     ax.set_ylim(len(answers) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     return ax
