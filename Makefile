@@ -15,7 +15,8 @@ export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean
+.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean \
+  results results-status results-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +62,16 @@ lint: $(READY) ## ruff, and the notebooks against their texts
 
 pair: $(READY) ## make each .ipynb from its .py
 	@$(BIN)/python -m netdyn_utils pair
+
+# One thread, as the committed records were made: on more the last bits are others.
+results: $(READY) ## compute what is missing of the study; goes on where it stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m netdyn_utils results compute
+
+results-status: $(READY) ## say which records of the study are fresh
+	@$(BIN)/python -m netdyn_utils results status
+
+results-check: $(READY) ## compute first parts anew and compare (CHECK=--cheap|--slow)
+	@$(BIN)/python -m netdyn_utils results check $(CHECK)
 
 bench: $(READY) ## measure what tracking costs
 	$(BIN)/python -m benchmarks

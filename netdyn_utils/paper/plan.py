@@ -38,6 +38,11 @@ class PaperRun:
     claim: str  # "updates", "intervals", "landscape", "information" or "controls"
     start: partial = field(repr=False, compare=False)
 
+    @property
+    def config(self) -> UpdatesConfig:
+        """How its network is trained."""
+        return self.start.args[0]
+
     def compute(self, store, data_root=None):
         """Return the run from a store, computing it if it is not there."""
         return self.start(store=store, data_root=data_root)
