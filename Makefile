@@ -40,11 +40,8 @@ book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
 	@$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
 
 # What others see: the paper profile, from the records in book/results once there are any.
-RECORDS := $(if $(wildcard book/results/*.json),PROFILE=paper NETDYN_COMPUTE=never \
-  NETDYN_RESULTS=$(CURDIR)/book/results)
-
 published: ## build the site that others see, from book/results if it holds runs
-	@$(MAKE) book $(RECORDS)
+	@$(MAKE) book $(if $(wildcard book/results/*.json),PROFILE=paper)
 
 release: $(READY) ## pack the site that was built last, with SHA-256 checksums
 	@$(BIN)/python -m netdyn_utils release
