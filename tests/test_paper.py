@@ -6,15 +6,20 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
+from netdyn_utils.declarations import declared, resolve
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_updates
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.paper import PaperRun, export, paper_runs, standing
+from netdyn_utils.profiles import plan
+from netdyn_utils.rerun import run_all
+from netdyn_utils.site.records import shown_records
 from netdyn_utils.store.runs import RunStore
 from netdyn_utils.training import TrainConfig
 
@@ -135,6 +140,60 @@ def test_all_kinds_come_before_the_second_seed():
     claims = [run.claim for run in RUNS if run.config.train.seed == 0]
     until = next(k for k, run in enumerate(RUNS) if run.config.train.seed == 1)
     assert {run.claim for run in RUNS[:until]} == set(claims)
+
+
+# The chapters in the paper profile
+
+
+def parameters(chapter):
+    """Return what a chapter takes in the paper profile, its own values included."""
+    (job,) = [
+        job for job in plan(ROOT, "paper", Path("nowhere")) if job.name == chapter
+    ]
+    return resolve(declared(job.source), job.parameters)
+
+
+def test_the_chapters_ask_for_runs_of_the_study():
+    updates = [run.config for run in asked("updates")]
+    for chapter in ("01_training", "02_updates", "03_tails"):
+        given = SimpleNamespace(**parameters(chapter))
+        same = {"seed": given.seed, "source": given.source}
+        own = {"learning_rate": given.learning_rate, "batch_size": given.batch_size}
+        configs = [
+            UpdatesConfig.as_published("mlp", given.mlp_steps, **own, **same),
+            UpdatesConfig.as_published("convnet", given.convnet_steps, **same),
+            UpdatesConfig.as_published(
+                "transformer", given.transformer_steps, seed=given.seed
+            ),
+        ]
+        assert all(config in updates for config in configs)
+    given = parameters("05_perturbation")
+    (first,) = asked("landscape", "landscape, seed 0")
+    assert first.start.keywords.items() <= given.items()
+    given = parameters("06_information")
+    found = {
+        (run.config.train.steps, run.config.window) for run in asked("information")
+    }
+    assert found == {(given["steps"], given["window"])}
+    assert (
+        parameters("04_intervals")["start"]
+        == asked("intervals")[0].start.keywords["start"]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", plan(ROOT, "paper", Path()), ids=lambda job: job.name)
+def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
+    (tmp_path / "no data").mkdir()
+    monkeypatch.setenv("NETDYN_RESULTS", str(RESULTS))
+    monkeypatch.setenv("NETDYN_COMPUTE", "never")
+    monkeypatch.setenv("NETDYN_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("NETDYN_DATA", str(tmp_path / "no data"))
+    (run,) = run_all([replace(job, output=tmp_path / "out" / job.source.name)])
+    assert run.status == "ok", run
+    records = shown_records(run.output)
+    assert all(record.archived and record.state == "fresh" for record in records)
+    assert bool(records) == (job.name != "08_your_model")
 
 
 # The records
