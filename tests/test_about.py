@@ -137,8 +137,8 @@ def test_a_page_from_the_records_of_the_book_says_so_at_its_top(
     monkeypatch.setenv("NETDYN_RESULTS", str(record.path.parent))
     text = head(run, tmp_path)
     day = record.manifest["created"][:10]
-    assert "read from 1 stored record, not trained anew" in text
-    assert f"computed {day}, in 1 s" in text
+    assert "read from 1 stored record, and not trained anew" in text
+    assert f"they were computed {day}, in 1 s" in text
     assert "outside of git" in text  # where others have their commit
     assert "older than the code" not in text
     run.output.write_text(run.output.read_text().replace(", fresh,", ", stale,"))

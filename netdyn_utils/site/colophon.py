@@ -42,11 +42,11 @@ def _rests_on(records: Sequence[ShownRecord]) -> str:
     """Say what a page was made from, and when that was computed."""
     told = [record.manifest for record in records]
     number = f"{len(records)} stored record{'s' * (len(records) != 1)}"
-    text = f"The runs on this page are read from {number}, not trained anew"
+    text = f"The runs on this page are read from {number}, and not trained anew"
     if days := sorted({day for m in told if (day := m.get("created", "")[:10])}):
         spent = seconds(sum(m.get("seconds", 0) for m in told))
         when = " to ".join(dict.fromkeys((days[0], days[-1])))
-        text += f": computed {when}, in {spent}"
+        text += f"; they were computed {when}, in {spent}"
     stale = sum(record.state == "stale" for record in records)
     if stale:
         text += f"; **{stale} of them older than the code that computes them**"
