@@ -82,6 +82,7 @@ for (name, sample), colour in zip(known.items(), ("#0072B2", "#D55E00"), strict=
     ax.plot(x, drawn, ":", color=colour, label=f"line, α = {line.alpha:.2f}")
 ax.set(xlabel="x", ylabel="density p(x)")
 legend = ax.legend()
+plotting.sign(figure)
 
 # %%
 whole = {
@@ -189,6 +190,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
         plotting.plot_tail(tails[name], fits[name], ax, color=colour)
     ax.set(title=title, xlim=(1e-6, None), ylabel=None)
     ax.legend(fontsize=7, loc="lower left")
+plotting.sign(figure, mlp, convnet, *transformers.values())
 
 # %% [markdown]
 # The cut is chosen, and the exponent with it. Move it, and see how far the exponent, its
@@ -228,6 +230,7 @@ widgets.frame_slider(
     description="lower cut",
     alt="Tail of the MLP's updates with a power law fitted above a cut, and exponent "
     "and KS distance against the cut",
+    runs=[mlp],
 )
 
 # %% [markdown]
@@ -255,6 +258,7 @@ slope = local_slope(sample.edges * 1e-5, sample.counts)
 plotting.plot_local_slope(slope, ax, color=plotting.GREY, label="a log-normal")
 ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
 legend = ax.legend(fontsize=8)
+plotting.sign(figure, mlp, convnet, transformers[8])
 
 # %% [markdown]
 # Next to each window of the MLP's training stands the log-normal that fits it best above
@@ -294,6 +298,7 @@ widgets.frame_slider(
     description="steps",
     alt="Local slope of the MLP's updates in one window of training, and that of the "
     "log-normal fitted to it",
+    runs=[mlp],
 )
 
 # %% [markdown]
@@ -402,6 +407,7 @@ ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["
 other = ax.twinx()
 plotting.plot_loss(mlp, other, color=plotting.GREY, linewidth=0.7)
 other.grid(visible=False)
+plotting.sign(ax, mlp)
 
 # %%
 Markdown(
@@ -451,6 +457,7 @@ for ax, (name, (histogram, null, _)) in zip(axes, nulls.items(), strict=True):
     held = histogram.density[histogram.counts > 0]
     ax.set(title=name, ylabel=None, xlim=(1e-6, None), ylim=(held.min() / 3, 1e5))
     ax.legend(fontsize=7, loc="lower left")
+plotting.sign(figure, *runs.values())
 
 # %%
 Markdown(
@@ -479,6 +486,7 @@ if published_dir:
     plotting.plot_tail(tails[ours], fits[ours], ax, color=plotting.COLOURS["mlp"])
     ax.set(xlim=(1e-4, None))
     ax.legend()
+    plotting.sign(ax, mlp)
 Markdown(shown)
 
 # %% [markdown]

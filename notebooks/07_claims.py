@@ -162,7 +162,7 @@ layers = {
     if name.startswith("lead in ") and "middle" not in name
 }
 
-# %% mystnb={"figure": {"name": "fig-layers", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training, for the transformer all of it. Left of the dashed line no rival is clearly nearer."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}}
+# %% mystnb={"figure": {"name": "fig-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training, for the transformer all of it. Left of the dashed line no rival is clearly nearer."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}}
 figure, ax = plt.subplots(figsize=(8.2, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 shown = np.clip(list(layers.values()), 1e-3, None)
@@ -310,7 +310,7 @@ pd.DataFrame(
 # One weight is displaced by $\delta$, and the loss is measured on all training images. First,
 # which law is nearer as the displacement grows:
 
-# %% mystnb={"figure": {"name": "fig-landscape", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line a seed. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}}
+# %% mystnb={"figure": {"name": "fig-turn", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line a seed. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}}
 turns, shades = {}, {"+δ": "#D55E00", "−δ": "#0072B2"}
 landscapes = study.runs_of("landscape")
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.4), sharey=True)

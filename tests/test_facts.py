@@ -195,4 +195,4 @@ def test_front_page_and_readme_say_what_the_records_say(claims):
     for path in (ROOT / "book" / "_verdicts.md", ROOT / "README.md"):
         text = " ".join(path.read_text(encoding="utf-8").split())
         for line in lines:
-            assert line in text, f"{path.name}: run `make verdicts`"
+            assert line in text, f"{path.name}: netdyn_utils results verdicts --write"

@@ -1,6 +1,7 @@
 """The runs of the study at the authors' size, and what they say to its claims."""
 
 from .agreement import Agreement, agreements_of
+from .checking import GOOD, Check, checked_runs, is_cheap, is_slow, recheck
 from .claims import Claim, claims_of
 from .curves import alpha_by_window, ratios_by_displacement, turning_point
 from .exporting import export
@@ -9,15 +10,23 @@ from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
 from .study import LAYERED, Study, facts_of, read_study
-from .tables import agreements_table, answers_table, claims_table, summary
+from .tables import (
+    agreements_table,
+    answers_table,
+    claims_table,
+    summary,
+    write_summary,
+)
 from .verdicts import Answer, plus_minus, verdict
 
 __all__ = [
     "CONVNET",
+    "GOOD",
     "LAYERED",
     "TRANSFORMER",
     "Agreement",
     "Answer",
+    "Check",
     "Claim",
     "PaperRun",
     "Standing",
@@ -26,17 +35,22 @@ __all__ = [
     "agreements_table",
     "alpha_by_window",
     "answers_table",
+    "checked_runs",
     "claims_of",
     "claims_table",
     "export",
     "facts_of",
+    "is_cheap",
+    "is_slow",
     "paper_runs",
     "plus_minus",
     "ratios_by_displacement",
     "read_study",
+    "recheck",
     "standing",
     "summary",
     "tail_facts",
     "turning_point",
     "verdict",
+    "write_summary",
 ]

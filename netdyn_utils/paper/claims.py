@@ -240,7 +240,7 @@ def _small(facts: Facts) -> Claim:
         "weight",
         "a power law",
         "exponential, by eye on semi-logarithmic axes",
-        "fig-landscape",
+        "fig-turn",
     )
 
 
@@ -259,7 +259,7 @@ def _large(facts: Facts) -> Claim:
         "the same numbers",
         "exponentials whose mean differs from layer to layer",
         "power law, by eye on doubly logarithmic axes",
-        "fig-landscape",
+        "fig-pooled",
     )
 
 

@@ -55,6 +55,11 @@ class PaperRun:
         """Return the seed of the run."""
         return int(self.name.rpartition(", seed ")[2])
 
+    @property
+    def config(self) -> UpdatesConfig:
+        """How its network is trained."""
+        return self.start.args[0]
+
     def compute(self, store, data_root=None):
         """Return the run from a store, computing it if it is not there."""
         return self.start(store=store, data_root=data_root)

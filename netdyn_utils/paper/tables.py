@@ -1,6 +1,8 @@
 """Claims, answers and agreements as tables in markdown; the verdicts in three lines."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -113,3 +115,22 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         f"than independent smooth series in {said('Conserved product')} settings, and "
         f"less than the information alone in {said('Conserved product', 1)}.",
     )
+
+
+def write_summary(lines: Sequence[str], page: Path) -> None:
+    """Put the three lines between a page's two marks.
+
+    Raises
+    ------
+    ValueError
+        If the page has no such marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    told = "\n".join(f"- {line}" for line in lines)
+    pattern = re.compile(f"({re.escape(_BEGIN)}).*?({re.escape(_END)})", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{page} has no {_BEGIN} … {_END} to write between")
+    page.write_text(pattern.sub(rf"\1\n{told}\n\2", text), encoding="utf-8")
+
+
+_BEGIN, _END = "<!-- verdicts -->", "<!-- /verdicts -->"

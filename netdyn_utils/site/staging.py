@@ -11,7 +11,7 @@ from .colophon import colophon, headline, source_commit
 from .drawings import lighter
 from .faults import SiteError
 from .origin import origin
-from .records import lay_downloads
+from .records import lay_downloads, shown_records
 
 EXTRA = "extra"  # laid over the site as it stands
 
@@ -43,7 +43,8 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
         laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
-        notebook["cells"].insert(1, headline(run, profile))
+        shown = shown_records(run.output)
+        notebook["cells"].insert(1, headline(run, profile, commit, shown))
         notebook["cells"].append(colophon(run, profile, commit, install, laid))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
