@@ -36,9 +36,15 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
-    "matplotlib": {"plotting", "plotting.answers", "plotting.frames"},
+    "matplotlib": {
+        "plotting",
+        "plotting.answers",
+        "plotting.frames",
+        "plotting.signing",
+    },
     "ipywidgets": {"widgets.frames"},
     "papermill": {"rerun.guarded"},
+    "threadpoolctl": {"paper.checking"},
     "distributed": {"sweeps.engine"},
     "torchvision": {"data.image_files"},
     "wandb": {"own.logs"},

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from ..experiments import run_information, run_intervals, run_perturbation, run_updates
 from ..store.provenance import surroundings
@@ -152,10 +153,11 @@ def _changed(then, now) -> str:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Compute on so many threads, and then on as many as before."""
+    """Compute on so many threads, numpy's products too; then on as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
-        yield
+        with threadpool_limits(number):
+            yield
     finally:
         torch.set_num_threads(before)

@@ -3,7 +3,8 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-GREY, SIZE = "#6B7280", 6.5
+GREY = "#6B7280"
+SIZE = 1.1  # points to an inch of the figure's width: a page shows all equally wide
 UNSTORED = "computed in this notebook"
 
 
@@ -33,4 +34,5 @@ def sign(drawn: Figure | Axes, *runs) -> None:
     if len(names) > 1:
         text += f" + {len(names) - 1}"
     # As a label of the whole figure it has a place that the layout keeps free.
-    figure.supxlabel(text, x=0.995, ha="right", fontsize=SIZE, color=GREY)
+    size = SIZE * figure.get_figwidth()
+    figure.supxlabel(text, x=0.995, ha="right", fontsize=size, color=GREY)
