@@ -23,11 +23,12 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.models import build_model
 from netdyn_utils.recorded import record
+from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
 plotting.use_style()
@@ -108,6 +109,30 @@ Markdown(
     f"{losses[-1]:.2f} nats, and the network names {measured.accuracy:.1%} of the test "
     f"images rightly. Guessing gives {1 / len(mnist.classes):.0%}."
 )
+
+# %% [markdown]
+# A loop that yields can also be stopped, looked at, and let go on. In {numref}`fig-live` a
+# second MLP has taken its first steps. Beside its loss stands how far its weights have
+# moved, step by step; the [next chapter](02_updates.ipynb) says what is counted there.
+
+# %%
+generator = torch.Generator().manual_seed(seed)
+network = build_model("mlp", generator=generator)
+batches = InMemoryBatches(
+    mnist.train_inputs, mnist.train_targets, batch_size, generator=generator
+)
+config = TrainConfig(steps=5_000, learning_rate=learning_rate)
+tracker = UpdateTracker(network, window=200)
+steps = train_steps(network, batches, config)
+
+# %% mystnb={"figure": {"name": "fig-live", "caption": "A training in progress: loss of the steps so far, averaged over neighbouring ones (left), and density of the sizes of all updates so far (right)."}}
+watch = widgets.watch_training(
+    steps,
+    tracker,
+    alt="The training loss against the step, and the density of update magnitudes, "
+    "for a training in progress",
+)
+watch.advance(200)
 
 # %% [markdown]
 # ## The runs of this book

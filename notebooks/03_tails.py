@@ -329,6 +329,17 @@ Markdown(
 )
 
 # %% [markdown]
+# How much of that depends on the choices? {numref}`fig-explore` takes another layer,
+# another stretch of training, another range of the fit, and shows the rivals beside it.
+
+# %% mystnb={"figure": {"name": "fig-explore", "caption": "The tail of the MLP's run as a reader explores it: density, fitted power law (dashed) and rivals (grey) on the left; local slope beside the exponent of the fit (dashed) on the right."}}
+widgets.explore_tail(
+    mlp,
+    alt="Density of the MLP's updates with a fitted power law and two rivals, and the "
+    "local slope beside the exponent",
+)
+
+# %% [markdown]
 # ## What a p-value is worth here
 #
 # With millions of counts every simple law is rejected, for every simple law is a little

@@ -36,8 +36,9 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
-    "matplotlib": {"plotting", "plotting.frames"},
-    "ipywidgets": {"widgets.frames"},
+    "matplotlib": {"plotting", "plotting.frames", "plotting.explored"},
+    "ipywidgets": {"widgets.frames", "widgets.live"}
+    | {"widgets.tail_explorer", "widgets.training_explorer"},
     "papermill": {"rerun.guarded"},
     "distributed": {"sweeps.engine"},
     "torchvision": {"data.image_files"},

@@ -95,7 +95,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     ----------
     histogram : LogHistogram, or anything with edges and counts
     fit : TailFit
-        Drawn from its `xmin` to the top edge, with the mass of the tail.
+        Drawn from its `xmin` to where its support ends, with the mass of the tail.
     ax : Axes, optional
     **style
         Of the density; the line takes its colour.
@@ -107,8 +107,10 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     density = counts / (counts.sum() + zeros) / np.diff(edges)
     centres = np.sqrt(edges[1:] * edges[:-1])
     (line,) = ax.plot(centres[held], density[held], **style)
-    tail = edges[edges >= fit.xmin][[0, -1]]
+    tail = np.array([fit.xmin, min(fit.xmax, edges[-1])])
     mass = fit.n_tail / (counts.sum() + zeros)
+    if fit.top == "truncated":
+        mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
     law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
     label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
     ax.plot(tail, law, "--", color=line.get_color(), linewidth=1.2, label=label)

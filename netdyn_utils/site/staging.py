@@ -12,6 +12,7 @@ from .drawings import lighter
 from .faults import SiteError
 from .origin import origin
 from .records import lay_downloads
+from .widget_states import keep_shown
 
 EXTRA = "extra"  # laid over the site as it stands
 
@@ -42,6 +43,7 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         source = root / "notebooks" / run.output.name
         notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
+        keep_shown(notebook)
         laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
         notebook["cells"].insert(1, headline(run, profile))
         notebook["cells"].append(colophon(run, profile, commit, install, laid))

@@ -183,9 +183,14 @@ def _page(frame: Frame, alt: str, state: tuple[str, ...], caption: str | None) -
     words = ". ".join(
         [alt.rstrip("."), ", ".join(state), *([caption] if caption else [])]
     )
+    return framed(frame, words, caption)
+
+
+def framed(frame: Frame, alt: str, caption: str | None = None) -> str:
+    """Return one picture as HTML, with its words and a line below."""
     below = f"<p>{escape(caption)}</p>" if caption else ""
     return (
-        f'<div class="netdyn-frame"><img alt="{escape(words)}" '
+        f'<div class="netdyn-frame"><img alt="{escape(alt)}" '
         f'width="{frame.width}" height="{frame.height}" style="{_FIT}" '
         f'src="data:image/webp;base64,{b64encode(frame.webp).decode()}">{below}</div>'
     )
