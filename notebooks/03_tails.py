@@ -5,9 +5,10 @@
 # logarithmic axes. Are their tails power laws, with which exponent, and does it stay the
 # same while the network learns?
 #
-# Almost any steep density looks straight for a decade. This chapter fits tails by
-# likelihood, holds the power law against rivals, and asks whether ordinary Gaussian steps
-# of unequal size would give the same picture.
+# Almost any steep density looks straight for a decade. This chapter fits
+# [tails](../book/symbols.md#tail) by [likelihood](../book/symbols.md#likelihood), holds the
+# power law against [rivals](../book/symbols.md#rival), and asks whether ordinary Gaussian
+# steps of unequal size would give the same picture.
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -58,8 +59,10 @@ rng = np.random.default_rng(seed)
 # ## Why a straight line misleads
 #
 # Take two samples whose law we know: one from a power law with $\alpha = 2.5$, one from a
-# log-normal, which has no power-law tail at all. The usual way draws a histogram on
-# logarithmic axes and fits a line by least squares.
+# [log-normal](../book/symbols.md#log-normal), which has no power-law tail at all. The usual
+# way draws a histogram on logarithmic axes and fits a line by least squares.
+# [This figure](#fig-known) does so, and fits both samples by likelihood too, which is
+# defined below.
 
 # %%
 known = {
@@ -95,10 +98,11 @@ judged = {
 Markdown(
     f"The line gives {lines['power law'].alpha:.2f} for the power law and, as readily, "
     f"{lines['log-normal'].alpha:.2f} for the log-normal. Likelihood gives "
-    f"{whole['power law'].alpha:.2f} ± {whole['power law'].sigma:.2f} for the first, "
-    "above 1. For the second it gives a number too; what tells them apart is the "
-    f"comparison. Above 1 the test favours: {judged['power law'].favoured} for the "
-    f"power law, {judged['log-normal'].favoured} for the log-normal."
+    f"{whole['power law'].alpha:.2f} ± {whole['power law'].sigma:.1g} for the first, "
+    "above 1. For the second it gives a number too. What tells them apart is a "
+    "comparison of the two laws on the same counts, again above 1. On the first sample "
+    f"its outcome is: {judged['power law'].favoured}. On the second the favoured law is: "
+    f"{judged['log-normal'].favoured}."
 )
 
 # %% [markdown]
@@ -114,17 +118,24 @@ Markdown(
 # $$ L(\alpha) = n(\alpha-1)\ln b_{\min}
 # + \sum_i h_i \ln\left(b_i^{1-\alpha} - b_{i+1}^{1-\alpha}\right), $$
 #
-# which needs no bin centres and no straight line. Its maximum is the exponent. The lower
-# cut $b_{\min}$ is the edge whose tail lies nearest to its own fit, by the largest
-# distance of the two cumulative distributions (Kolmogorov and Smirnov).
+# where $b_{\min}$ is the edge that the tail begins at and $n$ the counts above it. It is
+# the logarithm of how probable the law makes the counts: the bracket is the law's share of
+# bin $i$, up to a factor. It needs no bin centres and no straight line. The $\alpha$ at its
+# maximum is the fitted [exponent](../book/symbols.md#exponent).
 #
-# `alpha` is always the exponent of the *density*. The complementary cumulative
-# distribution falls with $\alpha - 1$.
+# The lower cut $b_{\min}$ is not known either. Every edge is tried. The one that is kept is
+# that whose tail lies nearest to its own fit, by the largest distance of the two cumulative
+# distributions ([Kolmogorov and Smirnov](../book/symbols.md#kolmogorov-smirnov-distance), KS
+# in the tables).
+#
+# `alpha` is always the exponent of the *density*. The [complementary cumulative
+# distribution](../book/symbols.md#complementary-cumulative-distribution) falls with
+# $\alpha - 1$.
 
 # %% [markdown]
 # ## The runs
 #
-# They are those of the chapter on updates, read from the store.
+# They are those of [the chapter on updates](02_updates.ipynb), read from the store.
 
 
 # %%
@@ -148,7 +159,8 @@ transformers = {
 
 # %% [markdown]
 # The authors pooled the two convolutional layers of the ConvNet, a small part of its
-# parameters. We show both, these layers and all.
+# parameters. We show both, these layers and all. The table has the fits, and
+# [this figure](#fig-fits) the tails that they belong to.
 
 # %%
 thirds = len(mlp.updates.stops) // 3
@@ -169,7 +181,7 @@ fits = {name: fit_power_law(tail.edges, tail.counts) for name, tail in tails.ite
 pd.DataFrame(
     {
         name: {
-            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
             "above": f"{fit.xmin:.2g}",
             "in the tail": f"{fit.n_tail:,}",
             "share": f"{fit.n_tail / tails[name].total:.1e}",
@@ -191,8 +203,8 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
     ax.legend(fontsize=7, loc="lower left")
 
 # %% [markdown]
-# The cut is chosen, and the exponent with it. Move it, and see how far the exponent, its
-# error and the distance between tail and fit go along.
+# The cut is chosen, and the exponent with it. Move it in [this figure](#fig-cut), and see
+# how far the exponent, its error and the distance between tail and fit go along.
 
 # %%
 tail = tails["MLP, last third"]
@@ -238,7 +250,9 @@ widgets.frame_slider(
 #
 # A power law has one slope over its whole tail. The slope of a log-normal grows steadily
 # ([equation 12](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
-# So before any test: how does $-\,d\ln p / d\ln x$ run?
+# So before any test: how does the [local slope](../book/symbols.md#local-slope)
+# $-\,d\ln p / d\ln x$ run? In [this figure](#fig-slope) a power law would be a level stretch,
+# at the height of its exponent.
 
 # %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal."}}
 figure, ax = plt.subplots()
@@ -257,8 +271,8 @@ ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
 legend = ax.legend(fontsize=8)
 
 # %% [markdown]
-# Next to each window of the MLP's training stands the log-normal that fits it best above
-# its median. Where the two curves part, the log-normal fails.
+# In [this figure](#fig-slope-window) the log-normal that fits best above the median stands
+# next to each window of the MLP's training. Where the two curves part, the log-normal fails.
 
 
 # %%
@@ -300,8 +314,13 @@ widgets.frame_slider(
 # ## Rivals
 #
 # A fit says how steep a power law would be, not whether it is one. Each rival is fitted
-# to the same tail with the same likelihood. Vuong's ratio $R$ is the difference of the two
-# log-likelihoods, and $p$ how often chance alone would part them so far.
+# to the same tail with the same likelihood. Vuong's
+# [ratio](../book/symbols.md#likelihood-ratio) $R$ is the difference of the two
+# log-likelihoods, and $p$ how often chance alone would part them so far. The four rivals are
+# the [exponential](../book/symbols.md#exponential), which has one scale; the
+# [stretched exponential](../book/symbols.md#stretched-exponential) and the log-normal, which
+# bend slowly; and a power law that an exponential cuts off. Each cell of the table names the
+# law that is favoured, or says that $p$ is too large to decide.
 
 # %%
 comparisons = {
@@ -329,8 +348,9 @@ Markdown(
 )
 
 # %% [markdown]
-# How much of that depends on the choices? {numref}`fig-explore` takes another layer,
-# another stretch of training, another range of the fit, and shows the rivals beside it.
+# How much of that depends on the choices? [This figure](#fig-explore) can take another
+# layer, another stretch of training, another range of the fit, and draws the rivals beside
+# it.
 
 # %% mystnb={"figure": {"name": "fig-explore", "caption": "The tail of the MLP's run as a reader explores it: density, fitted power law (dashed) and rivals (grey) on the left; local slope beside the exponent of the fit (dashed) on the right."}}
 widgets.explore_tail(
@@ -342,11 +362,14 @@ widgets.explore_tail(
 # %% [markdown]
 # ## What a p-value is worth here
 #
-# With millions of counts every simple law is rejected, for every simple law is a little
-# wrong. And the counts are not independent. How much less they know can be estimated from
-# the scatter of the histograms between windows of training: a sample of independent values
-# that scatters as much is the *effective sample size*. It counts slow change in training as
-# scatter too, so it is a cautious figure.
+# A [p-value](../book/symbols.md#p-value) says how often a law, if it were true, would fit its
+# own samples as badly as it fits the counts. With millions of counts every simple law is
+# rejected, for every simple law is a little wrong. And the counts are not independent. How
+# much less they know can be estimated from the scatter of the histograms between windows of
+# training: the number of independent values that would scatter as much is the
+# [effective sample size](../book/symbols.md#effective-sample-size). It counts slow change in
+# training as scatter too, so it is a cautious figure. The histogram is thinned to it, at
+# random, before the law is tested.
 
 # %%
 name, fit = "MLP, last third", fits["MLP, last third"]
@@ -385,7 +408,7 @@ def layer_row(run, group):
     rivals = compare_tails(histogram.edges, histogram.counts, fit).rivals
     better = [rival.name for rival in rivals if rival.favoured == rival.name]
     return {
-        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
         "in the tail": f"{fit.n_tail:,}",
         "favoured over it": ", ".join(better) or "none",
     }
@@ -402,7 +425,10 @@ pd.DataFrame(
 # %% [markdown]
 # ## Stability in training
 #
-# The claim is that the exponent hardly moves while the loss falls.
+# The claim is that the exponent hardly moves while the loss falls. [This
+# figure](#fig-stability) has both, window by window. The intervals come from a
+# [bootstrap](../book/symbols.md#bootstrap): the counts of a window are drawn anew from
+# themselves, many times, and fitted again, cut and all.
 
 # %%
 windows = [mlp.updates.histogram(window=k) for k in range(len(mlp.updates.stops))]
@@ -411,8 +437,10 @@ steady = stability(windows, replicates=replicates, rng=rng)
 # %% mystnb={"figure": {"name": "fig-stability", "caption": "Exponent of the MLP's tail in each window of training with 95 % bootstrap intervals (points, left axis), and the training loss (line, right axis)."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
 ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["mlp"])
 other = ax.twinx()
-plotting.plot_loss(mlp, other, color=plotting.GREY, linewidth=0.7)
+plotting.plot_loss(mlp, other, color="#C3C9D1", linewidth=0.7)
 other.grid(visible=False)
+ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
+ax.patch.set_visible(False)
 
 # %%
 Markdown(
@@ -429,8 +457,9 @@ Markdown(
 # weight has a heavy tail then; but pooled over weights the magnitudes do, if the
 # variances are uneven
 # ([equation 11](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
-# The run kept each weight's own mean square, window by window, so this null has no free
-# parameter.
+# The run kept each weight's own mean square, window by window, so this
+# [null](../book/symbols.md#null) has no free parameter. [This figure](#fig-null) shows it
+# beside what was seen.
 
 
 # %%
@@ -499,7 +528,8 @@ Markdown(shown)
 # sample images with many of both, and several seeds of each, as [Your
 # model](08_your_model.ipynb) does it; [Rerun it](../book/rerun.md) has the command that
 # makes the table anew. The ratio of learning rate to batch size sets the strength of the noise in
-# stochastic gradient descent. If noise alone made the tail, the curves would fall into one.
+# stochastic gradient descent. If noise alone made the tail, the curves on the right of
+# [this figure](#fig-sweep) would fall into one.
 
 # %%
 places = [Path(sweep_results), Path("notebooks", sweep_results)]

@@ -2,8 +2,8 @@
 # # Information: what do updates know of activity?
 #
 # **Question.** The paper says that the size of a weight's update and the activity of its
-# unit share information $I$, that successive updates keep a direction to a degree
-# $\beta^*$, and that the product $I \beta^*$ stays the same from one stretch of training to
+# unit share [information](../book/symbols.md#mutual-information) $I$, that successive updates
+# keep a direction to a degree $\beta^*$, and that the product $I \beta^*$ stays the same from one stretch of training to
 # the next. Is there information, beyond what the wiring alone gives? And is the product
 # conserved, or only smooth?
 
@@ -84,7 +84,7 @@ table
 
 # %% [markdown]
 # Linear bins are the authors' choice: fifty of equal width from the smallest value to the
-# largest. In a heavy-tailed pair nearly all values then lie in one bin, and the
+# largest. In a [heavy-tailed](../book/symbols.md#heavy-tail) pair nearly all values then lie in one bin, and the
 # information is gone. Rank bins hold equally many values each; they see it. Nearest
 # neighbours are good where distances mean something, and are not used below.
 #
@@ -138,7 +138,8 @@ Markdown(
 # ## The run
 #
 # The three settings of the paper, and the fourth that completes them: two learning rates,
-# two batch sizes.
+# two batch sizes. [This figure](#fig-information) shows their information, as it is and with
+# units exchanged.
 
 # %%
 settings = {
@@ -271,8 +272,9 @@ pd.DataFrame(
 
 # %% [markdown]
 # The paper speaks of update directions. At its 20,000 steps it is the direction of the *path*
-# whose alignment has the published size and order, so that one is used from here on. In
-# shorter runs the path is straighter, and the alignment larger.
+# whose alignment has the published size and order, so that one is used from here on, first
+# in [this figure](#fig-alignment). In shorter runs the path is straighter, and the alignment
+# larger.
 
 # %% mystnb={"figure": {"name": "fig-alignment", "caption": "Alignment of the path's leading direction in successive windows, by setting."}, "image": {"alt": "Alignment between 0 and 1 against the step, one line per setting."}}
 figure, ax = plt.subplots()
@@ -303,7 +305,8 @@ theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)
 # Why a product might be conserved at all is worked out in the theory
 # ([equation 8](../book/theory.md#a-conserved-product)), with a gap that is named there. Conservation says
 # more. Where $I$ rises $\beta^*$ must fall, and the product must vary
-# *less* than it would if the two had nothing to do with each other.
+# *less* than it would if the two had nothing to do with each other. [This
+# figure](#fig-product) shows the product in the three ways of the paper.
 
 # %%
 series = {
@@ -336,8 +339,8 @@ axes[2].set(ylabel="change of I β* (nats)")
 legend = axes[0].legend(fontsize=7)
 
 # %% [markdown]
-# Now window by window. If the product were conserved, the points of a setting would move
-# along its dashed line.
+# [This figure](#fig-plane) goes window by window. If the product were conserved, the points of
+# a setting would move along its dashed line.
 
 
 # %%
@@ -351,7 +354,7 @@ def plane_frame(k):
         along = np.linspace(lowest, nats.max())
         ax.plot(along, measured[name].mean() / along, "--", **look)
     ax.set(xlabel="information I (nats)", ylabel="alignment β*", ylim=(0, 1.05))
-    ax.legend(fontsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=7.5)
     return figure
 
 

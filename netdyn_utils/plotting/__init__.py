@@ -245,6 +245,8 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _fewer_ticks(ax: Axes) -> None:
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(numticks=7))
+    place, figure = ax.get_position(), ax.get_figure(root=True)
+    across = place.width * figure.get_figwidth()  # inches; a label needs half of one
+    for axis, most in ((ax.xaxis, max(3, int(1.6 * across))), (ax.yaxis, 7)):
+        axis.set_major_locator(LogLocator(numticks=min(most, 7)))
         axis.set_minor_formatter(NullFormatter())

@@ -10,8 +10,10 @@ from .about import write_about
 from .colophon import colophon, headline, source_commit
 from .drawings import lighter
 from .faults import SiteError
+from .folding import fold
 from .origin import origin
 from .records import lay_downloads
+from .references import glossary, referred
 from .widget_states import keep_shown
 
 EXTRA = "extra"  # laid over the site as it stands
@@ -36,7 +38,7 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
     (into / "notebooks").mkdir()
     commit, public = source_commit(root), origin(root)
     install = public.install if public and public.colab else ""
-    runs = list(runs)
+    runs, terms = list(runs), glossary(root / "book" / "symbols.md")
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
@@ -44,6 +46,7 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
         keep_shown(notebook)
+        _suit(notebook, terms)
         laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
         notebook["cells"].insert(1, headline(run, profile))
         notebook["cells"].append(colophon(run, profile, commit, install, laid))
@@ -82,6 +85,15 @@ def _with_outputs(source: dict, executed: dict) -> dict:
         if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
             cells.append(ran.pop(0))
     return {**executed, "cells": cells}
+
+
+def _suit(notebook: dict, terms: dict[str, str]) -> None:
+    """Make of a notebook's cells those of a page: its references, its folded code."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            fold(cell)
+        elif cell["cell_type"] == "markdown":
+            cell["source"] = referred("".join(cell["source"]), terms)
 
 
 def _strip(notebook: dict) -> None:
