@@ -95,6 +95,7 @@ def published(network, steps, **changes):
     return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
 
 
+# %%
 transformers = {
     size: published("transformer", transformer_steps, batch_size=size)
     for size in (8, 4, 16)
@@ -139,6 +140,7 @@ def window_frame(k, layer):
     return ax
 
 
+# %%
 def window_caption(k, layer):
     part = mlp.updates.histogram(layer, k)
     return f"Median {part.median:.1e}, largest {part.largest:.1e}."
@@ -198,6 +200,7 @@ def row(histogram):
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{name} {group}": row(run.updates.histogram(group))
@@ -212,6 +215,8 @@ zeros = {
     for name, run in runs.items()
 }
 most = max(zeros, key=zeros.get)
+
+# %%
 Markdown(
     "Share of updates that are exactly zero: "
     + ", ".join(f"{name} {share:.1%}" for name, share in zeros.items())
@@ -240,6 +245,8 @@ largest = {
     size: transformers[size].updates.histogram().largest
     for size in sorted(transformers)
 }
+
+# %%
 Markdown(
     "The largest update is "
     + ", ".join(f"{top:.2g} with batches of {size}" for size, top in largest.items())
@@ -264,6 +271,7 @@ def cost(run):
     }
 
 
+# %%
 pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 
 # %% [markdown]

@@ -95,6 +95,8 @@ judged = {
     name: compare_tails(sample.edges, sample.counts, whole[name])["log-normal"]
     for name, sample in known.items()
 }
+
+# %%
 Markdown(
     f"The line gives {lines['power law'].alpha:.2f} for the power law and, as readily, "
     f"{lines['log-normal'].alpha:.2f} for the log-normal. Likelihood gives "
@@ -143,6 +145,7 @@ def published(network, steps, **changes):
     return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
 
 
+# %%
 mlp = published(
     "mlp",
     mlp_steps,
@@ -224,6 +227,7 @@ def cut_frame(fit):
     return figure
 
 
+# %%
 def cut_caption(fit):
     return (
         f"α = {fit.alpha:.2f} ± {fit.sigma:.2g}, KS distance {fit.ks:.2g}, "
@@ -288,6 +292,7 @@ def slopes(k):
     )
 
 
+# %%
 def slope_frame(k):
     observed, log_normal = slopes(k)
     ax = plotting.plot_local_slope(
@@ -327,6 +332,8 @@ comparisons = {
     name: compare_tails(tail.edges, tail.counts, fits[name])
     for name, tail in tails.items()
 }
+
+# %%
 pd.DataFrame(
     {
         name: {rival.name: rival.favoured for rival in comparison.rivals}
@@ -340,6 +347,8 @@ beaten = [
     for name, comparison in comparisons.items()
     if any(rival.favoured == rival.name for rival in comparison.rivals)
 ]
+
+# %%
 Markdown(
     f"In {len(beaten)} of {len(comparisons)} tails at least one rival is favoured over "
     "the pure power law, in a test that takes every count as independent. "
@@ -388,6 +397,8 @@ kept = max(min(effective * share, fit.n_tail), 50) / share
 thinned = thin_counts(tails[name].counts, min(kept, tails[name].binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
+
+# %%
 Markdown(
     f"The {fit.n_tail:,} counts of the tail ({name}) scatter as about "
     f"{effective * share:,.0f} independent ones would. Thinned to {cut.n_tail:,}, the "
@@ -414,6 +425,7 @@ def layer_row(run, group):
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{network} {group}": layer_row(run, group)
@@ -478,6 +490,7 @@ def null_of(run, window):
     )
 
 
+# %%
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 nulls = {name: null_of(run, -1) for name, run in runs.items()}
 
@@ -507,7 +520,7 @@ Markdown(
 
 # %% mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}}
 stem = "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
-shown = "No folder was given, so nothing is shown."
+shown = "For this page no folder was given."
 if published_dir:
     theirs = read_published(Path(published_dir) / stem)
     line = ols_exponent(theirs.edges, theirs.counts)
@@ -574,6 +587,8 @@ if len(cells) > 2:
     )
 else:
     told = "The table of the example sweep is not here: `sweep_results` names it."
+
+# %%
 Markdown(told)
 
 # %% [markdown]

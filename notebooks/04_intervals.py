@@ -88,6 +88,7 @@ def row(run, share):
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{name}, {share:.1%}": row(run, share)
@@ -154,6 +155,7 @@ def threshold_frame(share):
     return ax
 
 
+# %%
 def threshold_caption(share):
     counts = short.counts(share)
     return (
@@ -201,6 +203,8 @@ excess = {
     name: run.counts().burstiness - nulls[name, run.shares[0]].burstiness
     for name, run in runs.items()
 }
+
+# %%
 Markdown(
     "Burstiness beyond that of unequal rates: "
     + ", ".join(f"{name} {value:+.2f}" for name, value in excess.items())
@@ -225,11 +229,13 @@ def linear_line(counts, bins=50):
     return ols_exponent(edges, held, trim=(1, 20))
 
 
+# %%
 def left_out(counts, bins=50):
     first = 1 + counts.lengths[-1] / bins
     return counts.counts[counts.lengths < first].sum() / counts.total
 
 
+# %%
 groups = [(name, group) for name in runs for group in ("all", *runs[name].groups)]
 fits, comparisons = {}, {}
 for name, group in groups:
@@ -256,6 +262,8 @@ pd.DataFrame(
 # %%
 pooled = {name: fits[name, "all"] for name in runs if (name, "all") in fits}
 drawn = {name: linear_line(runs[name].counts()).alpha for name in pooled}
+
+# %%
 Markdown(
     "All layers together, likelihood against line: "
     + ", ".join(
@@ -273,6 +281,8 @@ against = [
     for (name, group), table in comparisons.items()
     if any(rival.favoured == rival.name for rival in table.rivals)
 ]
+
+# %%
 Markdown(
     f"In {len(against)} of {len(comparisons)} cases a rival is favoured over the pure "
     "power law" + (f" ({', '.join(against)})." if against else ".")
@@ -312,6 +322,8 @@ legend = axes[1].legend(fontsize=7)
 
 # %%
 exponents = {name: run.drift.exponent() for name, run in runs.items()}
+
+# %%
 Markdown(
     "Exponent of the displacement, all layers: "
     + ", ".join(

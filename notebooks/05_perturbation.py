@@ -111,6 +111,8 @@ config = UpdatesConfig.as_published(
     learning_rate=learning_rate,
     batch_size=batch_size,
 )
+
+# %%
 epochs = (first_epoch, last_epoch)
 run = run_perturbation(
     config,
@@ -204,6 +206,7 @@ PUBLISHED = {  # mean |ΔL| of the authors' arrays, first and second measurement
 }
 
 
+# %%
 def mean_change(response, delta):
     layers = [
         np.abs(response.changes(delta, layer)).mean() for layer in response.layers
@@ -211,6 +214,7 @@ def mean_change(response, delta):
     return np.mean(layers)  # every layer counts alike, as in the published files
 
 
+# %%
 means = pd.DataFrame(
     {
         f"δ = {delta:+g}, epoch {epoch}": {
@@ -229,6 +233,8 @@ off = {
     images: np.exp(np.abs(np.log(means[images] / means["published"])).mean())
     for images in ("training images", "test images")
 }
+
+# %%
 Markdown(
     "Mean $|\\Delta L|$ in nats. Typical factor between ours and the published: "
     + ", ".join(f"{factor:.2f} on {images}" for images, factor in off.items())
@@ -265,11 +271,14 @@ def tail_row(changes):
     }
 
 
+# %%
 rows = {
     f"δ = {delta:+g}, epoch {epoch}": tail_row(run.responses[epoch].changes(delta))
     for delta in (0.01, -0.01, 1.0, -1.0)
     for epoch in epochs
 }
+
+# %%
 pd.DataFrame(rows).T
 
 # %% [markdown]
@@ -294,6 +303,8 @@ odd = {
     size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
     for i, size in enumerate(last.deltas)
 }
+
+# %%
 Markdown(
     "Correlation of $|\\Delta L|$ for the two signs: "
     + ", ".join(f"{r:.3f} at δ = ±{size:g}" for size, r in correlations.items())
@@ -313,6 +324,8 @@ Markdown(
 
 # %%
 columns = {f"{sign * 1.0:+.0f}": sign * 1.0 for sign in (1, -1)}
+
+# %%
 pd.DataFrame(
     {
         layer: {
@@ -373,6 +386,7 @@ def contest_row(delta):
     }
 
 
+# %%
 deltas = (0.01, -0.01, 1.0, -1.0)
 contests = pd.DataFrame({f"δ = {delta:+g}": contest_row(delta) for delta in deltas}).T
 contests
@@ -380,6 +394,8 @@ contests
 # %%
 alone = contests.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
 pooled = contests.loc[["δ = +1", "δ = -1"], ["together", "mixture drawn"]].astype(float)
+
+# %%
 Markdown(
     "Standard errors by which the power law is nearer on the larger half of the changes "
     f"(negative: the exponential). At δ = ±1 the layers together give "
@@ -394,15 +410,16 @@ Markdown(
 
 # %%
 kept = read_published(-1.0, first_epoch)
-if kept is None:
-    told = "The folder of the authors' arrays was not given."
-else:
+cases = {}
+if kept is not None:
     groups = np.repeat(np.arange(5), len(kept) // 5)
-    cases = {
-        "together": kept,
-        "mixture drawn": exponential_mixture(kept, groups, rng=rng),
-    }
-    cases |= {f"layer {k + 1}": kept[groups == k] for k in range(5)}
+    cases = {f"layer {k + 1}": kept[groups == k] for k in range(5)}
+    drawn = exponential_mixture(kept, groups, rng=rng)
+    cases |= {"together": kept, "mixture drawn": drawn}
+
+# %%
+told = "For this page no folder of their arrays was given."
+if cases:
     told = f"Their arrays, δ = −1, epoch {first_epoch}: " + ", ".join(
         f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"
         for name, x in cases.items()
@@ -446,7 +463,6 @@ for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
 axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend(fontsize=8)
 
-
 # %% [markdown]
 # [This figure](#fig-displacement) has the same distributions to look at. Each is drawn over its
 # own mean, so that only the shape changes: a straight line on the left is an exponential, on
@@ -470,6 +486,7 @@ def displacement_frame(i):
     return figure
 
 
+# %%
 def displacement_caption(i):
     contests = (
         power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
@@ -504,6 +521,7 @@ def told_turn(turn):
     )
 
 
+# %%
 Markdown(
     "For the layers together the power law becomes the nearer law, for good, "
     + "; ".join(f"{name}: {told_turn(turn)}" for name, turn in turns.items())

@@ -51,10 +51,12 @@ def normal_pair(n, rho=0.6):
     return x, rho * x + np.sqrt(1 - rho**2) * noise
 
 
+# %%
 def student_pair(n, nu=1):
     return rng.normal(size=(2, n)) / np.sqrt(rng.chisquare(nu, n) / nu)
 
 
+# %%
 n = 200_000
 cases = {
     "normal, ρ = 0.6": (normal_pair(n), -np.log(1 - 0.6**2) / 2),
@@ -96,6 +98,8 @@ few = {
     n: mutual_information(*rng.normal(size=(2, n)), estimator="linear")
     for n in (500, 5_000, 50_000)
 }
+
+# %%
 Markdown(
     "Two independent normal variables, 50 × 50 linear bins, as counted: "
     + ", ".join(f"{found.plug_in:.3f} nats at n = {n:,}" for n, found in few.items())
@@ -128,6 +132,8 @@ by_pair = shuffled_null(sizes, activity, **chance)
 by_unit = shuffled_null(
     sizes, activity, groups=np.repeat(np.arange(units), fan_in), **chance
 )
+
+# %%
 Markdown(
     f"Unrelated by construction, and yet $I$ = {by_pair.nats:.2f} nats. Pairs exchanged: "
     f"{by_pair.null_mean:.2f} nats, p = {by_pair.p_value:.2f}. Units exchanged: "
@@ -187,6 +193,8 @@ part = {
 beyond = {
     name: np.mean(run.information("rank").excess[late]) for name, run in runs.items()
 }
+
+# %%
 Markdown(
     "In the last five windows, with the authors' bins, exchanged units still give "
     + ", ".join(f"{share:.0%} ({name})" for name, share in part.items())
@@ -234,6 +242,8 @@ off = {
     for how in READINGS
 }
 nearest = min(off, key=off.get)
+
+# %%
 Markdown(
     "Mean distance from the published numbers: "
     + ", ".join(f"{how} {value:.0%}" for how, value in off.items())
@@ -259,6 +269,8 @@ Markdown(
 
 # %%
 kinds = ("path", "updates", "magnitudes")
+
+# %%
 pd.DataFrame(
     {
         name: {
@@ -294,6 +306,7 @@ def read_published(kind, name, folder=published_dir):
     return np.load(path, allow_pickle=False) if path.is_file() else None
 
 
+# %%
 theirs = {name: [read_published(k, name) for k in ("mi", "pca")] for name in runs}
 theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)}
 
@@ -358,6 +371,7 @@ def plane_frame(k):
     return figure
 
 
+# %%
 def plane_caption(k):
     products = ", ".join(f"{values[k]:.3f} ({n})" for n, values in measured.items())
     return f"I β* in nats: {products}."
@@ -391,6 +405,7 @@ def row(result):
     }
 
 
+# %%
 pd.DataFrame({name: row(result) for name, result in found.items()}).T
 
 # %% [markdown]
@@ -402,6 +417,8 @@ pd.DataFrame({name: row(result) for name, result in found.items()}).T
 smaller = [n for n, r in found.items() if r.autoregressive.p_value < 0.05]
 shuffled = [n for n, r in found.items() if r.shuffled.p_value < 0.05]
 steadier = [n for n, r in found.items() if r.relative_spread < r.information_spread]
+
+# %%
 Markdown(
     f"The product varies less than independent smooth series in {len(smaller)} of "
     f"{len(found)} settings"

@@ -31,7 +31,12 @@ FIGURE = {"mystnb": {"figure": {"name": "fig-a"}}}
         ("import numpy as np\n\nplotting.use_style()", {}, "Imports"),
         ('Markdown(\n    f"{x}"\n)', {}, "sentence"),
         ("record(a=1)", {}, "record"),
-        ("def loss_frame(k):\n    return k\n\n\ndef caption(k):\n    ...", {}, "moves"),
+        (
+            "def loss_frame(k):\n    return k\n\n\ndef loss_caption(k):\n    ...",
+            {},
+            "frame",
+        ),
+        ("plotting.use_style()\nrng = np.random.default_rng(seed)", {}, "Set-up"),
         ("widgets.frame_slider(\n    draw,\n    values,\n)", FIGURE, "moves"),
         ("\n".join(["a = 1"] * 9), FIGURE, "the figure"),
         ("pd.DataFrame(\n" + "    1,\n" * 9 + ").T", {}, "table"),

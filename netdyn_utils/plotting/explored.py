@@ -70,6 +70,8 @@ def draw_tail(histogram, fit, comparison, names: Sequence[str], colour: str) -> 
     smallest = histogram.median / 1e3  # below it is the grain of the number format
     for ax in (left, right):
         ax.set_xlim(left=smallest)
+    shown = histogram.density[histogram.edges[:-1] >= smallest]
+    left.set_ylim(top=10 * shown.max())
     right.set(ylim=(-1, 9))
     return figure
 

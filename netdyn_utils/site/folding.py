@@ -27,7 +27,11 @@ def _untaught(cell: dict) -> str:
     if isinstance(body[0], ast.Import | ast.ImportFrom):
         return "Imports"
     called = _called(last)
-    if called.startswith("widgets.") or _draws_frames(body):
+    if any(_called(node) == "plotting.use_style" for node in body):
+        return "Set-up"
+    if _draws_frames(body):
+        return "Code of one frame"
+    if called == "widgets.frame_slider":
         return "Code of the figure that moves"
     if called == "record":
         return "Code of the record"
@@ -59,4 +63,4 @@ def _called(node: ast.stmt) -> str:
 def _draws_frames(body: list[ast.stmt]) -> bool:
     """Say whether a cell only defines what `frame_slider` draws and tells."""
     names = [getattr(node, "name", "") for node in body]
-    return any(name.endswith("_frame") for name in names) and all(names)
+    return bool(names) and all(n.endswith(("_frame", "_caption")) for n in names)

@@ -74,8 +74,8 @@ class Live(ipywidgets.VBox):
 def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
     """Return rows as a table in HTML, the first cell of each as its name.
 
-    >>> table([["a", "1"]])
-    '<table><tbody><tr><th>a</th><td>1</td></tr></tbody></table>'
+    >>> table([["a", "1"]]).partition("<tbody>")[2]
+    '<tr><th>a</th><td>1</td></tr></tbody></table>'
     """
     body = "".join(
         f"<tr><th>{escape(name)}</th>"
@@ -85,4 +85,5 @@ def table(rows: Sequence[Sequence[str]], *, head: Sequence[str] = ()) -> str:
     )
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     top = f"<thead><tr>{top}</tr></thead>" if top else ""
-    return f"<table>{top}<tbody>{body}</tbody></table>"
+    look = 'class="dataframe" border="1"'  # as pandas writes its own
+    return f"<table {look}>{top}<tbody>{body}</tbody></table>"
