@@ -147,5 +147,5 @@ def _slider(description: str) -> dict:
         "description": description,
         "continuous_update": False,
         "style": WIDE,
-        "layout": {"flex": "1 1 20rem", "width": "auto"},
+        "layout": {"flex": "1 1 26rem", "width": "auto"},
     }
