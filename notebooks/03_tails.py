@@ -162,8 +162,9 @@ transformers = {
 
 # %% [markdown]
 # The authors pooled the two convolutional layers of the ConvNet, a small part of its
-# parameters. We show both, these layers and all. The table has the fits, and
-# [this figure](#fig-fits) the tails that they belong to.
+# parameters. We show both, these layers and all. The table has the fits: exponent with its
+# [standard error](../book/symbols.md#standard-error), lower cut, counts above it, their
+# share of all, and KS distance. [This figure](#fig-fits) has the tails that they belong to.
 
 # %%
 thirds = len(mlp.updates.stops) // 3

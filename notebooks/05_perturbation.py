@@ -535,9 +535,9 @@ Markdown(
 # ## The landscape, as a picture
 #
 # Moving one weight at a time is one cut through the landscape. Another one moves all weights
-# at once along two random directions, each filter of them scaled to the size of the
-# network's own (Li et al. 2018), so that pictures of different networks can be compared:
-# [this figure](#fig-landscape).
+# at once along two random directions. The part of a direction that leads to one unit (a
+# *filter*) is scaled to the size of the unit's own weights (Li et al. 2018), so that pictures
+# of different networks can be compared: [this figure](#fig-landscape).
 
 # %% mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}}
 plane = run.plane

@@ -91,7 +91,8 @@ table
 # neighbours are good where distances mean something, and are not used below.
 #
 # Too few counts make it wrong the other way: independent values seem to share information,
-# because chance fills some cells and not others.
+# because chance fills some cells and not others. How much is to be expected follows from the
+# number of filled cells, and the correction of Miller and Madow subtracts it.
 
 # %%
 few = {
@@ -409,8 +410,11 @@ def row(result):
 pd.DataFrame({name: row(result) for name, result in found.items()}).T
 
 # %% [markdown]
-# "By chance" are ranges of two independent series that are each as smooth as the measured
-# one (first-order autoregressive surrogates, 95 %). A lag correlation inside its range says
+# The lag correlation is that of a window's product with the next one's; a spread is a
+# standard deviation over the mean; Spearman's is a correlation of ranks. "By chance" are
+# ranges of two independent series that are each as smooth as the measured one: 95 % of
+# series that are drawn by chance and remember their last value as well as the measured one
+# does (first-order autoregressive). A lag correlation inside its range says
 # that the diagonal is smoothness. A spread below its range would be conservation.
 
 # %%
