@@ -6,7 +6,8 @@
 #
 # Every claim of this book is about what happens *while a network learns*.
 # So the book begins with the learning itself: three networks, three data sets, plain
-# stochastic gradient descent, and nothing hidden in the loop.
+# stochastic gradient descent, and nothing hidden in the loop. Who trains networks in
+# PyTorch will find nothing new here but how the runs are kept.
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -23,11 +24,12 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from netdyn_utils import plotting
+from netdyn_utils import plotting, widgets
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.models import build_model
 from netdyn_utils.recorded import record
+from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
 plotting.use_style()
@@ -36,10 +38,11 @@ plotting.use_style()
 # ## The data
 #
 # MNIST holds handwritten digits in grey, CIFAR-10 small colour photographs of ten kinds
-# of things. Pixels are scaled to the range from −1 to 1.
-# Each array is checked against a known fingerprint before it is used.
-# Here and in the loop below it is the part of both that ships with the package. The runs
-# of this book learn from what the parameter `source` names: that part, or all.
+# of things: [this figure](#fig-data) has the first few. Pixels are scaled to the range from
+# −1 to 1. Each array is checked against a known fingerprint before it is used;
+# [The data](../book/data.md) says how. Here and in the loop below it is the part of both
+# that ships with the package. The runs of this book learn from what the parameter `source`
+# names: that part, or all.
 
 # %%
 mnist = load_images("mnist")
@@ -63,8 +66,10 @@ text.decode(text.inputs[0])
 # %% [markdown]
 # ## The networks
 #
-# The sizes are the authors'. One generator with one seed draws the first weights, the
-# order of the images and the dropout, so a seed is a whole run.
+# A multilayer perceptron (MLP) for the digits, a convolutional network (ConvNet) for the
+# photographs, and a small transformer for the text, of the authors' sizes. One generator
+# with one [seed](../book/symbols.md#seed) draws the first weights, the order of the images
+# and the dropout, so a seed is a whole run.
 
 # %%
 names = ("mlp", "convnet", "transformer")
@@ -78,14 +83,15 @@ pd.Series(sizes, name="trainable parameters").to_frame()
 # %% [markdown]
 # ## The loop
 #
-# One step of stochastic gradient descent draws a batch of $B$ samples, takes the mean
-# loss $L_B$ on it, and moves each weight $w$ a little downhill, with the learning rate
-# $\eta$:
+# One step of stochastic gradient descent draws a [batch](../book/symbols.md#batch) of $B$
+# samples, takes the mean loss $L_B$ on it, and moves each weight $w$ a little downhill, with
+# the learning rate $\eta$:
 #
 # $$ w(t+1) = w(t) - \eta\,\frac{\partial L_B}{\partial w}(t). $$
 #
-# That is all the loop does. It is a generator: it yields after each step, and whatever
-# watches the training stands outside.
+# The loss is the cross-entropy with natural logarithms, so its unit is the
+# [nat](../book/symbols.md#nat). That is all the loop does. It is a generator: it yields
+# after each step, and whatever watches the training stands outside.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -112,11 +118,38 @@ Markdown(
 )
 
 # %% [markdown]
+# A loop that yields can also be stopped, looked at, and let go on. In
+# [this figure](#fig-live) a second MLP has taken its first steps. Beside its loss stands how
+# far its weights have moved, step by step; the [next chapter](02_updates.ipynb) says what
+# is counted there.
+
+# %%
+generator = torch.Generator().manual_seed(seed)
+network = build_model("mlp", generator=generator)
+batches = InMemoryBatches(
+    mnist.train_inputs, mnist.train_targets, batch_size, generator=generator
+)
+config = TrainConfig(steps=5_000, learning_rate=learning_rate)
+tracker = UpdateTracker(network, window=200)
+steps = train_steps(network, batches, config)
+
+# %% mystnb={"figure": {"name": "fig-live", "caption": "A training in progress: loss of the steps so far, averaged over neighbouring ones (left), and density of the sizes of all updates so far (right)."}}
+watch = widgets.watch_training(
+    steps,
+    tracker,
+    alt="The training loss against the step, and the density of update magnitudes, "
+    "for a training in progress",
+)
+watch.advance(200)
+
+# %% [markdown]
 # ## The runs of this book
 #
 # A longer run is worth keeping. `run_updates` trains as above, counts every update on
-# the way (the next chapter says how), and stores a small record under the hash of its
-# configuration and data. Who asks for the same run again gets the record.
+# the way (the next chapter says how), and stores a small
+# [record](../book/symbols.md#record) under the hash of its configuration and data. Who asks
+# for the same run again gets the record. [This figure](#fig-learning) shows how the three
+# runs of this page went.
 
 # %%
 mlp = {"learning_rate": learning_rate, "batch_size": batch_size, "source": source}

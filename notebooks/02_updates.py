@@ -2,8 +2,8 @@
 # # Updates: how far does a weight move in one step?
 #
 # **Question.** The paper says that the sizes of single parameter updates are
-# heavy-tailed, in three different networks, early and late in training.
-# What do these sizes look like when not one of them is left out?
+# [heavy-tailed](../book/symbols.md#heavy-tail), in three different networks, early and late
+# in training. What do these sizes look like when not one of them is left out?
 #
 # This chapter counts; it does not fit. Whether a tail that looks straight *is* a power
 # law is a question of its own, with its own tests.
@@ -47,9 +47,10 @@ plotting.use_style()
 #
 # ## Counting without rounding
 #
-# A run of the MLP makes billions of updates. They are counted in fixed bins. The bin of a
-# number is given by the first bits of its own floating-point pattern: the exponent and
-# three more bits, which makes eight bins to each doubling.
+# A run of the MLP makes billions of updates. They are counted in fixed
+# [bins](../book/symbols.md#bin). The bin of a number is given by the first bits of its own
+# floating-point pattern: the exponent and three more bits, which makes eight bins to each
+# doubling. Here are a few numbers and their bins, counted from that of 1:
 
 # %%
 values = np.float32([1.0, 1.1, 1.125, 1.9, 2.0, 4.0])
@@ -94,6 +95,7 @@ def published(network, steps, **changes):
     return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
 
 
+# %%
 transformers = {
     size: published("transformer", transformer_steps, batch_size=size)
     for size in (8, 4, 16)
@@ -112,15 +114,22 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 # %% [markdown]
 # ## The MLP, early and late
 #
-# On logarithmic axes a power law $p(x) \propto x^{-\alpha}$ is a straight line with slope
-# $-\alpha$. A density that is cut off by a scale bends down.
+# Bins differ in width, so counts are divided by it: what is drawn is the
+# [density](../book/symbols.md#density) $p(x)$, the share of all updates per unit of $x$.
+# Magnitudes span many powers of ten, so both axes are logarithmic. On such axes a
+# [power law](../book/symbols.md#power-law) $p(x) \propto x^{-\alpha}$ is a straight line with
+# slope $-\alpha$, for $\ln p = -\alpha \ln x$ and a constant. A density that is cut off by a
+# scale bends down. Which of the two is [this figure](#fig-mlp-windows)? Each curve is one
+# [window](../book/symbols.md#window), a stretch of successive steps.
 
 # %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
 plotting.sign(axes, mlp)
 
 # %% [markdown]
-# The same by layer, one window at a time.
+# [This figure](#fig-window) shows the same by layer, one window at a time: move the slider.
+# The comb at the left end, below about $10^{-8}$, is the number format. A stored weight can
+# take only certain values, so its smallest steps come in few sizes.
 
 
 # %%
@@ -132,6 +141,7 @@ def window_frame(k, layer):
     return ax
 
 
+# %%
 def window_caption(k, layer):
     part = mlp.updates.histogram(layer, k)
     return f"Median {part.median:.1e}, largest {part.largest:.1e}."
@@ -166,6 +176,7 @@ Markdown(
 #
 # "All parameters" is a mixture. Layers differ in size and in how far their weights move,
 # and the largest updates of a pooled histogram may come from one small layer only.
+# [This figure](#fig-layers) takes them apart, and the table below has their numbers.
 
 # %% mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3), sharey=True)
@@ -192,6 +203,7 @@ def row(histogram):
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{name} {group}": row(run.updates.histogram(group))
@@ -206,6 +218,8 @@ zeros = {
     for name, run in runs.items()
 }
 most = max(zeros, key=zeros.get)
+
+# %%
 Markdown(
     "Share of updates that are exactly zero: "
     + ", ".join(f"{name} {share:.1%}" for name, share in zeros.items())
@@ -217,8 +231,9 @@ Markdown(
 # %% [markdown]
 # ## The transformer and its batch size
 #
-# A larger batch averages away more of the noise. If the tail came from that noise alone,
-# it should change with the batch.
+# A larger batch averages away more of the noise. If the [tail](../book/symbols.md#tail) came
+# from that noise alone, it should change with the batch. [This figure](#fig-batches) has
+# three batch sizes.
 
 # %% mystnb={"figure": {"name": "fig-batches", "caption": "Density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes for batch sizes 4, 8 and 16."}}
 figure, ax = plt.subplots()
@@ -234,6 +249,8 @@ largest = {
     size: transformers[size].updates.histogram().largest
     for size in sorted(transformers)
 }
+
+# %%
 Markdown(
     "The largest update is "
     + ", ".join(f"{top:.2g} with batches of {size}" for size, top in largest.items())
@@ -258,6 +275,7 @@ def cost(run):
     }
 
 
+# %%
 pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 
 # %% [markdown]
@@ -278,8 +296,9 @@ record(
 #
 # The claim of heavy tails would fall if the densities bent down like those of a normal or
 # exponential law as soon as all updates are counted. A curve that looks straight is *not*
-# enough to confirm it: a log-normal looks straight over several decades, and a pool of
-# Gaussian weights with unequal variances does so too. Fits, rivals and nulls decide.
+# enough to confirm it: a [log-normal](../book/symbols.md#log-normal) looks straight over
+# several decades, and a pool of Gaussian weights with unequal variances does so too. Fits,
+# [rivals](../book/symbols.md#rival) and [nulls](../book/symbols.md#null) decide.
 #
 # ## Limits
 #

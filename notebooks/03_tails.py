@@ -5,9 +5,10 @@
 # logarithmic axes. Are their tails power laws, with which exponent, and does it stay the
 # same while the network learns?
 #
-# Almost any steep density looks straight for a decade. This chapter fits tails by
-# likelihood, holds the power law against rivals, and asks whether ordinary Gaussian steps
-# of unequal size would give the same picture.
+# Almost any steep density looks straight for a decade. This chapter fits
+# [tails](../book/symbols.md#tail) by [likelihood](../book/symbols.md#likelihood), holds the
+# power law against [rivals](../book/symbols.md#rival), and asks whether ordinary Gaussian
+# steps of unequal size would give the same picture.
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -58,8 +59,10 @@ rng = np.random.default_rng(seed)
 # ## Why a straight line misleads
 #
 # Take two samples whose law we know: one from a power law with $\alpha = 2.5$, one from a
-# log-normal, which has no power-law tail at all. The usual way draws a histogram on
-# logarithmic axes and fits a line by least squares.
+# [log-normal](../book/symbols.md#log-normal), which has no power-law tail at all. The usual
+# way draws a histogram on logarithmic axes and fits a line by least squares.
+# [This figure](#fig-known) does so, and fits both samples by likelihood too, which is
+# defined below.
 
 # %%
 known = {
@@ -93,13 +96,16 @@ judged = {
     name: compare_tails(sample.edges, sample.counts, whole[name])["log-normal"]
     for name, sample in known.items()
 }
+
+# %%
 Markdown(
     f"The line gives {lines['power law'].alpha:.2f} for the power law and, as readily, "
     f"{lines['log-normal'].alpha:.2f} for the log-normal. Likelihood gives "
-    f"{whole['power law'].alpha:.2f} ± {whole['power law'].sigma:.2f} for the first, "
-    "above 1. For the second it gives a number too; what tells them apart is the "
-    f"comparison. Above 1 the test favours: {judged['power law'].favoured} for the "
-    f"power law, {judged['log-normal'].favoured} for the log-normal."
+    f"{whole['power law'].alpha:.2f} ± {whole['power law'].sigma:.1g} for the first, "
+    "above 1. For the second it gives a number too. What tells them apart is a "
+    "comparison of the two laws on the same counts, again above 1. On the first sample "
+    f"its outcome is: {judged['power law'].favoured}. On the second the favoured law is: "
+    f"{judged['log-normal'].favoured}."
 )
 
 # %% [markdown]
@@ -115,17 +121,24 @@ Markdown(
 # $$ L(\alpha) = n(\alpha-1)\ln b_{\min}
 # + \sum_i h_i \ln\left(b_i^{1-\alpha} - b_{i+1}^{1-\alpha}\right), $$
 #
-# which needs no bin centres and no straight line. Its maximum is the exponent. The lower
-# cut $b_{\min}$ is the edge whose tail lies nearest to its own fit, by the largest
-# distance of the two cumulative distributions (Kolmogorov and Smirnov).
+# where $b_{\min}$ is the edge that the tail begins at and $n$ the counts above it. It is
+# the logarithm of how probable the law makes the counts: the bracket is the law's share of
+# bin $i$, up to a factor. It needs no bin centres and no straight line. The $\alpha$ at its
+# maximum is the fitted [exponent](../book/symbols.md#exponent).
 #
-# `alpha` is always the exponent of the *density*. The complementary cumulative
-# distribution falls with $\alpha - 1$.
+# The lower cut $b_{\min}$ is not known either. Every edge is tried. The one that is kept is
+# that whose tail lies nearest to its own fit, by the largest distance of the two cumulative
+# distributions ([Kolmogorov and Smirnov](../book/symbols.md#kolmogorov-smirnov-distance), KS
+# in the tables).
+#
+# `alpha` is always the exponent of the *density*. The [complementary cumulative
+# distribution](../book/symbols.md#complementary-cumulative-distribution) falls with
+# $\alpha - 1$.
 
 # %% [markdown]
 # ## The runs
 #
-# They are those of the chapter on updates, read from the store.
+# They are those of [the chapter on updates](02_updates.ipynb), read from the store.
 
 
 # %%
@@ -133,6 +146,7 @@ def published(network, steps, **changes):
     return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
 
 
+# %%
 mlp = published(
     "mlp",
     mlp_steps,
@@ -149,7 +163,9 @@ transformers = {
 
 # %% [markdown]
 # The authors pooled the two convolutional layers of the ConvNet, a small part of its
-# parameters. We show both, these layers and all.
+# parameters. We show both, these layers and all. The table has the fits: exponent with its
+# [standard error](../book/symbols.md#standard-error), lower cut, counts above it, their
+# share of all, and KS distance. [This figure](#fig-fits) has the tails that they belong to.
 
 # %%
 thirds = len(mlp.updates.stops) // 3
@@ -170,7 +186,7 @@ fits = {name: fit_power_law(tail.edges, tail.counts) for name, tail in tails.ite
 pd.DataFrame(
     {
         name: {
-            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
             "above": f"{fit.xmin:.2g}",
             "in the tail": f"{fit.n_tail:,}",
             "share": f"{fit.n_tail / tails[name].total:.1e}",
@@ -193,8 +209,8 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
 plotting.sign(figure, mlp, convnet, *transformers.values())
 
 # %% [markdown]
-# The cut is chosen, and the exponent with it. Move it, and see how far the exponent, its
-# error and the distance between tail and fit go along.
+# The cut is chosen, and the exponent with it. Move it in [this figure](#fig-cut), and see
+# how far the exponent, its error and the distance between tail and fit go along.
 
 # %%
 tail = tails["MLP, last third"]
@@ -214,6 +230,7 @@ def cut_frame(fit):
     return figure
 
 
+# %%
 def cut_caption(fit):
     return (
         f"α = {fit.alpha:.2f} ± {fit.sigma:.2g}, KS distance {fit.ks:.2g}, "
@@ -241,7 +258,9 @@ widgets.frame_slider(
 #
 # A power law has one slope over its whole tail. The slope of a log-normal grows steadily
 # ([equation 12](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
-# So before any test: how does $-\,d\ln p / d\ln x$ run?
+# So before any test: how does the [local slope](../book/symbols.md#local-slope)
+# $-\,d\ln p / d\ln x$ run? In [this figure](#fig-slope) a power law would be a level stretch,
+# at the height of its exponent.
 
 # %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error; the log-normal sample of the first figure for comparison, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks and a log-normal."}}
 figure, ax = plt.subplots()
@@ -261,8 +280,8 @@ legend = ax.legend(fontsize=8)
 plotting.sign(figure, mlp, convnet, transformers[8])
 
 # %% [markdown]
-# Next to each window of the MLP's training stands the log-normal that fits it best above
-# its median. Where the two curves part, the log-normal fails.
+# In [this figure](#fig-slope-window) the log-normal that fits best above the median stands
+# next to each window of the MLP's training. Where the two curves part, the log-normal fails.
 
 
 # %%
@@ -278,6 +297,7 @@ def slopes(k):
     )
 
 
+# %%
 def slope_frame(k):
     observed, log_normal = slopes(k)
     ax = plotting.plot_local_slope(
@@ -305,14 +325,21 @@ widgets.frame_slider(
 # ## Rivals
 #
 # A fit says how steep a power law would be, not whether it is one. Each rival is fitted
-# to the same tail with the same likelihood. Vuong's ratio $R$ is the difference of the two
-# log-likelihoods, and $p$ how often chance alone would part them so far.
+# to the same tail with the same likelihood. Vuong's
+# [ratio](../book/symbols.md#likelihood-ratio) $R$ is the difference of the two
+# log-likelihoods, and $p$ how often chance alone would part them so far. The four rivals are
+# the [exponential](../book/symbols.md#exponential), which has one scale; the
+# [stretched exponential](../book/symbols.md#stretched-exponential) and the log-normal, which
+# bend slowly; and a power law that an exponential cuts off. Each cell of the table names the
+# law that is favoured, or says that $p$ is too large to decide.
 
 # %%
 comparisons = {
     name: compare_tails(tail.edges, tail.counts, fits[name])
     for name, tail in tails.items()
 }
+
+# %%
 pd.DataFrame(
     {
         name: {rival.name: rival.favoured for rival in comparison.rivals}
@@ -326,6 +353,8 @@ beaten = [
     for name, comparison in comparisons.items()
     if any(rival.favoured == rival.name for rival in comparison.rivals)
 ]
+
+# %%
 Markdown(
     f"In {len(beaten)} of {len(comparisons)} tails at least one rival is favoured over "
     "the pure power law, in a test that takes every count as independent. "
@@ -334,13 +363,28 @@ Markdown(
 )
 
 # %% [markdown]
+# How much of that depends on the choices? [This figure](#fig-explore) can take another
+# layer, another stretch of training, another range of the fit, and draws the rivals beside
+# it.
+
+# %% mystnb={"figure": {"name": "fig-explore", "caption": "The tail of the MLP's run as a reader explores it: density, fitted power law (dashed) and rivals (grey) on the left; local slope beside the exponent of the fit (dashed) on the right."}}
+widgets.explore_tail(
+    mlp,
+    alt="Density of the MLP's updates with a fitted power law and two rivals, and the "
+    "local slope beside the exponent",
+)
+
+# %% [markdown]
 # ## What a p-value is worth here
 #
-# With millions of counts every simple law is rejected, for every simple law is a little
-# wrong. And the counts are not independent. How much less they know can be estimated from
-# the scatter of the histograms between windows of training: a sample of independent values
-# that scatters as much is the *effective sample size*. It counts slow change in training as
-# scatter too, so it is a cautious figure.
+# A [p-value](../book/symbols.md#p-value) says how often a law, if it were true, would fit its
+# own samples as badly as it fits the counts. With millions of counts every simple law is
+# rejected, for every simple law is a little wrong. And the counts are not independent. How
+# much less they know can be estimated from the scatter of the histograms between windows of
+# training: the number of independent values that would scatter as much is the
+# [effective sample size](../book/symbols.md#effective-sample-size). It counts slow change in
+# training as scatter too, so it is a cautious figure. The histogram is thinned to it, at
+# random, before the law is tested.
 
 # %%
 name, fit = "MLP, last third", fits["MLP, last third"]
@@ -359,6 +403,8 @@ kept = max(min(effective * share, fit.n_tail), 50) / share
 thinned = thin_counts(tails[name].counts, min(kept, tails[name].binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
+
+# %%
 Markdown(
     f"The {fit.n_tail:,} counts of the tail ({name}) scatter as about "
     f"{effective * share:,.0f} independent ones would. Thinned to {cut.n_tail:,}, the "
@@ -379,12 +425,13 @@ def layer_row(run, group):
     rivals = compare_tails(histogram.edges, histogram.counts, fit).rivals
     better = [rival.name for rival in rivals if rival.favoured == rival.name]
     return {
-        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
         "in the tail": f"{fit.n_tail:,}",
         "favoured over it": ", ".join(better) or "none",
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{network} {group}": layer_row(run, group)
@@ -396,7 +443,10 @@ pd.DataFrame(
 # %% [markdown]
 # ## Stability in training
 #
-# The claim is that the exponent hardly moves while the loss falls.
+# The claim is that the exponent hardly moves while the loss falls. [This
+# figure](#fig-stability) has both, window by window. The intervals come from a
+# [bootstrap](../book/symbols.md#bootstrap): the counts of a window are drawn anew from
+# themselves, many times, and fitted again, cut and all.
 
 # %%
 windows = [mlp.updates.histogram(window=k) for k in range(len(mlp.updates.stops))]
@@ -405,9 +455,11 @@ steady = stability(windows, replicates=replicates, rng=rng)
 # %% mystnb={"figure": {"name": "fig-stability", "caption": "Exponent of the MLP's tail in each window of training with 95 % bootstrap intervals (points, left axis), and the training loss (line, right axis)."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
 ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["mlp"])
 other = ax.twinx()
-plotting.plot_loss(mlp, other, color=plotting.GREY, linewidth=0.7)
+plotting.plot_loss(mlp, other, color="#C3C9D1", linewidth=0.7)
 other.grid(visible=False)
 plotting.sign(ax, mlp)
+ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
+ax.patch.set_visible(False)
 
 # %%
 Markdown(
@@ -424,8 +476,9 @@ Markdown(
 # weight has a heavy tail then; but pooled over weights the magnitudes do, if the
 # variances are uneven
 # ([equation 11](../book/theory.md#a-simpler-road-mixtures-of-scales) of the theory).
-# The run kept each weight's own mean square, window by window, so this null has no free
-# parameter.
+# The run kept each weight's own mean square, window by window, so this
+# [null](../book/symbols.md#null) has no free parameter. [This figure](#fig-null) shows it
+# beside what was seen.
 
 
 # %%
@@ -444,6 +497,7 @@ def null_of(run, window):
     )
 
 
+# %%
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 nulls = {name: null_of(run, -1) for name, run in runs.items()}
 
@@ -474,7 +528,7 @@ Markdown(
 
 # %% mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}}
 stem = "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
-shown = "No folder was given, so nothing is shown."
+shown = "For this page no folder was given."
 if published_dir:
     theirs = read_published(Path(published_dir) / stem)
     line = ols_exponent(theirs.edges, theirs.counts)
@@ -496,7 +550,8 @@ Markdown(shown)
 # sample images with many of both, and several seeds of each, as [Your
 # model](08_your_model.ipynb) does it; [Rerun it](../book/rerun.md) has the command that
 # makes the table anew. The ratio of learning rate to batch size sets the strength of the noise in
-# stochastic gradient descent. If noise alone made the tail, the curves would fall into one.
+# stochastic gradient descent. If noise alone made the tail, the curves on the right of
+# [this figure](#fig-sweep) would fall into one.
 
 # %%
 places = [Path(sweep_results), Path("notebooks", sweep_results)]
@@ -541,6 +596,8 @@ if len(cells) > 2:
     )
 else:
     told = "The table of the example sweep is not here: `sweep_results` names it."
+
+# %%
 Markdown(told)
 
 # %% [markdown]

@@ -47,9 +47,9 @@ magnitudes = np.array([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]])  # (steps, weigh
 exceedance_intervals(magnitudes, threshold=5)
 
 # %% [markdown]
-# The time before a weight's first large update and the time after its last are not
-# intervals: one end was not seen. They are *censored*, counted apart, and left out of every
-# fit.
+# The time before a weight's first [large update](../book/symbols.md#large-update) and the time
+# after its last are not intervals: one end was not seen. They are
+# [censored](../book/symbols.md#censored), counted apart, and left out of every fit.
 
 # %%
 counts = IntervalCounts.of(magnitudes, threshold=5)
@@ -88,6 +88,7 @@ def row(run, share):
     }
 
 
+# %%
 pd.DataFrame(
     {
         f"{name}, {share:.1%}": row(run, share)
@@ -106,8 +107,9 @@ pd.DataFrame(
 # weight with $n$ of them then waits about $T/n$ steps each time, nearly geometrically
 # distributed. Pooled over weights that differ in $n$ this mixture is broad: it can look
 # like a power law with no memory in any weight
-# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What shuffling
-# gives is known exactly.
+# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What
+# shuffling gives is known exactly, and stands in [this figure](#fig-intervals) beside what
+# was counted.
 
 # %%
 nulls = {
@@ -131,7 +133,8 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
 plotting.sign(figure, *runs.values())
 
 # %% [markdown]
-# How large is large? A short run of the MLP, with more thresholds than the two above.
+# How large is large? [This figure](#fig-threshold) has a short run of the MLP, with more
+# thresholds than the two above.
 
 # %%
 shares = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
@@ -153,6 +156,7 @@ def threshold_frame(share):
     return ax
 
 
+# %%
 def threshold_caption(share):
     counts = short.counts(share)
     return (
@@ -201,6 +205,8 @@ excess = {
     name: run.counts().burstiness - nulls[name, run.shares[0]].burstiness
     for name, run in runs.items()
 }
+
+# %%
 Markdown(
     "Burstiness beyond that of unequal rates: "
     + ", ".join(f"{name} {value:+.2f}" for name, value in excess.items())
@@ -210,9 +216,12 @@ Markdown(
 # %% [markdown]
 # ## Is it a power law?
 #
-# Intervals are whole numbers, so the likelihood is that of the zeta distribution. Beside it
-# stands the authors' way: linear bins, a line on logarithmic axes, here from the second bin
-# to the twentieth from the end.
+# Intervals are whole numbers, so the likelihood is that of the zeta distribution,
+# $P(\Delta t) \propto \Delta t^{-\alpha}$ for $\Delta t = x_{\min}, x_{\min}+1, \dots$ Its rivals
+# are those of the [last chapter](03_tails.ipynb) in whole numbers (the geometric law takes the
+# place of the exponential) and the shuffled times themselves. Beside it stands the authors'
+# way: linear bins, a line on logarithmic axes, here from the second bin to the twentieth from
+# the end.
 
 
 # %%
@@ -222,11 +231,13 @@ def linear_line(counts, bins=50):
     return ols_exponent(edges, held, trim=(1, 20))
 
 
+# %%
 def left_out(counts, bins=50):
     first = 1 + counts.lengths[-1] / bins
     return counts.counts[counts.lengths < first].sum() / counts.total
 
 
+# %%
 groups = [(name, group) for name in runs for group in ("all", *runs[name].groups)]
 fits, comparisons = {}, {}
 for name, group in groups:
@@ -241,7 +252,7 @@ for name, group in groups:
 pd.DataFrame(
     {
         f"{name} {group}": {
-            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
             "from": f"{fit.xmin:.0f}",
             "in the tail": f"{fit.n_tail:,}",
             **{r.name: r.favoured for r in comparisons[name, group].rivals},
@@ -253,6 +264,8 @@ pd.DataFrame(
 # %%
 pooled = {name: fits[name, "all"] for name in runs if (name, "all") in fits}
 drawn = {name: linear_line(runs[name].counts()).alpha for name in pooled}
+
+# %%
 Markdown(
     "All layers together, likelihood against line: "
     + ", ".join(
@@ -270,6 +283,8 @@ against = [
     for (name, group), table in comparisons.items()
     if any(rival.favoured == rival.name for rival in table.rivals)
 ]
+
+# %%
 Markdown(
     f"In {len(against)} of {len(comparisons)} cases a rival is favoured over the pure "
     "power law" + (f" ({', '.join(against)})." if against else ".")
@@ -278,13 +293,16 @@ Markdown(
 # %% [markdown]
 # ## Drift of the weights and of what they represent
 #
-# The mean squared displacement of the weights after a lag $\tau$ is
+# While the loss stays where it is, weights may go on moving. Is that a random walk, and does
+# what the network computes move along? The mean squared displacement of the weights after a
+# lag $\tau$ is
 #
 # $$ \mathrm{MSD}(\tau) = \left\langle (w_i(t+\tau) - w_i(t))^2 \right\rangle
 # \sim \tau^{\gamma}. $$
 #
 # A random walk has $\gamma = 1$, straight motion $\gamma = 2$. Beside it: by how much the
-# activations on a fixed batch of images differ after $\tau$ steps, relative to their size.
+# [activations](../book/symbols.md#activation) on a fixed batch of images differ after $\tau$
+# steps, relative to their size. Both are in [this figure](#fig-drift).
 
 # %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), by layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
@@ -307,6 +325,8 @@ plotting.sign(figure, *runs.values())
 
 # %%
 exponents = {name: run.drift.exponent() for name, run in runs.items()}
+
+# %%
 Markdown(
     "Exponent of the displacement, all layers: "
     + ", ".join(

@@ -2,8 +2,10 @@
 # # Perturbation: one weight at a time
 #
 # **Question.** The paper moves single weights of a trained network and watches the loss. It
-# finds the landscape *exponentially* rugged for small displacements and *power-law* rugged
-# for large ones, without any noise of batches. Is that so, and what makes the difference?
+# finds the landscape *exponentially* [rugged](../book/symbols.md#ruggedness) for small
+# displacements and *power-law* rugged for large ones, without any noise of batches. That is:
+# over weights, the sizes of the change follow an exponential law in the one case and a power
+# law in the other. Is that so, and what makes the difference?
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -88,9 +90,11 @@ response = perturbation_scan(
     weights_per_layer={"fc1": 12},
     generator=torch.Generator(),
 )
-response.changes(0.01)[5] - (after - before)
+float(response.changes(0.01)[5] - (after - before))
 
 # %% [markdown]
+# What is left between the two is rounding.
+#
 # ## The run
 #
 # A multilayer perceptron with five layers, 784-50-50-50-50-10, is trained on MNIST. After two
@@ -107,6 +111,8 @@ config = UpdatesConfig.as_published(
     learning_rate=learning_rate,
     batch_size=batch_size,
 )
+
+# %%
 epochs = (first_epoch, last_epoch)
 run = run_perturbation(
     config,
@@ -126,8 +132,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## One weight on screen
 #
-# Before any statistics, three weights: the one that matters most when moved far, one that
-# matters as much as most, and one between.
+# Before any statistics, [this figure](#fig-one-weight) has three weights: the one that matters
+# most when moved far, one that matters more than nine in ten others, and one from the middle.
 
 # %% mystnb={"figure": {"name": "fig-one-weight", "caption": "Change of the loss when a single weight is displaced, for three weights: near zero (left), with the straight line that the smallest displacement predicts (dashed), and far from it (right)."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}}
 curve = run.curves[last_epoch]
@@ -155,8 +161,8 @@ plotting.sign(figure, run)
 #
 # The published figures show $|\Delta L|$ for $\delta = \pm 0.01$ on semi-logarithmic axes and
 # for $\delta = \pm 1$ on doubly logarithmic ones: a straight line means exponential in the
-# first, a power law in the second. Here is the share of weights above each value, which
-# needs no bins.
+# first, a power law in the second. [This figure](#fig-survival) has the share of weights above
+# each value, which needs no bins.
 
 # %%
 STEM = "MNIST-5mlp-perturb{sign}_ep{epoch}_perturb{size:g}_lr0.01_optiPureSGD_"
@@ -202,6 +208,7 @@ PUBLISHED = {  # mean |ΔL| of the authors' arrays, first and second measurement
 }
 
 
+# %%
 def mean_change(response, delta):
     layers = [
         np.abs(response.changes(delta, layer)).mean() for layer in response.layers
@@ -209,6 +216,7 @@ def mean_change(response, delta):
     return np.mean(layers)  # every layer counts alike, as in the published files
 
 
+# %%
 means = pd.DataFrame(
     {
         f"δ = {delta:+g}, epoch {epoch}": {
@@ -227,6 +235,8 @@ off = {
     images: np.exp(np.abs(np.log(means[images] / means["published"])).mean())
     for images in ("training images", "test images")
 }
+
+# %%
 Markdown(
     "Mean $|\\Delta L|$ in nats. Typical factor between ours and the published: "
     + ", ".join(f"{factor:.2f} on {images}" for images, factor in off.items())
@@ -255,7 +265,7 @@ def tail_row(changes):
     return {
         "mean |ΔL|": f"{sizes.mean():.2g}",
         "unmoved": f"{np.mean(sizes == 0):.0%}",
-        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.2f}",
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
         "from": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
         **{r.name: r.favoured for r in rivals},
@@ -263,11 +273,14 @@ def tail_row(changes):
     }
 
 
+# %%
 rows = {
     f"δ = {delta:+g}, epoch {epoch}": tail_row(run.responses[epoch].changes(delta))
     for delta in (0.01, -0.01, 1.0, -1.0)
     for epoch in epochs
 }
+
+# %%
 pd.DataFrame(rows).T
 
 # %% [markdown]
@@ -292,6 +305,8 @@ odd = {
     size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
     for i, size in enumerate(last.deltas)
 }
+
+# %%
 Markdown(
     "Correlation of $|\\Delta L|$ for the two signs: "
     + ", ".join(f"{r:.3f} at δ = ±{size:g}" for size, r in correlations.items())
@@ -311,6 +326,8 @@ Markdown(
 
 # %%
 columns = {f"{sign * 1.0:+.0f}": sign * 1.0 for sign in (1, -1)}
+
+# %%
 pd.DataFrame(
     {
         layer: {
@@ -332,10 +349,10 @@ pd.DataFrame(
 #
 # The figures above pool five layers, as the published ones do. The layers differ in the
 # *size* of their responses. If each layer were exponential with its own mean, the pool
-# would be a mixture of exponentials, and a mixture of scales can look like a power law
-# without one being there. So each layer is shown alone, in units of its own mean, where an
-# exponential is the straight dashed line; and the pool is shown beside a sample drawn from
-# exactly that mixture.
+# would be a mixture of exponentials, and a [mixture of scales](../book/symbols.md#scale-mixture)
+# can look like a power law without one being there. So [this figure](#fig-layers-alone) shows
+# each layer alone, in units of its own mean, where an exponential is the straight dashed
+# line; and the pool beside a sample drawn from exactly that mixture.
 
 # %% mystnb={"figure": {"name": "fig-layers-alone", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic; the dashed line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
@@ -372,6 +389,7 @@ def contest_row(delta):
     }
 
 
+# %%
 deltas = (0.01, -0.01, 1.0, -1.0)
 contests = pd.DataFrame({f"δ = {delta:+g}": contest_row(delta) for delta in deltas}).T
 contests
@@ -379,6 +397,8 @@ contests
 # %%
 alone = contests.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
 pooled = contests.loc[["δ = +1", "δ = -1"], ["together", "mixture drawn"]].astype(float)
+
+# %%
 Markdown(
     "Standard errors by which the power law is nearer on the larger half of the changes "
     f"(negative: the exponential). At δ = ±1 the layers together give "
@@ -393,15 +413,16 @@ Markdown(
 
 # %%
 kept = read_published(-1.0, first_epoch)
-if kept is None:
-    told = "The folder of the authors' arrays was not given."
-else:
+cases = {}
+if kept is not None:
     groups = np.repeat(np.arange(5), len(kept) // 5)
-    cases = {
-        "together": kept,
-        "mixture drawn": exponential_mixture(kept, groups, rng=rng),
-    }
-    cases |= {f"layer {k + 1}": kept[groups == k] for k in range(5)}
+    cases = {f"layer {k + 1}": kept[groups == k] for k in range(5)}
+    drawn = exponential_mixture(kept, groups, rng=rng)
+    cases |= {"together": kept, "mixture drawn": drawn}
+
+# %%
+told = "For this page no folder of their arrays was given."
+if cases:
     told = f"Their arrays, δ = −1, epoch {first_epoch}: " + ", ".join(
         f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"
         for name, x in cases.items()
@@ -412,7 +433,8 @@ Markdown(told)
 # ## From small to large
 #
 # The same weights, displaced by twelve sizes. A response by the gradient alone grows like
-# $\delta$, one by curvature like $\delta^2$. The two laws are compared at every size, on the
+# $\delta$, one by curvature like $\delta^2$: [this figure](#fig-scaling) shows where one takes
+# over from the other. Then [the two laws](#fig-crossover) are compared at every size, on the
 # larger half of the changes, for the layers together and for each alone.
 
 # %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation of the change of the loss over weights, and its odd and even parts, against the displacement; dotted lines grow like δ and δ²."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
@@ -446,10 +468,10 @@ axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend(fontsize=8)
 plotting.sign(figure, run)
 
-
 # %% [markdown]
-# The same distributions to look at. Each is drawn over its own mean, so that only the
-# shape changes: a straight line on the left is an exponential, on the right a power law.
+# [This figure](#fig-displacement) has the same distributions to look at. Each is drawn over its
+# own mean, so that only the shape changes: a straight line on the left is an exponential, on
+# the right a power law.
 
 
 # %%
@@ -469,6 +491,7 @@ def displacement_frame(i):
     return figure
 
 
+# %%
 def displacement_caption(i):
     contests = (
         power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
@@ -504,6 +527,7 @@ def told_turn(turn):
     )
 
 
+# %%
 Markdown(
     "For the layers together the power law becomes the nearer law, for good, "
     + "; ".join(f"{name}: {told_turn(turn)}" for name, turn in turns.items())
@@ -517,8 +541,9 @@ Markdown(
 # ## The landscape, as a picture
 #
 # Moving one weight at a time is one cut through the landscape. Another one moves all weights
-# at once along two random directions, each filter of them scaled to the size of the
-# network's own (Li et al. 2018), so that pictures of different networks can be compared.
+# at once along two random directions. The part of a direction that leads to one unit (a
+# *filter*) is scaled to the size of the unit's own weights (Li et al. 2018), so that pictures
+# of different networks can be compared: [this figure](#fig-landscape).
 
 # %% mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}}
 plane = run.plane
@@ -527,9 +552,8 @@ levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
 contours = ax.contour(plane.steps, plane.steps, plane.losses.T, levels, cmap="viridis")
 ax.clabel(contours, fontsize=7, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
-_ = ax.set(
-    xlabel="along the first direction", ylabel="along the second", aspect="equal"
-)
+ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
+ax.locator_params(nbins=5)
 plotting.sign(figure, run)
 
 # %% [markdown]

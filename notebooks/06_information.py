@@ -2,8 +2,8 @@
 # # Information: what do updates know of activity?
 #
 # **Question.** The paper says that the size of a weight's update and the activity of its
-# unit share information $I$, that successive updates keep a direction to a degree
-# $\beta^*$, and that the product $I \beta^*$ stays the same from one stretch of training to
+# unit share [information](../book/symbols.md#mutual-information) $I$, that successive updates
+# keep a direction to a degree $\beta^*$, and that the product $I \beta^*$ stays the same from one stretch of training to
 # the next. Is there information, beyond what the wiring alone gives? And is the product
 # conserved, or only smooth?
 
@@ -51,10 +51,12 @@ def normal_pair(n, rho=0.6):
     return x, rho * x + np.sqrt(1 - rho**2) * noise
 
 
+# %%
 def student_pair(n, nu=1):
     return rng.normal(size=(2, n)) / np.sqrt(rng.chisquare(nu, n) / nu)
 
 
+# %%
 n = 200_000
 cases = {
     "normal, ρ = 0.6": (normal_pair(n), -np.log(1 - 0.6**2) / 2),
@@ -84,18 +86,21 @@ table
 
 # %% [markdown]
 # Linear bins are the authors' choice: fifty of equal width from the smallest value to the
-# largest. In a heavy-tailed pair nearly all values then lie in one bin, and the
+# largest. In a [heavy-tailed](../book/symbols.md#heavy-tail) pair nearly all values then lie in one bin, and the
 # information is gone. Rank bins hold equally many values each; they see it. Nearest
 # neighbours are good where distances mean something, and are not used below.
 #
 # Too few counts make it wrong the other way: independent values seem to share information,
-# because chance fills some cells and not others.
+# because chance fills some cells and not others. How much is to be expected follows from the
+# number of filled cells, and the correction of Miller and Madow subtracts it.
 
 # %%
 few = {
     n: mutual_information(*rng.normal(size=(2, n)), estimator="linear")
     for n in (500, 5_000, 50_000)
 }
+
+# %%
 Markdown(
     "Two independent normal variables, 50 × 50 linear bins, as counted: "
     + ", ".join(f"{found.plug_in:.3f} nats at n = {n:,}" for n, found in few.items())
@@ -128,6 +133,8 @@ by_pair = shuffled_null(sizes, activity, **chance)
 by_unit = shuffled_null(
     sizes, activity, groups=np.repeat(np.arange(units), fan_in), **chance
 )
+
+# %%
 Markdown(
     f"Unrelated by construction, and yet $I$ = {by_pair.nats:.2f} nats. Pairs exchanged: "
     f"{by_pair.null_mean:.2f} nats, p = {by_pair.p_value:.2f}. Units exchanged: "
@@ -138,7 +145,8 @@ Markdown(
 # ## The run
 #
 # The three settings of the paper, and the fourth that completes them: two learning rates,
-# two batch sizes.
+# two batch sizes. [This figure](#fig-information) shows their information, as it is and with
+# units exchanged.
 
 # %%
 settings = {
@@ -187,6 +195,8 @@ part = {
 beyond = {
     name: np.mean(run.information("rank").excess[late]) for name, run in runs.items()
 }
+
+# %%
 Markdown(
     "In the last five windows, with the authors' bins, exchanged units still give "
     + ", ".join(f"{share:.0%} ({name})" for name, share in part.items())
@@ -234,6 +244,8 @@ off = {
     for how in READINGS
 }
 nearest = min(off, key=off.get)
+
+# %%
 Markdown(
     "Mean distance from the published numbers: "
     + ", ".join(f"{how} {value:.0%}" for how, value in off.items())
@@ -259,6 +271,8 @@ Markdown(
 
 # %%
 kinds = ("path", "updates", "magnitudes")
+
+# %%
 pd.DataFrame(
     {
         name: {
@@ -272,8 +286,9 @@ pd.DataFrame(
 
 # %% [markdown]
 # The paper speaks of update directions. At its 20,000 steps it is the direction of the *path*
-# whose alignment has the published size and order, so that one is used from here on. In
-# shorter runs the path is straighter, and the alignment larger.
+# whose alignment has the published size and order, so that one is used from here on, first
+# in [this figure](#fig-alignment). In shorter runs the path is straighter, and the alignment
+# larger.
 
 # %% mystnb={"figure": {"name": "fig-alignment", "caption": "Alignment of the path's leading direction in successive windows, by setting."}, "image": {"alt": "Alignment between 0 and 1 against the step, one line per setting."}}
 figure, ax = plt.subplots()
@@ -294,6 +309,7 @@ def read_published(kind, name, folder=published_dir):
     return np.load(path, allow_pickle=False) if path.is_file() else None
 
 
+# %%
 theirs = {name: [read_published(k, name) for k in ("mi", "pca")] for name in runs}
 theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)}
 
@@ -305,7 +321,8 @@ theirs = {n: p for n, p in theirs.items() if all(part is not None for part in p)
 # Why a product might be conserved at all is worked out in the theory
 # ([equation 8](../book/theory.md#a-conserved-product)), with a gap that is named there. Conservation says
 # more. Where $I$ rises $\beta^*$ must fall, and the product must vary
-# *less* than it would if the two had nothing to do with each other.
+# *less* than it would if the two had nothing to do with each other. [This
+# figure](#fig-product) shows the product in the three ways of the paper.
 
 # %%
 series = {
@@ -339,8 +356,8 @@ legend = axes[0].legend(fontsize=7)
 plotting.sign(figure, *runs.values())
 
 # %% [markdown]
-# Now window by window. If the product were conserved, the points of a setting would move
-# along its dashed line.
+# [This figure](#fig-plane) goes window by window. If the product were conserved, the points of
+# a setting would move along its dashed line.
 
 
 # %%
@@ -354,10 +371,11 @@ def plane_frame(k):
         along = np.linspace(lowest, nats.max())
         ax.plot(along, measured[name].mean() / along, "--", **look)
     ax.set(xlabel="information I (nats)", ylabel="alignment β*", ylim=(0, 1.05))
-    ax.legend(fontsize=8)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=7.5)
     return figure
 
 
+# %%
 def plane_caption(k):
     products = ", ".join(f"{values[k]:.3f} ({n})" for n, values in measured.items())
     return f"I β* in nats: {products}."
@@ -392,17 +410,23 @@ def row(result):
     }
 
 
+# %%
 pd.DataFrame({name: row(result) for name, result in found.items()}).T
 
 # %% [markdown]
-# "By chance" are ranges of two independent series that are each as smooth as the measured
-# one (first-order autoregressive surrogates, 95 %). A lag correlation inside its range says
+# The lag correlation is that of a window's product with the next one's; a spread is a
+# standard deviation over the mean; Spearman's is a correlation of ranks. "By chance" are
+# ranges of two independent series that are each as smooth as the measured one: 95 % of
+# series that are drawn by chance and remember their last value as well as the measured one
+# does (first-order autoregressive). A lag correlation inside its range says
 # that the diagonal is smoothness. A spread below its range would be conservation.
 
 # %%
 smaller = [n for n, r in found.items() if r.autoregressive.p_value < 0.05]
 shuffled = [n for n, r in found.items() if r.shuffled.p_value < 0.05]
 steadier = [n for n, r in found.items() if r.relative_spread < r.information_spread]
+
+# %%
 Markdown(
     f"The product varies less than independent smooth series in {len(smaller)} of "
     f"{len(found)} settings"

@@ -265,7 +265,8 @@ Markdown(
 # %% [markdown]
 # ## Does it learn?
 #
-# A tail of updates says little about a network that does not learn.
+# A tail of updates says little about a network that does not learn, so first
+# [this figure](#fig-own-loss).
 
 # %% mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}}
 figure, ax = plt.subplots()
@@ -297,6 +298,10 @@ Markdown(f"Loss and answers at the end are those on {seen}, in evaluation mode."
 
 # %% [markdown]
 # ## The densities
+#
+# [This figure](#fig-own-density) has all updates of each run and the
+# [power law](../book/symbols.md#power-law) that likelihood fits to its tail, as in [the
+# chapter on tails](03_tails.ipynb).
 
 # %%
 histograms = {name: run.histogram() for name, run in updates.items()}
@@ -331,7 +336,8 @@ Markdown(words)
 # %% [markdown]
 # ## The local slope
 #
-# A power law has one slope over its whole tail. A curve that goes on climbing has none.
+# A power law has one slope over its whole tail. A curve of
+# [this figure](#fig-own-slope) that goes on climbing has none.
 
 # %% mystnb={"figure": {"name": "fig-own-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error."}, "image": {"alt": "One curve of local slope against magnitude per optimizer; a flat stretch would be a power law."}}
 figure, ax = plt.subplots()
@@ -358,7 +364,7 @@ def tail_row(histogram):
         return {"alpha": "–", "favoured over it": str(reason).partition(":")[0]}
     better = [rival.name for rival in rivals if rival.favoured == rival.name]
     return {
-        "alpha": f"{fit.alpha:.3f} ± {fit.sigma:.3f}",
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
         "above": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
         "share": f"{fit.n_tail / histogram.total:.1e}",
@@ -444,7 +450,8 @@ pd.DataFrame(
 #
 # Large is the top percent of each run's own updates. Burstiness $B$ is 0 for chance at one
 # constant rate and near 1 for bursts. Unequal rates alone raise it, so beside it stands $B$
-# of the same weights with their times shuffled.
+# of the same weights with their times shuffled. [This figure](#fig-own-intervals) has the
+# intervals themselves.
 
 # %%
 nulls = {

@@ -268,11 +268,41 @@ def test_paper_and_a_page_without_scripts_have_the_plain_figure(
     page.emulate_media(media="print")
     assert plain.is_visible()
     assert not page.locator(".netdyn-frames").first.is_visible()
+    solution = page.locator("details:not(.hide) > :not(summary)").first
+    assert solution.evaluate("e => e.checkVisibility({contentVisibilityAuto: true})")
+    assert not page.locator("details.hide").first.is_visible()
     context = browser.new_context(java_script_enabled=False)
     silent = context.new_page()
     silent.goto(f"{address}{name}.html")
     assert silent.locator(".netdyn-moving > .netdyn-frame img").first.is_visible()
     context.close()
+
+
+def test_what_needs_a_kernel_is_a_picture_that_says_so(address, page):
+    for name in ("notebooks/01_training", "notebooks/03_tails"):
+        page.goto(f"{address}{name}.html", wait_until="networkidle")
+        still = page.locator(".netdyn-still")
+        assert still.locator("img").is_visible()
+        assert "running notebook" in still.inner_text()
+        assert still.locator("button, select, [role=slider]").count() == 0
+
+
+def test_on_a_phone_panels_side_by_side_scroll_and_are_not_shrunk(address, page):
+    page.set_viewport_size({"width": 390, "height": 900})
+    for name in ("notebooks/03_tails", "notebooks/05_perturbation"):
+        page.goto(f"{address}{name}.html", wait_until="networkidle")
+        page.locator(".netdyn-frames [data-wide]:visible").first.wait_for()
+        seen = page.locator("[data-wide]:visible").evaluate_all(
+            """pictures => pictures.map(picture => {
+              let box = picture.parentElement;
+              while (getComputedStyle(box).overflowX != "auto") box = box.parentElement;
+              return [picture.offsetWidth, box.scrollWidth, box.clientWidth];
+            })"""
+        )
+        assert len(seen) >= 3
+        for picture, whole, window in seen:
+            assert picture >= 600
+            assert window <= 390 < whole
 
 
 # The rest of what a reader does.

@@ -39,10 +39,12 @@ ONLY_IN = {
     "matplotlib": {
         "plotting",
         "plotting.answers",
+        "plotting.explored",
         "plotting.frames",
         "plotting.signing",
     },
-    "ipywidgets": {"widgets.frames"},
+    "ipywidgets": {"widgets.frames", "widgets.live"}
+    | {"widgets.tail_explorer", "widgets.training_explorer"},
     "papermill": {"rerun.guarded"},
     "threadpoolctl": {"paper.checking"},
     "distributed": {"sweeps.engine"},

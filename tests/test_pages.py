@@ -50,7 +50,7 @@ def test_code_cells_are_short(path):
         for cell in cells(path, "code")
     ]
     assert max(lines) <= 25
-    assert statistics.median(lines) <= 15
+    assert statistics.median(lines) <= 8
 
 
 @named(NOTEBOOKS)

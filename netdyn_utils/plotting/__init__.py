@@ -97,7 +97,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     ----------
     histogram : LogHistogram, or anything with edges and counts
     fit : TailFit
-        Drawn from its `xmin` to the top edge, with the mass of the tail.
+        Drawn from its `xmin` to where its support ends, with the mass of the tail.
     ax : Axes, optional
     **style
         Of the density; the line takes its colour.
@@ -109,8 +109,10 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     density = counts / (counts.sum() + zeros) / np.diff(edges)
     centres = np.sqrt(edges[1:] * edges[:-1])
     (line,) = ax.plot(centres[held], density[held], **style)
-    tail = edges[edges >= fit.xmin][[0, -1]]
+    tail = np.array([fit.xmin, min(fit.xmax, edges[-1])])
     mass = fit.n_tail / (counts.sum() + zeros)
+    if fit.top == "truncated":
+        mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
     law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
     label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
     ax.plot(tail, law, "--", color=line.get_color(), linewidth=1.2, label=label)
@@ -245,6 +247,8 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _fewer_ticks(ax: Axes) -> None:
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(numticks=7))
+    place, figure = ax.get_position(), ax.get_figure(root=True)
+    across = place.width * figure.get_figwidth()  # inches; a label needs half of one
+    for axis, most in ((ax.xaxis, max(3, int(1.6 * across))), (ax.yaxis, 7)):
+        axis.set_major_locator(LogLocator(numticks=min(most, 7)))
         axis.set_minor_formatter(NullFormatter())

@@ -14,6 +14,7 @@ from .faults import SiteError
 from .heads import describe
 from .mending import mend
 from .origin import origin
+from .pictures import size
 from .staging import EXTRA
 
 # Jupyter Book's own names no icon, and a browser then asks for one that is not there.
@@ -44,6 +45,7 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
         public = origin(root)
         describe(html, public.pages if public else "")
         mend(html)
+        size(html)
         if faults := check(html):
             raise SiteError("\n".join(["the pages have faults:", *faults]))
         if out.exists():

@@ -19,7 +19,7 @@ _MENDS = (
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     # Wide tables scroll, and must do so without a mouse too.
     (
-        r'<table border="1" class="dataframe">',
+        r'<table (?:border="1" class="dataframe"|class="dataframe" border="1")>',
         r'<table class="dataframe" tabindex="0">',
     ),
 )

@@ -10,8 +10,11 @@ from .about import write_about
 from .colophon import colophon, headline, source_commit
 from .drawings import lighter
 from .faults import SiteError
+from .folding import fold
 from .origin import origin
 from .records import lay_downloads, shown_records
+from .references import glossary, referred
+from .widget_states import keep_shown
 
 EXTRA = "extra"  # laid over the site as it stands
 
@@ -35,13 +38,15 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
     (into / "notebooks").mkdir()
     commit, public = source_commit(root), origin(root)
     install = public.install if public and public.colab else ""
-    runs = list(runs)
+    runs, terms = list(runs), glossary(root / "book" / "symbols.md")
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
         source = root / "notebooks" / run.output.name
         notebook = _with_outputs(*map(_read, (source, run.output)))
         _strip(notebook)
+        keep_shown(notebook)
+        _suit(notebook, terms)
         laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
         shown = shown_records(run.output)
         notebook["cells"].insert(1, headline(run, profile, commit, shown))
@@ -81,6 +86,15 @@ def _with_outputs(source: dict, executed: dict) -> dict:
         if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
             cells.append(ran.pop(0))
     return {**executed, "cells": cells}
+
+
+def _suit(notebook: dict, terms: dict[str, str]) -> None:
+    """Make of a notebook's cells those of a page: its references, its folded code."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            fold(cell)
+        elif cell["cell_type"] == "markdown":
+            cell["source"] = referred("".join(cell["source"]), terms)
 
 
 def _strip(notebook: dict) -> None:

@@ -1,5 +1,7 @@
 """Figures that move: on a static page without a kernel, and live in a notebook."""
 
 from .frames import frame_slider, spread
+from .tail_explorer import explore_tail
+from .training_explorer import watch_training
 
-__all__ = ["frame_slider", "spread"]
+__all__ = ["explore_tail", "frame_slider", "spread", "watch_training"]

@@ -16,6 +16,7 @@ from ..plotting.frames import Frame, draw_frames
 
 INTERVAL = 700  # milliseconds of a frame while it plays
 _FIT = "max-width: 100%; height: auto"
+_WIDE = 1.7  # width over height from which a phone scrolls instead of shrinking
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -187,9 +188,15 @@ def _page(frame: Frame, alt: str, state: tuple[str, ...], caption: str | None) -
     words = ". ".join(
         [alt.rstrip("."), ", ".join(state), *([caption] if caption else [])]
     )
+    return framed(frame, words, caption)
+
+
+def framed(frame: Frame, alt: str, caption: str | None = None) -> str:
+    """Return one picture as HTML, with its words and a line below."""
     below = f"<p>{escape(caption)}</p>" if caption else ""
+    wide = 'data-wide="" ' if frame.width > _WIDE * frame.height else ""
     return (
-        f'<div class="netdyn-frame"><img alt="{escape(words)}" '
+        f'<div class="netdyn-frame"><img {wide}alt="{escape(alt)}" '
         f'width="{frame.width}" height="{frame.height}" style="{_FIT}" '
         f'src="data:image/webp;base64,{b64encode(frame.webp).decode()}">{below}</div>'
     )

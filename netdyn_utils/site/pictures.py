@@ -1,0 +1,40 @@
+"""Give each picture of a page its size, so that nothing jumps when it comes."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+WIDE = 1.7  # width over height from which a picture scrolls on a phone
+_IMAGE = re.compile(r'<img (?![^>]*\bwidth=)([^>]*\bsrc="([^"]+\.svg)"[^>]*)>')
+_SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"', re.DOTALL)
+_SHARE = 96 / 72  # points to pixels of a page
+
+
+def size(site: Path) -> None:
+    """Write width and height into the picture tags of every page.
+
+    A wide one says so too: side by side, two panels are too small to read on a phone.
+    """
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+
+        def sized(found: re.Match, folder: Path = path.parent) -> str:
+            picture = (folder / found[2]).resolve()
+            if not (measured := _measured(picture)):
+                return found[0]
+            width, height = measured
+            kind = ' data-wide=""' if width > WIDE * height else ""
+            return f'<img width="{width}" height="{height}"{kind} {found[1]}>'
+
+        if (new := _IMAGE.sub(sized, text)) != text:
+            path.write_text(new, encoding="utf-8")
+
+
+@cache
+def _measured(picture: Path) -> tuple[int, int] | None:
+    """Return width and height of a drawing in pixels, if it says them in points."""
+    if not picture.is_file():
+        return None
+    with picture.open(encoding="utf-8") as file:
+        found = _SIZE.search(file.read(2_000))
+    return found and tuple(round(float(part) * _SHARE) for part in found.groups())

@@ -1,0 +1,161 @@
+"""What staging makes of a notebook's cells: folded code, references, sizes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from netdyn_utils.site.docstrings import _keep_initials
+from netdyn_utils.site.faults import SiteError
+from netdyn_utils.site.folding import fold
+from netdyn_utils.site.pictures import size
+from netdyn_utils.site.references import anchor, glossary, referred
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def cell(source, **metadata):
+    return {"cell_type": "code", "source": source, "metadata": metadata}
+
+
+# Code that is not taught is folded, with a word on what it is.
+
+FIGURE = {"mystnb": {"figure": {"name": "fig-a"}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "metadata", "word"),
+    [
+        ("import numpy as np\n\nplotting.use_style()", {}, "Imports"),
+        ('Markdown(\n    f"{x}"\n)', {}, "sentence"),
+        ("record(a=1)", {}, "record"),
+        (
+            "def loss_frame(k):\n    return k\n\n\ndef loss_caption(k):\n    ...",
+            {},
+            "frame",
+        ),
+        ("plotting.use_style()\nrng = np.random.default_rng(seed)", {}, "Set-up"),
+        ("widgets.frame_slider(\n    draw,\n    values,\n)", FIGURE, "moves"),
+        ("\n".join(["a = 1"] * 9), FIGURE, "the figure"),
+        ("pd.DataFrame(\n" + "    1,\n" * 9 + ").T", {}, "table"),
+        ("pd.DataFrame(\n" + "    1,\n" * 9 + ").round(4)", {}, "table"),
+    ],
+)
+def test_plumbing_is_folded_and_named(source, metadata, word):
+    folded = cell(source, **metadata)
+    fold(folded)
+    assert folded["metadata"]["tags"] == ["hide-input"]
+    looks = folded["metadata"]["mystnb"]
+    assert word in looks["code_prompt_show"]
+    assert looks.items() >= metadata.get("mystnb", {}).items()
+
+
+@pytest.mark.parametrize(
+    ("source", "metadata"),
+    [
+        ("fit = fit_power_law(edges, counts)\nfit.alpha", {}),
+        ("axes = plotting.plot_windows(mlp)", FIGURE),
+        ("null = shuffled(\n    x,\n    y,\n)\nMarkdown(f'{null}')", {}),
+        ("pd.Series(sizes).to_frame()", {}),
+        ("seed: int = 0  # of weights", {"tags": ["parameters"]}),
+        ("", {}),
+    ],
+)
+def test_what_is_taught_stands_open(source, metadata):
+    shown = cell(source, **metadata)
+    fold(shown)
+    assert shown["metadata"] == metadata
+
+
+def test_more_than_a_third_of_each_chapter_s_code_stands_open():
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = [c for c in cells if c["cell_type"] == "code"]
+        for each in code:
+            fold(each)
+        open_ = [c for c in code if "hide-input" not in c["metadata"].get("tags", ())]
+        assert len(open_) > len(code) / 3, path.name
+
+
+# Links to figures and terms.
+
+
+def test_every_figure_is_referred_to_in_the_text_of_its_chapter():
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells)
+        for each in cells:
+            name = each["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+            assert name is None or f"](#{name})" in text, (path.name, name)
+
+
+def test_a_link_to_a_figure_becomes_its_number():
+    text = "In [this\nfigure](#fig-a), and in [another](02_updates.ipynb#fig-b-c)."
+    assert referred(text, {}) == (
+        "In {numref}`Fig. %s <fig-a>`, and in {numref}`Fig. %s <fig-b-c>`."
+    )
+
+
+def test_links_to_terms_are_those_of_the_glossary():
+    terms = glossary(ROOT / "book" / "symbols.md")
+    assert terms["kolmogorov-smirnov-distance"] == "Kolmogorov–Smirnov distance"
+    assert terms["p-value"] == "p-value"
+    assert all(anchor(term) == name for name, term in terms.items())
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n\n".join(
+            "".join(c["source"]) for c in cells if c["cell_type"] == "markdown"
+        )
+        staged = referred(text, terms)
+        assert "symbols.md#" not in staged
+        for name in re.findall(r"\{term\}`[^`]*<([^>]+)>`", staged):
+            assert name in terms.values()
+
+
+def test_an_unknown_term_is_named():
+    with pytest.raises(SiteError, match=r"no term for #tial.*'tails'"):
+        referred("[tails](../book/symbols.md#tial)", {"tail": "tail"})
+
+
+def test_other_links_stay_as_they_are():
+    text = "[a](../book/theory.md#x) [b](https://a.b/#fig) [c](03_tails.ipynb)"
+    assert referred(text, {}) == text
+
+
+def test_a_book_without_a_glossary_has_no_terms(tmp_path):
+    assert glossary(tmp_path / "symbols.md") == {}
+    (tmp_path / "symbols.md").write_text("# Symbols\n")
+    assert glossary(tmp_path / "symbols.md") == {}
+
+
+# Pictures.
+
+
+@pytest.mark.parametrize(
+    ("points", "pixels", "wide"),
+    [((300, 225), (400, 300), False), ((604.8, 240), (806, 320), True)],
+)
+def test_a_picture_has_its_size_in_pixels(tmp_path, points, pixels, wide):
+    width, height = points
+    svg = f'<svg xmlns="x" width="{width}pt" height="{height}pt" viewBox="0 0 1 1">'
+    (tmp_path / "a.svg").write_text(svg)
+    page = tmp_path / "a.html"
+    page.write_text('<img alt="A." src="a.svg"><img src="b.svg"><img src="c.png">')
+    size(tmp_path)
+    first, rest = page.read_text().split(">", 1)
+    assert f'width="{pixels[0]}" height="{pixels[1]}"' in first
+    assert ("data-wide" in first) == wide
+    assert rest == '<img src="b.svg"><img src="c.png">'
+    size(tmp_path)  # once more changes nothing
+    assert page.read_text().count("width=") == 1
+
+
+# Docstrings.
+
+
+def test_initials_of_an_author_are_no_letters_of_a_list():
+    lines = ["- A. Clauset, SIAM Review", "  - Q. H. Vuong", "- alpha", "A. B."]
+    _keep_initials(None, None, None, None, None, lines)
+    assert lines == [r"- A\. Clauset, SIAM Review", r"  - Q\. H. Vuong", *lines[2:]]
