@@ -301,6 +301,8 @@ correlations = {
     size: np.corrcoef(np.abs(last.changes(size)), np.abs(last.changes(-size)))[0, 1]
     for size in last.deltas
 }
+
+# %%
 odd = {
     size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
     for i, size in enumerate(last.deltas)

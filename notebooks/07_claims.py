@@ -89,7 +89,6 @@ known = {
     "power law, α = 4": rng.pareto(3, n) + 1,
     "exponential": rng.exponential(1, n),
     "Gaussian": np.abs(rng.normal(size=n)),
-    "log-normal, σ = 0.3": rng.lognormal(0, 0.3, n),
     "log-normal, σ = 1": rng.lognormal(0, 1, n),
     "Gaussian steps, log-normal sizes": np.abs(
         rng.normal(size=n) * rng.lognormal(size=n)
@@ -122,9 +121,9 @@ Markdown("In three lines:\n\n- " + "\n- ".join(paper.summary(list(claims.values(
 #
 # Judged is the largest thousandth of all updates, the same share in every run. A scanned cut
 # would take a different part of the tail in each seed; that scatter is shown further down.
-# In the figures of answers each dot is a run, the thick line is the interval of the mean,
-# and the dashed line is the bound. Blue circles say yes, orange squares no, grey diamonds
-# open.
+# In [this figure](#fig-rivals), and in the others like it, each dot is a run, the thick line
+# is the interval of the mean, and the dashed line is the bound. Blue circles say yes, orange
+# squares no, grey diamonds open.
 
 
 # %%
@@ -143,16 +142,16 @@ axes[1].set(xlabel="lead of the best rival (allowances)")
 plotting.sign(figure, *study.runs_of("updates"))
 
 # %%
-Markdown(paper.answers_table(claims["Heavy tails"]))
+claims["Heavy tails"]
 
 # %%
-Markdown(paper.answers_table(claims["Power law"]))
+claims["Power law"]
 
 # %% [markdown]
 # ### Layer by layer
 #
-# Pooling layers can make a tail, and can hide one. The same contest in each layer, in the
-# last third of training:
+# Pooling layers can make a tail, and can hide one. [This figure](#fig-leads) has the same
+# contest in each layer.
 
 # %%
 layers = {
@@ -181,6 +180,8 @@ Markdown(
 
 # %% [markdown]
 # ## Does the exponent stay while the loss falls?
+#
+# [This figure](#fig-stable) follows the exponent through training, beside the loss.
 
 # %% mystnb={"figure": {"name": "fig-stable", "caption": "Exponent of the largest thousandth in each window of training (left) and training loss (right), mean over seeds with the standard deviation between them, against the part of training that is done."}, "image": {"alt": "Left: exponent against the share of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}}
 SHOWN = {
@@ -208,7 +209,7 @@ legend = axes[1].legend(fontsize=8)
 plotting.sign(figure, *(run for setting in SHOWN for run in study[setting]))
 
 # %%
-Markdown(paper.answers_table(claims["Stable exponent"]))
+claims["Stable exponent"]
 
 # %% [markdown]
 # The authors fit equal bins above a scanned cut. The cut then lies at a millionth of the
@@ -220,7 +221,8 @@ Markdown(paper.answers_table(claims["Stable exponent"]))
 # Weights differ: some move a thousand times more than others. If each weight made Gaussian
 # steps of its own size, the pool of all would be a scale mixture of Gaussians, and its tail
 # can be as heavy as one likes (the [theory](../book/theory.md) has the argument). The
-# excess is the number of large updates over what that mixture gives.
+# excess in [this figure](#fig-mixture) is the number of large updates over what that mixture
+# gives.
 
 # %% mystnb={"figure": {"name": "fig-mixture", "caption": "Number of updates in the largest thousandth over what Gaussian steps with each weight's own variance give there, last window. One: unequal sizes explain the tail. The dashed line is the bound, two: they explain half of it."}, "image": {"alt": "A row for each network: ratio of large updates seen to those of the Gaussian mixture, dots for runs, intervals for means, a dashed line at two."}}
 figure, ax = plt.subplots(figsize=(7.4, 2.9))
@@ -230,7 +232,7 @@ ax.minorticks_off()
 plotting.sign(figure, *study.runs_of("updates"))
 
 # %%
-Markdown(paper.answers_table(claims["More than unequal sizes"]))
+claims["More than unequal sizes"]
 
 # %% [markdown]
 # ## Must there be something to learn?
@@ -239,6 +241,7 @@ Markdown(paper.answers_table(claims["More than unequal sizes"]))
 # nothing to learn but by heart. Noise with the spectrum of the images has no digits in it.
 # Full-batch gradient descent has no sampling noise. A linear model has no hidden layer.
 # The widths tell whether the exponent depends on the size of the network.
+# [This figure](#fig-controls) has them all.
 
 # %% mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance of 0.4. Full-batch descent made 1,000 steps."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within 0.4."}}
 controls = {
@@ -266,7 +269,7 @@ Markdown(
 )
 
 # %%
-Markdown(paper.answers_table(claims["Driven by information"]))
+claims["Driven by information"]
 
 # %% [markdown]
 # ## Waiting times
@@ -274,7 +277,8 @@ Markdown(paper.answers_table(claims["Driven by information"]))
 # Intervals between the large updates of a weight, from step 5,000 on, of the largest
 # hundredth and the largest two-hundredth of all updates. The null shuffles the times of
 # each weight and keeps how often it moved: weights of unequal rates then have intervals
-# that look heavy-tailed without any memory.
+# that look heavy-tailed without any memory. [This figure](#fig-waiting) holds the power law
+# against its rivals and against that null.
 
 # %% mystnb={"figure": {"name": "fig-waiting", "caption": "Longest hundredth of the intervals. Left: lead of the best rival over the power law, in allowances. Right: log-likelihood of the power law less that of shuffled times; above zero the power law is nearer."}, "image": {"alt": "Two panels with a row for each learning rate and threshold: lead of the best rival, and difference of likelihoods from shuffled times."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 2.7))
@@ -283,7 +287,7 @@ draw(claims["Waiting times"], axes, names)
 plotting.sign(figure, *study.runs_of("intervals"))
 
 # %%
-Markdown(paper.answers_table(claims["Waiting times"]))
+claims["Waiting times"]
 
 # %%
 bursts = {
@@ -307,8 +311,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## The loss landscape
 #
-# One weight is displaced by $\delta$, and the loss is measured on all training images. First,
-# which law is nearer as the displacement grows:
+# One weight is displaced by $\delta$, and the loss is measured on all training images.
+# [This figure](#fig-turn) shows which law is nearer as the displacement grows.
 
 # %% mystnb={"figure": {"name": "fig-turn", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line a seed. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}}
 turns, shades = {}, {"+δ": "#D55E00", "−δ": "#0072B2"}
@@ -341,10 +345,11 @@ Markdown(
 )
 
 # %%
-Markdown(paper.answers_table(claims["Small displacements"]))
+claims["Small displacements"]
 
 # %% [markdown]
-# Then whether the power law is one of the weights, or of pooling five layers:
+# Is the power law one of the weights, or of pooling five layers?
+# [This figure](#fig-pooled) has both.
 
 # %% mystnb={"figure": {"name": "fig-pooled", "caption": "The same difference at displacements of one. Left: all layers together. Right: mean over the layers, each for itself."}, "image": {"alt": "Two panels with a row for each displacement and epoch: difference of likelihoods, pooled and within layers, dots for runs and intervals for means."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 2.7))
@@ -367,14 +372,14 @@ Markdown(
 )
 
 # %%
-Markdown(paper.answers_table(claims["Large displacements"]))
+claims["Large displacements"]
 
 # %% [markdown]
 # ## Is the product conserved?
 #
 # The points of $I\beta^*$ against the window before lie near the diagonal for anything that
 # changes slowly. Conservation means that the product spreads less than chance would let it,
-# and less than its parts.
+# and less than its parts; [this figure](#fig-conserved) asks for both.
 
 # %% mystnb={"figure": {"name": "fig-conserved", "caption": "Relative spread of the product over 99 windows. Left: over that of independent autoregressive series as smooth as I and β*. Right: over that of I alone. Below one the product is steadier."}, "image": {"alt": "Two panels with a row for each learning rate and batch size: spread of the product relative to chance, and relative to information alone, with a dashed line at one."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 2.7))
@@ -396,15 +401,16 @@ Markdown(
 )
 
 # %%
-Markdown(paper.answers_table(claims["Conserved product"]))
+claims["Conserved product"]
 
 # %% [markdown]
 # ## What two faults of the scripts change
 #
 # The published CNN script leaves training mode at step 100 and never returns, which freezes
 # BatchNorm; the published transformer has no causal mask. Both are run either way, and the
-# ConvNet also without BatchNorm. The exponents are read as the authors' arrays are: equal
-# bins, a scanned cut, likelihood; for the ConvNet the convolutions alone, 10,000 steps.
+# ConvNet also without BatchNorm ("bare"). [This figure](#fig-variants) reads the exponents as
+# the authors' arrays are: equal bins, a scanned cut, likelihood; for the ConvNet the
+# convolutions alone, 10,000 steps.
 
 # %% mystnb={"figure": {"name": "fig-variants", "caption": "Exponent (left: ConvNet, right: transformer by batch size) and largest update (middle) as the authors' arrays are read; dots are runs. The dashed lines are the published values."}, "image": {"alt": "Three panels of dots: exponents of the ConvNet right, frozen and without BatchNorm, their largest updates, and exponents of the transformer with and without mask, with dashed lines at the published values."}}
 figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.2))
@@ -445,8 +451,8 @@ Markdown(
 # %% [markdown]
 # ## A line or likelihood?
 #
-# The same equal bins, read in the authors' way, by a straight line through the logarithms of
-# all bins, and by likelihood above a scanned cut:
+# [This figure](#fig-line) has the same equal bins read twice: in the authors' way, by a
+# straight line through the logarithms of all bins, and by likelihood above a scanned cut.
 
 # %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each dot a run, early and late."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))

@@ -24,7 +24,6 @@ def drawn(kind, rng):
     draws = {
         "power law": lambda: rng.pareto(3.0, N) + 1,
         "exponential": lambda: rng.exponential(1.0, N),
-        "log-normal": lambda: rng.lognormal(0.0, 0.3, N),
         "gaussian": lambda: np.abs(rng.normal(size=N)),
         # Both are no power laws and pass: the page says how weak the question is.
         "wide log-normal": lambda: rng.lognormal(0.0, 1.5, N),
@@ -39,7 +38,6 @@ def drawn(kind, rng):
     [
         ("power law", True, True),
         ("exponential", False, False),
-        ("log-normal", None, False),
         ("gaussian", False, False),
         ("wide log-normal", True, True),
         ("unequal gaussian", True, True),
@@ -47,8 +45,7 @@ def drawn(kind, rng):
 )
 def test_known_laws_are_judged_as_what_they_are(kind, heavier, stands, seed):
     found = judged.tail_facts(drawn(kind, np.random.default_rng(seed)))
-    if heavier is not None:  # near the exponential, chance decides
-        assert (found["heavier"] > 0) == heavier
+    assert (found["heavier"] > 0) == heavier
     assert (found["lead"] < 1) == stands
 
 
@@ -158,7 +155,10 @@ def test_a_verdict_turns_with_its_numbers(claims):
 
 
 def test_tables_have_as_many_cells_in_every_row(claims, facts):
-    tables = [paper.claims_table(claims), *map(paper.answers_table, claims)]
+    tables = [
+        paper.claims_table(claims),
+        *(claim._repr_markdown_() for claim in claims),
+    ]
     tables.append(paper.agreements_table(paper.agreements_of(facts)))
     for table in tables:
         assert (

@@ -68,13 +68,15 @@ def test_every_figure_has_words_and_a_caption_or_a_condition(path):
 UNSIGNED = {"fig-data": "images", "fig-sweep": "a table of many runs"}
 
 
-@named([path for path in NOTEBOOKS if path.stem[:2] != "07"])
+@named(NOTEBOOKS)
 def test_every_figure_names_the_record_it_is_drawn_from(path):
     for cell in cells(path, "code"):
         source = "".join(cell["source"])
         name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
         if name and name not in UNSIGNED:
-            signed = re.search(r"plotting\.sign\(|^    runs=", source, re.MULTILINE)
+            # The explorers sign what they draw.
+            signs = r"plotting\.sign\(|^    runs=|widgets\.(explore_tail|watch_train)"
+            signed = re.search(signs, source, re.MULTILINE)
             assert signed, f"{name}: plotting.sign(figure, run)"
 
 

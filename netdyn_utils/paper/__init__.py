@@ -2,7 +2,8 @@
 
 from .agreement import Agreement, agreements_of
 from .checking import GOOD, Check, checked_runs, is_cheap, is_slow, recheck
-from .claims import Claim, claims_of
+from .claim import Claim
+from .claims import claims_of
 from .curves import alpha_by_window, ratios_by_displacement, turning_point
 from .exporting import export
 from .facts import tail_facts
@@ -12,7 +13,6 @@ from .standing import Standing, standing
 from .study import LAYERED, Study, facts_of, read_study
 from .tables import (
     agreements_table,
-    answers_table,
     claims_table,
     summary,
     write_summary,
@@ -34,7 +34,6 @@ __all__ = [
     "agreements_of",
     "agreements_table",
     "alpha_by_window",
-    "answers_table",
     "checked_runs",
     "claims_of",
     "claims_table",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import quoted
+from .quoted import CONVNET, INFORMATION, INTERVALS, LANDSCAPE, MLP, TRANSFORMER
 from .study import Facts
 
 EXPONENT = 0.4  # how far an exponent may be off
@@ -67,7 +67,7 @@ def agreements_of(facts: Facts) -> tuple[Agreement, ...]:
 
 
 def _mlp(facts: Facts):
-    for part, told in quoted.MLP.items():
+    for part, told in MLP.items():
         for fact, theirs in told.items():
             factor = fact == "largest"
             yield Agreement(
@@ -82,7 +82,7 @@ def _mlp(facts: Facts):
 
 def _convnet(facts: Facts):
     for kind in ("frozen", "bare", "right"):
-        for part, told in quoted.CONVNET.items():
+        for part, told in CONVNET.items():
             # The early numbers are of 10,000 steps: three whole runs have them.
             short = part == "early"
             name = f"convnet, {kind}, 10,000 steps" if short else f"convnet, {kind}"
@@ -99,7 +99,7 @@ def _convnet(facts: Facts):
 
 
 def _transformer(facts: Facts):
-    for size, told in quoted.TRANSFORMER.items():
+    for size, told in TRANSFORMER.items():
         for kind in ("no mask", "causal"):
             name = f"transformer, {kind}, batch {size}"
             yield Agreement(
@@ -112,7 +112,7 @@ def _transformer(facts: Facts):
 
 
 def _intervals(facts: Facts):
-    for name, told in quoted.INTERVALS.items():
+    for name, told in INTERVALS.items():
         for fact, theirs in told.items():
             yield Agreement(
                 _NAMES[fact],
@@ -124,7 +124,7 @@ def _intervals(facts: Facts):
 
 
 def _information(facts: Facts):
-    for (rate, batch), told in quoted.INFORMATION.items():
+    for (rate, batch), told in INFORMATION.items():
         name = f"information, rate {rate:g}, batch {batch}"
         for fact, theirs in told.items():
             values = facts[name][fact]
@@ -133,7 +133,7 @@ def _information(facts: Facts):
 
 
 def _landscape(facts: Facts):
-    for (epoch, delta), theirs in quoted.LANDSCAPE.items():
+    for (epoch, delta), theirs in LANDSCAPE.items():
         found = facts[f"landscape, epoch {epoch}, {delta:+g}"]
         for images in ("test images", "training images"):
             yield Agreement(

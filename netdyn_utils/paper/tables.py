@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .agreement import Agreement
-from .claims import Claim
+from .claim import Claim
 from .verdicts import Answer, plus_minus
 
 
@@ -46,22 +46,6 @@ def _range(answers: Sequence[Answer]) -> str:
     low, high = (pick(answers, key=lambda a: a.mean) for pick in (min, max))
     ends = (plus_minus(a.mean, a.spread) for a in (low, high))
     return f"{' to '.join(ends)}; bound {low.bound:g}"
-
-
-def answers_table(claim: Claim) -> str:
-    """Return a table with a row for each answer to a claim's questions."""
-    rows = [
-        "| Question | Setting | Mean ± spread | 95 % of the mean | Bound | Answer |"
-    ]
-    rows.append("|---|---|---|---|---|---|")
-    for answer in claim.answers:
-        low, high = answer.interval
-        bound = f"{'>' if answer.yes == 'above' else '<'} {answer.bound:g}"
-        rows.append(
-            f"| {answer.question} | {answer.setting} | {answer.told} | {low:.3g} to "
-            f"{high:.3g} | {bound} | **{answer.word}** |"
-        )
-    return "\n".join(rows)
 
 
 def agreements_table(rows: Sequence[Agreement]) -> str:
