@@ -23,6 +23,9 @@ def add(commands) -> None:
         "--cheap", action="store_true", help="only what needs no full image sets"
     )
     check.add_argument("--slow", action="store_true", help="also what takes minutes")
+    check.add_argument(
+        "--elsewhere", action="store_true", help="to the tolerances, not to the bit"
+    )
     check.set_defaults(run=_check)
     verdicts = parts.add_parser("verdicts", help="say the verdicts in three lines")
     verdicts.add_argument(
@@ -99,7 +102,7 @@ def _check(root: Path, arguments: argparse.Namespace) -> int:
         elif is_slow(run) and not arguments.slow:
             print(f"skipped  {run.name}: takes minutes, --slow computes it")
         else:
-            check = recheck(run, _folder(root))
+            check = recheck(run, _folder(root), elsewhere=arguments.elsewhere)
             words[check.word] += 1
             print(check, flush=True)
             continue

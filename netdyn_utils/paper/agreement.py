@@ -137,8 +137,8 @@ def _landscape(facts: Facts):
         found = facts[f"landscape, epoch {epoch}, {delta:+g}"]
         for images in ("test images", "training images"):
             yield Agreement(
-                f"mean |ΔL|, {images}",
-                f"δ = {delta:+g}, epoch {epoch}",
+                "mean |ΔL|",
+                f"δ = {delta:+g}, epoch {epoch}, {images}",
                 theirs,
                 found[images],
                 CHANGE_OF_LOSS,
@@ -147,10 +147,10 @@ def _landscape(facts: Facts):
 
 
 _NAMES = {
-    "scanned": "α by likelihood, linear bins, scanned cut",
-    "line": "α by a line, linear bins",
+    "scanned": "α by likelihood",
+    "line": "α by a line",
     "largest": "largest |Δw|",
-    "second bin": "α by likelihood, linear bins from the second up",
-    "I": "I (nats), mean",
-    "beta": "β*, mean",
+    "second bin": "α by likelihood",
+    "I": "I (nats)",
+    "beta": "β*",
 }

@@ -91,7 +91,9 @@ def first_part(run: PaperRun) -> PaperRun:
     return replace(run, start=partial(start.func, cut, **{**start.keywords, **fewer}))
 
 
-def recheck(run: PaperRun, folder: Path, *, data_root=None) -> Check:
+def recheck(
+    run: PaperRun, folder: Path, *, data_root=None, elsewhere: bool = False
+) -> Check:
     """Compute the first part of a run anew and compare it with its record.
 
     Parameters
@@ -101,6 +103,9 @@ def recheck(run: PaperRun, folder: Path, *, data_root=None) -> Check:
         Where the records lie.
     data_root : path, optional
         Folder of the full data sets; see `load_images`.
+    elsewhere : bool
+        Hold it to the tolerances even where processor, threads and versions have the
+        names that they had: virtual processors of one name differ.
     """
     found = standing(run, folder)
     if found.record is None:
@@ -112,10 +117,12 @@ def recheck(run: PaperRun, folder: Path, *, data_root=None) -> Check:
         except FileNotFoundError as error:
             return Check(run, "skipped", str(error))
         compared = list(parts(record, again, folder))
-    return _judge(run, record, again, compared)
+    return _judge(run, record, again, compared, elsewhere)
 
 
-def _judge(run, record: RunRecord, again: RunRecord, compared: list[Part]) -> Check:
+def _judge(
+    run, record: RunRecord, again: RunRecord, compared: list[Part], elsewhere: bool
+) -> Check:
     told = again.manifest
     spent = f"{_said(told)} in {told['seconds']:.0f} s"
     if all(part.same for part in compared):
@@ -123,11 +130,11 @@ def _judge(run, record: RunRecord, again: RunRecord, compared: list[Part]) -> Ch
     changed = _changed(record.manifest, {**told, **surroundings()})
     worst = max(compared, key=lambda part: part.distance / part.tolerance)
     by = f"by {worst.distance:.2g}, {worst.tolerance:g} is allowed on another machine"
-    if changed and worst.distance <= worst.tolerance:
-        told = f"{spent}; furthest off is {worst.name}, {by} ({changed})"
+    why = changed or "processor, threads and versions are named as they were then"
+    if (changed or elsewhere) and worst.distance <= worst.tolerance:
+        told = f"{spent}; furthest off is {worst.name}, {by} ({why})"
         return Check(run, "close", told)
     names = ", ".join(part.name for part in compared if not part.same)
-    why = changed or "processor, threads and versions are named as they were then"
     told = f"{spent}; {names}; furthest off is {worst.name}, {by} ({why})"
     return Check(run, "differs", told)
 

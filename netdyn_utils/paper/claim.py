@@ -47,22 +47,22 @@ class Claim:
         return tuple(dict.fromkeys(answer.question for answer in self.answers))
 
     def _repr_markdown_(self) -> str:
-        """Return verdict and answers as a table, a row for each."""
-        rows = [
-            f"{self.claimed} **Verdict: {self.verdict}.**",
-            "",
-            "| Question | Setting | Mean ± spread | 95 % of mean | Bound | Answer |",
-            "|---|---|---|---|---|---|",
-        ]
-        for answer in self.answers:
-            low, high = answer.interval
-            cells = (
-                answer.question,
-                answer.setting,
-                answer.told,
-                f"{low:.3g} to {high:.3g}",
-                f"{'>' if answer.yes == 'above' else '<'} {answer.bound:g}",
-                f"**{answer.word}**",
-            )
-            rows.append(f"| {' | '.join(cells)} |")
-        return "\n".join(rows)
+        """Return verdict and answers: a table for each question, a row a setting."""
+        parts = [f"*{self.claimed}* **{self.verdict.capitalize()}.**"]
+        for question in self.questions:
+            answers = self.of(question)
+            side = "above" if answers[0].yes == "above" else "below"
+            parts += [f"{question} (Yes {side} {answers[0].bound:g}.)", _table(answers)]
+        return "\n\n".join(parts)
+
+
+def _table(answers: tuple[Answer, ...]) -> str:
+    rows = [
+        "| Setting | Mean ± spread | 95 % of the mean | Answer |",
+        "|---|---|---|---|",
+    ]
+    for answer in answers:
+        low, high = answer.interval
+        cells = answer.setting, answer.told, f"{low:.3g} to {high:.3g}", answer.word
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)

@@ -2,7 +2,7 @@
 
 from .claim import Claim
 from .plan import INFORMATION
-from .quoted import INTERVALS
+from .quoted import PRINTED_INTERVALS
 from .study import DELTAS, EPOCHS, Facts
 from .update_claims import heavy, learned, power_law, stable, unequal
 from .verdicts import Answer
@@ -41,7 +41,7 @@ def _waiting(facts: Facts) -> Claim:
         )
         for name, found in settings.items()
     )
-    theirs = [found["line"] for found in INTERVALS.values()]
+    told = " and ".join(f"{a} ({name})" for name, a in PRINTED_INTERVALS.items())
     return Claim(
         "Waiting times",
         "Intervals between large updates follow a power law.",
@@ -49,7 +49,7 @@ def _waiting(facts: Facts) -> Claim:
         "longest hundredth; lead of the best of geometric, log-normal and power law "
         "with cutoff",
         "each weight's times shuffled: unequal rates, no memory",
-        f"exponents {theirs[0]} (MLP) and {theirs[1]} (CNN), by a line",
+        f"exponents {told}, by a line",
         "fig-waiting",
     )
 

@@ -24,28 +24,32 @@ def count_words(answers: Sequence[Answer]) -> str:
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
-    """Return a table with a row for each claim."""
-    rows = [
-        "| Claim | Measured, mean ± spread between seeds | Test | Null | Published | "
-        "Verdict |",
-        "|---|---|---|---|---|---|",
-    ]
+    """Return a table with a row for each claim: its verdict, and all it rests on."""
+    rows = ["| Claim | Claimed, measured, compared |", "|---|---|"]
     for claim in claims:
-        measured = "<br>".join(
+        measured = (
             f"{question} **{count_words(claim.of(question))}** "
             f"({_range(claim.of(question))})"
             for question in claim.questions
         )
-        title = f"[{claim.name}](#{claim.figure}). {claim.claimed}"
-        cells = (title, measured, claim.test, claim.null, claim.published)
-        rows.append(f"| {' | '.join(cells)} | **{claim.verdict}** |")
+        told = (
+            f"*Claimed:* {claim.claimed}",
+            f"*Measured:* {' '.join(measured)}",
+            f"*Test:* {claim.test}.",
+            f"*Null:* {claim.null}.",
+            f"*Published:* {claim.published}.",
+        )
+        name = f"[{claim.name}](#{claim.figure})<br>**{claim.verdict}**"
+        rows.append(f"| {name} | {'<br>'.join(told)} |")
     return "\n".join(rows)
 
 
 def _range(answers: Sequence[Answer]) -> str:
     low, high = (pick(answers, key=lambda a: a.mean) for pick in (min, max))
     ends = (plus_minus(a.mean, a.spread) for a in (low, high))
-    return f"{' to '.join(ends)}; bound {low.bound:g}"
+    runs = sorted({len(a.held) for a in answers})
+    seeds = f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else f"{runs[0]}"
+    return f"means {' to '.join(ends)} over {seeds} seeds; bound {low.bound:g}"
 
 
 def agreements_table(rows: Sequence[Agreement]) -> str:
