@@ -221,13 +221,13 @@ plotting.sign(figure, *(run for setting in SHOWN for run in study[setting]))
 claims["Stable exponent"]
 
 # %% [markdown]
-# The authors fit equal bins above a scanned cut. The cut then lies at a millionth of the
-# updates in one window and at a hundredth in another. An exponent read that way can stay
-# the same while the tail changes, and change while it stays.
+# The authors fit equal bins above a scanned cut, which lies far out in one window and near
+# the bulk in another. An exponent read that way can stay the same while the tail changes,
+# and change while it stays.
 #
 # ## Are the steps of single weights heavy-tailed?
 #
-# Weights differ: some move a thousand times more than others. If each weight made Gaussian
+# Weights differ: some move far more than others. If each weight made Gaussian
 # steps of its own size, the pool of all would be a scale mixture of Gaussians, and its tail
 # can be as heavy as one likes (the [theory](../book/theory.md) has the argument). The
 # excess in [this figure](#fig-mixture) is the number of large updates over what that mixture
@@ -315,7 +315,7 @@ pd.DataFrame(
         }
         for name, found in bursts.items()
     }
-).T.round(3)
+).T.astype(object).map("{:.4g}".format)
 
 # %% [markdown]
 # ## The loss landscape
@@ -558,9 +558,10 @@ record(
 #
 # - Three networks, two data sets and a pangram. The ConvNet has three seeds, and one of 30,000
 #   steps; their intervals have one seed and are therefore shown but not judged.
-# - The tolerance of 0.4 and the bounds are choices. They were fixed before the numbers were
-#   seen, except that the controls on what is learned got ten seeds after three had left
-#   them open. The tables have the numbers for other choices.
+# - The runs were fixed before any number was compared, except that the controls on what is
+#   learned got ten seeds after three had left them open. Tolerance and bounds are choices,
+#   made with the first numbers known: zero and one are natural, 0.4 and two are round. The
+#   tables have the numbers for other choices.
 # - Of some sixty answers at 95 % a few are wrong by chance. A verdict rests on several.
 # - Student's interval takes the scatter between seeds for normal, with as few as three runs.
 # - The mixture null takes sizes from one window and holds them fixed in it. Sizes that change

@@ -137,7 +137,7 @@ def _landscape(facts: Facts):
         found = facts[f"landscape, epoch {epoch}, {delta:+g}"]
         for images in ("test images", "training images"):
             yield Agreement(
-                "mean |ΔL|",
+                "mean change of the loss",
                 f"δ = {delta:+g}, epoch {epoch}, {images}",
                 theirs,
                 found[images],
@@ -149,7 +149,7 @@ def _landscape(facts: Facts):
 _NAMES = {
     "scanned": "α by likelihood",
     "line": "α by a line",
-    "largest": "largest |Δw|",
+    "largest": "largest update",
     "second bin": "α by likelihood",
     "I": "I (nats)",
     "beta": "β*",

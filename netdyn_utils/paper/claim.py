@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .verdicts import Answer, verdict
+from .verdicts import Answer, plus_minus, verdict
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Claim:
 
     def _repr_markdown_(self) -> str:
         """Return verdict and answers: a table for each question, a row a setting."""
-        parts = [f"*{self.claimed}* **{self.verdict.capitalize()}.**"]
+        parts = [f"{self.claimed} **{self.verdict.capitalize()}.**"]
         for question in self.questions:
             answers = self.of(question)
             side = "above" if answers[0].yes == "above" else "below"

@@ -106,13 +106,13 @@ class Answer:
 
 
 def plus_minus(mean: float, spread: float) -> str:
-    """Return a mean with its spread, to the two first digits of the spread.
+    """Return a mean with its spread, to two digits of it but at most four decimals.
 
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
     ('4.73 ± 0.21', '-0.0012 ± 0.0040', '2.00 ± 0.00')
     """
     size = spread if spread > 0 else 0.1
-    digits = min(max(1 - int(np.floor(np.log10(size))), 0), 8)
+    digits = min(max(1 - int(np.floor(np.log10(size))), 0), 4)
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
