@@ -15,7 +15,8 @@ export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean
+.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean \
+  results results-status results-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,11 +40,8 @@ book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
 	@$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
 
 # What others see: the paper profile, from the records in book/results once there are any.
-RECORDS := $(if $(wildcard book/results/*.json),PROFILE=paper NETDYN_COMPUTE=never \
-  NETDYN_RESULTS=$(CURDIR)/book/results)
-
 published: ## build the site that others see, from book/results if it holds runs
-	@$(MAKE) book $(RECORDS)
+	@$(MAKE) book $(if $(wildcard book/results/*.json),PROFILE=paper)
 
 release: $(READY) ## pack the site that was built last, with SHA-256 checksums
 	@$(BIN)/python -m netdyn_utils release
@@ -61,6 +59,16 @@ lint: $(READY) ## ruff, and the notebooks against their texts
 
 pair: $(READY) ## make each .ipynb from its .py
 	@$(BIN)/python -m netdyn_utils pair
+
+# One thread, as the committed records were made: on more the last bits are others.
+results: $(READY) ## compute what is missing of the study; goes on where it stopped
+	OMP_NUM_THREADS=1 $(BIN)/python -m netdyn_utils results compute
+
+results-status: $(READY) ## say which records of the study are fresh
+	@$(BIN)/python -m netdyn_utils results status
+
+results-check: $(READY) ## compute first parts anew and compare (CHECK=--cheap|--slow)
+	@$(BIN)/python -m netdyn_utils results check $(CHECK)
 
 bench: $(READY) ## measure what tracking costs
 	$(BIN)/python -m benchmarks

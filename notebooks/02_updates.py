@@ -124,6 +124,7 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 
 # %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
+plotting.sign(axes, mlp)
 
 # %% [markdown]
 # [This figure](#fig-window) shows the same by layer, one window at a time: move the slider.
@@ -157,6 +158,7 @@ widgets.frame_slider(
     choices=mlp.updates.groups,
     choice="layer",
     alt="Density of update magnitudes in one layer of the MLP, in one window and in the first",
+    runs=[mlp],
 )
 
 # %%
@@ -188,6 +190,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
     if len(groups) <= 6:
         ax.legend(fontsize=7)
     ax.label_outer()
+plotting.sign(figure, *runs.values())
 
 
 # %%
@@ -239,6 +242,7 @@ for size in sorted(transformers):
     histogram = transformers[size].updates.histogram()
     plotting.plot_density(histogram, ax, color=shades[size], label=f"batch of {size}")
 legend = ax.legend(loc="lower left")
+plotting.sign(figure, *transformers.values())
 
 # %%
 largest = {

@@ -85,6 +85,7 @@ for (name, sample), colour in zip(known.items(), ("#0072B2", "#D55E00"), strict=
     ax.plot(x, drawn, ":", color=colour, label=f"line, α = {line.alpha:.2f}")
 ax.set(xlabel="x", ylabel="density p(x)")
 legend = ax.legend()
+plotting.sign(figure)
 
 # %%
 whole = {
@@ -205,6 +206,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
         plotting.plot_tail(tails[name], fits[name], ax, color=colour)
     ax.set(title=title, xlim=(1e-6, None), ylabel=None)
     ax.legend(fontsize=7, loc="lower left")
+plotting.sign(figure, mlp, convnet, *transformers.values())
 
 # %% [markdown]
 # The cut is chosen, and the exponent with it. Move it in [this figure](#fig-cut), and see
@@ -245,6 +247,7 @@ widgets.frame_slider(
     description="lower cut",
     alt="Tail of the MLP's updates with a power law fitted above a cut, and exponent "
     "and KS distance against the cut",
+    runs=[mlp],
 )
 
 # %% [markdown]
@@ -274,6 +277,7 @@ slope = local_slope(sample.edges * 1e-5, sample.counts)
 plotting.plot_local_slope(slope, ax, color=plotting.GREY, label="a log-normal")
 ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
 legend = ax.legend(fontsize=8)
+plotting.sign(figure, mlp, convnet, transformers[8])
 
 # %% [markdown]
 # In [this figure](#fig-slope-window) the log-normal that fits best above the median stands
@@ -314,6 +318,7 @@ widgets.frame_slider(
     description="steps",
     alt="Local slope of the MLP's updates in one window of training, and that of the "
     "log-normal fitted to it",
+    runs=[mlp],
 )
 
 # %% [markdown]
@@ -452,6 +457,7 @@ ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["
 other = ax.twinx()
 plotting.plot_loss(mlp, other, color="#C3C9D1", linewidth=0.7)
 other.grid(visible=False)
+plotting.sign(ax, mlp)
 ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
 ax.patch.set_visible(False)
 
@@ -505,6 +511,7 @@ for ax, (name, (histogram, null, _)) in zip(axes, nulls.items(), strict=True):
     held = histogram.density[histogram.counts > 0]
     ax.set(title=name, ylabel=None, xlim=(1e-6, None), ylim=(held.min() / 3, 1e5))
     ax.legend(fontsize=7, loc="lower left")
+plotting.sign(figure, *runs.values())
 
 # %%
 Markdown(
@@ -533,6 +540,7 @@ if published_dir:
     plotting.plot_tail(tails[ours], fits[ours], ax, color=plotting.COLOURS["mlp"])
     ax.set(xlim=(1e-4, None))
     ax.legend()
+    plotting.sign(ax, mlp)
 Markdown(shown)
 
 # %% [markdown]

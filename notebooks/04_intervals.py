@@ -130,6 +130,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         )
     ax.set_title(name, loc="left")
     ax.legend(fontsize=8)
+plotting.sign(figure, *runs.values())
 
 # %% [markdown]
 # How large is large? [This figure](#fig-threshold) has a short run of the MLP, with more
@@ -172,6 +173,7 @@ widgets.frame_slider(
     caption=threshold_caption,
     description="large updates",
     alt="Probability of an interval between large updates, and that of shuffled times",
+    runs=[short],
 )
 
 # %% [markdown]
@@ -319,6 +321,7 @@ for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
 axes[0].set(xlabel="lag τ (steps)", ylabel="mean squared displacement")
 axes[1].set(xlabel="lag τ (steps)", ylabel="relative distance of activations")
 legend = axes[1].legend(fontsize=7)
+plotting.sign(figure, *runs.values())
 
 # %%
 exponents = {name: run.drift.exponent() for name, run in runs.items()}

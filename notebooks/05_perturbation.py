@@ -154,6 +154,7 @@ for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
     ax.set(xlabel="displacement δ (weight)", ylabel="change of the loss ΔL (nats)")
     ax.locator_params(axis="x", nbins=5)
 legend = axes[0].legend(title="weight in")
+plotting.sign(figure, run)
 
 # %% [markdown]
 # ## Small and large displacements
@@ -196,6 +197,7 @@ for ax, size in zip(axes, (0.01, 1.0), strict=True):
     ax.legend(fontsize=7)
 axes[1].set_xlim(1e-5, None)
 _ = axes[1].set_ylim(0.5 / len(changes), 1.2)
+plotting.sign(figure, run)
 
 # %%
 PUBLISHED = {  # mean |ΔL| of the authors' arrays, first and second measurement
@@ -299,6 +301,8 @@ correlations = {
     size: np.corrcoef(np.abs(last.changes(size)), np.abs(last.changes(-size)))[0, 1]
     for size in last.deltas
 }
+
+# %%
 odd = {
     size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
     for i, size in enumerate(last.deltas)
@@ -369,6 +373,7 @@ for delta, colour in ((1.0, "#D55E00"), (-1.0, "#0072B2")):
 axes[1].set(xlabel="change of the loss |ΔL| (nats)", xscale="log", xlim=(1e-5, None))
 for ax in axes:
     ax.legend(fontsize=8)
+plotting.sign(figure, run)
 
 
 # %%
@@ -444,6 +449,7 @@ for part, power in ((curve.odd, 1), (curve.even, 2)):
     ax.loglog(curve.deltas, guide, ":", color=plotting.GREY)
 ax.set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
 legend = ax.legend()
+plotting.sign(figure, run)
 
 # %% mystnb={"figure": {"name": "fig-crossover", "caption": "Which law is nearer to the larger half of the changes, in nats per weight, against the displacement: above zero the power law, below zero the exponential. Thick with 95 % intervals from weights drawn anew: all layers together; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
@@ -462,6 +468,7 @@ for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
     ax.set(xlabel=f"displacement {name} (weight)")
 axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend(fontsize=8)
+plotting.sign(figure, run)
 
 # %% [markdown]
 # [This figure](#fig-displacement) has the same distributions to look at. Each is drawn over its
@@ -507,6 +514,7 @@ widgets.frame_slider(
     description="displacement δ",
     alt="Share of the weights above a change of the loss, for both signs of one "
     "displacement, beside an exponential",
+    runs=[run],
 )
 
 
@@ -548,6 +556,7 @@ ax.clabel(contours, fontsize=7, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
 ax.locator_params(nbins=5)
+plotting.sign(figure, run)
 
 # %% [markdown]
 # ## The numbers of this run

@@ -183,6 +183,7 @@ for ax, estimator in zip(axes, ("linear", "rank"), strict=True):
     ax.set_title(f"{estimator} bins", loc="left")
     ax.set(xlabel="step", ylabel="information (nats)", ylim=(0, None))
 legend = axes[0].legend(fontsize=8)
+plotting.sign(figure, *runs.values())
 
 # %%
 late = slice(-5, None)
@@ -295,6 +296,7 @@ for name, run in runs.items():
     ax.plot(run.steps[1:], run.alignment("path"), color=SHADES[name], label=name)
 ax.set(xlabel="step", ylabel="alignment β* (|cos|)", ylim=(0, 1))
 legend = ax.legend(fontsize=8)
+plotting.sign(figure, *runs.values())
 
 
 # %%
@@ -351,6 +353,7 @@ axes[0].set(xlabel="step", ylabel="I β* (nats)", ylim=(0, None))
 axes[1].set(xlabel="I β* in a window (nats)", ylabel="in the next (nats)")
 axes[2].set(ylabel="change of I β* (nats)")
 legend = axes[0].legend(fontsize=7)
+plotting.sign(figure, *runs.values())
 
 # %% [markdown]
 # [This figure](#fig-plane) goes window by window. If the product were conserved, the points of
@@ -387,6 +390,7 @@ widgets.frame_slider(
     caption=plane_caption,
     description="window that ends at step",
     alt="Alignment against information of the windows so far, by setting",
+    runs=list(runs.values()),
 )
 
 

@@ -277,6 +277,7 @@ for name, values in losses.items():
 unit = "nats" if task.classifies else "mean squared error"
 ax.set(xlabel="step", ylabel=f"training loss ({unit})", yscale="log")
 legend = ax.legend()
+plotting.sign(figure)
 
 # %%
 pd.DataFrame(
@@ -314,6 +315,7 @@ if "adam" in rates:
     ax.axvline(bound * rates["adam"], color=LOOK["adam"], linestyle=":")
 ax.set(xlim=(1e-8, None))
 legend = ax.legend(loc="lower left", fontsize=8)
+plotting.sign(figure)
 
 # %%
 reach = {name: h.largest / h.median for name, h in histograms.items()}
@@ -344,6 +346,7 @@ for name, histogram in histograms.items():
     plotting.plot_local_slope(slope, ax, color=LOOK[name], label=name)
 ax.set(xlim=(1e-6, None), ylim=(-1, 10))
 legend = ax.legend()
+plotting.sign(figure)
 
 # %% [markdown]
 # ## Fits and rivals
@@ -480,6 +483,7 @@ for ax, (name, found) in zip(axes.flat, counts.items(), strict=True):
         plotting.plot_intervals(found, nulls[name], ax, color=LOOK[name])
 for ax in axes.flat[1:]:
     ax.set(ylabel=None)
+plotting.sign(figure)
 
 # %%
 Markdown(

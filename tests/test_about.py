@@ -112,7 +112,8 @@ def test_about_names_versions_runs_records_and_what_is_stale(run, record, tmp_pa
         f"| torch | {record.manifest['versions']['torch']} |",
         "[01_topic](../notebooks/01_topic.ipynb) | 2 s |",
         "`x=3`",
-        f"| updates `{record.key[:12]}` | **stale** | this build |",
+        f"| updates `{record.key[:12]}` | **stale** | this build | "
+        f"{record.manifest['created']} |",
     ):
         assert words in text
 
@@ -122,3 +123,27 @@ def test_about_says_so_if_no_record_is_shown(run, tmp_path):
     page = tmp_path / "book" / "about.md"
     write_about(page, [run], "quick", "outside of git")
     assert "No notebook of this build shows a stored record." in page.read_text()
+
+
+def head(run, root, profile="paper"):
+    site.stage([run], root / "stage", root=root, profile=profile)
+    page = json.loads((root / "stage" / "notebooks" / "01_topic.ipynb").read_text())
+    return "".join(page["cells"][1]["source"])
+
+
+def test_a_page_from_the_records_of_the_book_says_so_at_its_top(
+    run, record, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NETDYN_RESULTS", str(record.path.parent))
+    text = head(run, tmp_path)
+    day = record.manifest["created"][:10]
+    assert "read from 1 stored record, and not trained anew" in text
+    assert f"they were computed {day}, in 1 s" in text
+    assert "outside of git" in text  # where others have their commit
+    assert "older than the code" not in text
+    run.output.write_text(run.output.read_text().replace(", fresh,", ", stale,"))
+    assert "**1 of them older than the code that computes them**" in head(run, tmp_path)
+
+
+def test_a_page_of_runs_of_its_own_speaks_of_no_records(run, tmp_path):
+    assert "stored record" not in head(run, tmp_path, "quick")

@@ -61,12 +61,22 @@ def test_other_data_are_another_run(done, why, monkeypatch):
     root, _ = done
     (data := root / "data" / "more.npz").parent.mkdir()
     data.write_bytes(b"more")
-    assert why() == "the data or their place changed"
+    assert why() == "the data, the records or their place changed"
     data.unlink()
     data.parent.rmdir()
     monkeypatch.setenv("NETDYN_RESULTS", "elsewhere")
-    assert why() == "the data or their place changed"
+    assert why() == "the data, the records or their place changed"
     monkeypatch.undo()
+
+
+def test_other_records_are_another_run(done, tmp_path, monkeypatch):
+    root, job = done
+    monkeypatch.setenv("NETDYN_RESULTS", str(tmp_path))
+    (before,) = fingerprints([job], root)
+    assert fingerprints([job], root) == [before]
+    (tmp_path / "updates-0.json").write_text("{}")
+    (after,) = fingerprints([job], root)
+    assert {part for part in after if after[part] != before[part]} == {"data"}
 
 
 def test_another_package_or_python_is_another_run(why, monkeypatch):

@@ -36,10 +36,17 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
 ONLY_IN = {
-    "matplotlib": {"plotting", "plotting.frames", "plotting.explored"},
+    "matplotlib": {
+        "plotting",
+        "plotting.answers",
+        "plotting.explored",
+        "plotting.frames",
+        "plotting.signing",
+    },
     "ipywidgets": {"widgets.frames", "widgets.live"}
     | {"widgets.tail_explorer", "widgets.training_explorer"},
     "papermill": {"rerun.guarded"},
+    "threadpoolctl": {"paper.checking"},
     "distributed": {"sweeps.engine"},
     "torchvision": {"data.image_files"},
     "wandb": {"own.logs"},

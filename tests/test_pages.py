@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "book").glob("[a-z]*.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2] <= "06"]
+CHAPTERS = [path for path in NOTEBOOKS if path.stem[:2] <= "07"]
 FIGURE = re.compile(r"plt\.subplots|= plotting\.plot_\w+\(")
 
 
@@ -63,6 +63,21 @@ def test_every_figure_has_words_and_a_caption_or_a_condition(path):
             if "if published_dir" not in source:  # drawn only where arrays are given
                 assert told["figure"]["caption"].endswith("."), source[:80]
                 assert told["figure"]["name"].startswith("fig-"), source[:80]
+
+
+UNSIGNED = {"fig-data": "images", "fig-sweep": "a table of many runs"}
+
+
+@named(NOTEBOOKS)
+def test_every_figure_names_the_record_it_is_drawn_from(path):
+    for cell in cells(path, "code"):
+        source = "".join(cell["source"])
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+        if name and name not in UNSIGNED:
+            # The explorers sign what they draw.
+            signs = r"plotting\.sign\(|^    runs=|widgets\.(explore_tail|watch_train)"
+            signed = re.search(signs, source, re.MULTILINE)
+            assert signed, f"{name}: plotting.sign(figure, run)"
 
 
 def test_names_of_figures_are_used_once():

@@ -278,7 +278,8 @@ def test_a_kernel_starts_with_what_was_given_or_not_at_all(root, tiny, words, fi
     arguments = argparse.Namespace(
         profile=None, file=[path] if file is not None else [], parameter=words
     )
-    asked = gather(Path(root), "01_tiny", arguments)
+    asked, faults = gather(Path(root), "01_tiny", arguments)
+    assert faults == []
     assert (
         set(values) == set(asked) == {*(file or ()), *(w.split("=")[0] for w in words)}
     )

@@ -172,3 +172,36 @@ def test_survival_of_many_values_keeps_all_of_the_largest(axes):
     assert x[:10].tolist() == np.sort(values)[::-1][:10].tolist()
     expected = [np.mean(values >= value) for value in x]
     np.testing.assert_allclose(share, expected)
+
+
+def record(kind, key):
+    return SimpleNamespace(kind=kind, key=key)
+
+
+def test_a_figure_is_signed_with_its_first_record_and_the_number_of_others(axes):
+    figure = axes[0].figure
+    runs = [SimpleNamespace(record=record("updates", f"{k}23456789")) for k in range(3)]
+    plotting.sign(figure, *runs)
+    assert figure.get_supxlabel() == "updates 02345678 + 2"
+    plotting.sign(axes[1], runs[1], runs[1])  # any axes of it; one record is one
+    assert figure.get_supxlabel() == "updates 12345678"
+    plotting.sign(figure)
+    assert figure.get_supxlabel() == "computed in this notebook"
+    assert len(figure.texts) == 1
+
+
+@pytest.mark.parametrize("width", [3.0, 6.4])
+def test_the_signature_covers_nothing(width):
+    with mpl.rc_context():
+        plotting.use_style()
+        figure, ax = plt.subplots(figsize=(width, 3))
+        ax.set(xlabel="step of a run with a long name that fills the whole width")
+        plotting.sign(figure, record("perturbation", "0" * 32), record("b", ""))
+        figure.draw_without_rendering()
+        (sign,) = figure.texts
+        place = sign.get_window_extent()
+        held = ax.get_tightbbox()
+        plt.close(figure)
+    assert place.y1 <= held.y0 + 1
+    assert place.x0 >= 0
+    assert place.x1 <= figure.bbox.x1

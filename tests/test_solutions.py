@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = sorted((ROOT / "notebooks").glob("0[1-6]*.ipynb"))
+CHAPTERS = sorted((ROOT / "notebooks").glob("0[1-7]*.ipynb"))
 TEST = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())
 FOLDED = re.compile(
     r"<details><summary>Solution</summary>\n\n(.*?)\n\n</details>", re.S

@@ -102,7 +102,7 @@ def test_first_cells_are_the_parameters_and_the_imports():
     for notebook in NOTEBOOKS:
         first = code_cells(notebook)[0]
         assert first["metadata"].get("tags") == ["parameters"], notebook.name
-        assert len(first_cells(notebook)) == 2, notebook.name
+        assert len(first_cells(notebook)) in (2, 3), notebook.name  # imports, in two
         text = json.dumps(code_cells(notebook))
         assert "pip install" not in text, f"{notebook.name} stays plain"
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import ipywidgets
 import matplotlib as mpl
@@ -94,6 +95,23 @@ def test_a_falling_axis_goes_on_falling():
     draw_frames(falling, [(1,), (3,)])
     top, bottom = seen[0].get_ylim()
     assert top > 8 > 0 > bottom - 1
+
+
+def test_every_frame_names_its_record_in_the_same_place():
+    seen = []
+
+    def keep(power):
+        seen.append(draw(power).figure)
+        return seen[-1]
+
+    record = SimpleNamespace(kind="updates", key="0123456789")
+    with mpl.rc_context({"figure.constrained_layout.use": True}):
+        draw_frames(keep, [(1,), (3,)], [record])
+    assert [figure.get_supxlabel() for figure in seen] == ["updates 01234567"] * 2
+    one, other = (figure.texts[0].get_position() for figure in seen)
+    assert one == other
+    draw_frames(keep, [(1,)])
+    assert seen[-1].texts == []
 
 
 def test_no_figure_is_left_open_even_when_one_fails():

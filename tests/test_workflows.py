@@ -90,7 +90,6 @@ def test_the_published_site_is_of_the_records_once_there_are_any(tmp_path, recor
         command, capture_output=True, text=True, check=True, env=environment
     )
     assert ("book --profile paper" in run.stdout) == records
-    assert ("NETDYN_COMPUTE=never" in run.stdout) == records
 
 
 def test_binder_installs_the_book_with_the_python_of_the_tests():

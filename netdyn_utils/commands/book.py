@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..checks import positive_int
-from .common import Refused, checked, duration, size
+from .common import Refused, checked, duration, size, use_records
 
 _KEPT = "The last good site, if there was one, is still in place."
 
@@ -35,6 +35,7 @@ def _book(root: Path, arguments: argparse.Namespace) -> int:
         names = ", ".join(str(path.relative_to(root)) for path in edited)
         print(f"not what the .py says: {names}; `make pair` makes them from it")
         return 1
+    use_records(root, arguments.profile, compute=False)
     build = root / "_build"
     try:
         jobs = profiles.plan(

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,24 @@ def find_root() -> Path:
         if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
             return folder
     raise Refused(f"no book in {here} or above it: go to the folder with _toc.yml")
+
+
+def use_records(root: Path, profile: str | None, *, compute: bool = True) -> None:
+    """Let the paper profile read the records in ``book/results``.
+
+    Parameters
+    ----------
+    root : Path
+    profile : str or None
+        Of others nothing is set.
+    compute : bool
+        Whether a run that has no record may be computed. Where ``NETDYN_RESULTS`` or
+        ``NETDYN_COMPUTE`` is set, it stays.
+    """
+    if profile == "paper":
+        os.environ.setdefault("NETDYN_RESULTS", str(root / "book" / "results"))
+        if not compute:
+            os.environ.setdefault("NETDYN_COMPUTE", "never")
 
 
 def checked(check: Callable, what: str) -> Callable:

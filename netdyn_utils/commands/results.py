@@ -1,4 +1,4 @@
-"""``results`` computes the runs of the study, says how they stand, exports one."""
+"""``results``: the runs of the study computed, counted, checked, and one exported."""
 
 import argparse
 from collections import Counter
@@ -17,6 +17,21 @@ def add(commands) -> None:
     compute.set_defaults(run=_compute)
     status = parts.add_parser("status", help="say which records are fresh")
     status.set_defaults(run=_status)
+    check = parts.add_parser("check", help="compute a first part anew, and compare")
+    check.add_argument("--only", default="", help="runs whose name holds this")
+    check.add_argument(
+        "--cheap", action="store_true", help="only what needs no full image sets"
+    )
+    check.add_argument("--slow", action="store_true", help="also what takes minutes")
+    check.add_argument(
+        "--elsewhere", action="store_true", help="to the tolerances, not to the bit"
+    )
+    check.set_defaults(run=_check)
+    verdicts = parts.add_parser("verdicts", help="say the verdicts in three lines")
+    verdicts.add_argument(
+        "--write", action="store_true", help="into the front page and the README"
+    )
+    verdicts.set_defaults(run=_verdicts)
     export = parts.add_parser("export", help="write one record out")
     export.add_argument("key", help="the first letters of its key")
     export.add_argument("folder", type=Path)
@@ -72,6 +87,47 @@ def _status(root: Path, arguments: argparse.Namespace) -> int:  # noqa: ARG001
     count = Counter(one.word for one in found)
     print(", ".join(f"{number} {word}" for word, number in count.items()))
     return 0 if set(count) == {"fresh"} else 1
+
+
+def _check(root: Path, arguments: argparse.Namespace) -> int:
+    from ..paper import GOOD, checked_runs, is_cheap, is_slow, recheck
+
+    runs = [run for run in checked_runs() if arguments.only in run.name]
+    if not runs:
+        raise Refused(f"no checked run's name holds {arguments.only!r}")
+    words = Counter()
+    for run in runs:
+        if arguments.cheap and not is_cheap(run):
+            print(f"skipped  {run.name}: needs the full images, and --cheap was asked")
+        elif is_slow(run) and not arguments.slow:
+            print(f"skipped  {run.name}: takes minutes, --slow computes it")
+        else:
+            check = recheck(run, _folder(root), elsewhere=arguments.elsewhere)
+            words[check.word] += 1
+            print(check, flush=True)
+            continue
+        words["skipped"] += 1
+    print(", ".join(f"{number} {word}" for word, number in words.items()))
+    bad = sum(number for word, number in words.items() if word not in GOOD)
+    if bad:
+        print(f"{bad} of {len(runs)} records are not what their code computes")
+    return 1 if bad else 0
+
+
+def _verdicts(root: Path, arguments: argparse.Namespace) -> int:
+    from ..paper import claims_of, facts_of, read_study, summary, write_summary
+
+    try:
+        study = read_study(_folder(root))
+    except LookupError as error:
+        raise Refused(error) from error
+    lines = summary(claims_of(facts_of(study)))
+    print(*lines, sep="\n")
+    if arguments.write:
+        for page in (root / "book" / "_verdicts.md", root / "README.md"):
+            write_summary(lines, page)
+            print(f"written to {page}")
+    return 0
 
 
 def _export(root: Path, arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .common import Refused, duration, size
+from .common import Refused, duration, size, use_records
 
 
 def add(commands) -> None:
@@ -110,6 +110,7 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
 
     from .. import rerun
 
+    use_records(root, arguments.profile)
     folder = arguments.out / f"{source.stem}-{key_of(values)}"
     job = Job(source, folder / source.name, {name: values[name] for name in words})
     limits = {"limit": arguments.limit, "memory": arguments.memory}

@@ -1,7 +1,55 @@
-"""The runs of the study at the authors' size: which they are, and how they stand."""
+"""The runs of the study at the authors' size, and what they say to its claims."""
 
+from .agreement import Agreement, agreements_of
+from .checking import GOOD, Check, checked_runs, is_cheap, is_slow, recheck
+from .claim import Claim
+from .claims import claims_of
+from .curves import alpha_by_window, ratios_by_displacement, turning_point
 from .exporting import export
+from .facts import tail_facts
 from .plan import PaperRun, paper_runs
+from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
+from .study import LAYERED, Study, facts_of, read_study
+from .tables import (
+    agreements_table,
+    claims_table,
+    summary,
+    write_summary,
+)
+from .verdicts import Answer, plus_minus, verdict
 
-__all__ = ["PaperRun", "Standing", "export", "paper_runs", "standing"]
+__all__ = [
+    "CONVNET",
+    "GOOD",
+    "LAYERED",
+    "TRANSFORMER",
+    "Agreement",
+    "Answer",
+    "Check",
+    "Claim",
+    "PaperRun",
+    "Standing",
+    "Study",
+    "agreements_of",
+    "agreements_table",
+    "alpha_by_window",
+    "checked_runs",
+    "claims_of",
+    "claims_table",
+    "export",
+    "facts_of",
+    "is_cheap",
+    "is_slow",
+    "paper_runs",
+    "plus_minus",
+    "ratios_by_displacement",
+    "read_study",
+    "recheck",
+    "standing",
+    "summary",
+    "tail_facts",
+    "turning_point",
+    "verdict",
+    "write_summary",
+]

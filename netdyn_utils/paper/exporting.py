@@ -19,8 +19,9 @@ def export(record: RunRecord, folder: Path) -> list[Path]:
     record : RunRecord
     folder : Path
         Made if need be. Holds ``arrays.npz``, ``manifest.json``, and for a run of
-        updates, by window, ``update_<network>_window<k>_xbins.npy`` (centres of linear
-        bins) and ``…_nums.npy`` (fractions), a pair as in the authors' repository.
+        updates a pair of files for each window, ``_xbins.npy`` (centres of linear bins)
+        and ``_nums.npy`` (fractions), as in the authors' repository. Their names begin
+        with ``update_``, the network, and ``_window`` with its number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays, told = folder / "arrays.npz", folder / "manifest.json"

@@ -1,4 +1,10 @@
-"""What each kind of run has to say to the claims, as a few plain numbers."""
+"""What each kind of run has to say to the claims, as a few plain numbers.
+
+Every number is made alike for all runs of a kind, and none of them needs to know how
+many of its counts are independent: that is left to the spread between seeds.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,75 +14,101 @@ from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..tails import (
     compare_tails,
     compare_with_null,
-    effective_sample_size,
     exponential_mixture,
     fit_power_law,
-    local_slope,
+    ols_exponent,
     power_law_or_exponential,
     scale_mixture_null,
 )
+from ..tails.rivals import TailComparison
 
 LARGEST = 0.001  # share of all updates whose tail is judged: the same in every run
-NEEDED = 50  # independent counts below which no test is believed
+LONGEST = 0.01  # share of all intervals, likewise
+TOLERANCE = 0.4  # of an exponent: less is no difference
+FEWEST = 1_000  # updates in the tail of a layer; a rival's luck is 1/n nats each
+LARGER_HALF = 0.5  # share of the changes of the loss that is the tail
+PUBLISHED_BINS = 60  # linear bins of the authors' histograms of updates
+PUBLISHED_LENGTHS = 50  # linear bins of their intervals
+PARTS = {"early": 0, "late": 2, "whole": None}  # of a run: thirds, or all of it
 
 
-def third(run, part: int) -> list[LogHistogram]:
-    """Return the windows of the first (0), second or last (2) third of a run."""
+def allowance(alpha: float, tolerance: float = TOLERANCE) -> float:
+    """Return what an exponent that is wrong by the tolerance costs, nats per count.
+
+    The divergence of the power law with exponent alpha + tolerance from that with
+    alpha, s = alpha − 1: ln(s/(s + tolerance)) + (s + tolerance)/s − 1. A rival that
+    gains less is as near to the power law as two exponents that count as one.
+
+    >>> round(allowance(4.5), 4)
+    0.0062
+    """
+    s = alpha - 1
+    return float(np.log(s / (s + tolerance)) + tolerance / s)
+
+
+def lead(comparison: TailComparison, without: tuple[str, ...] = ()) -> float:
+    """Return how far the best rival is ahead of the power law, in allowances.
+
+    Below 0 the power law is ahead of all rivals; above 1 a rival counts as nearer.
+    """
+    gains = [-r.ratio for r in comparison.rivals if r.name not in without]
+    fit = comparison.fit
+    return max(gains) / fit.n_tail / allowance(fit.alpha)
+
+
+def third(run, part: int | None, group: str = "all") -> LogHistogram:
+    """Return the first (0), second or last (2) third of a run; None is all of it."""
     stops = len(run.updates.stops)
     edges = np.linspace(0, stops, 4).round().astype(int)
-    windows = range(edges[part], max(edges[part + 1], edges[part] + 1))
-    return [run.updates.histogram(window=window) for window in windows]
+    first, last = (0, stops) if part is None else edges[part : part + 2]
+    windows = range(first, max(last, first + 1))
+    return LogHistogram.merge([run.updates.histogram(group, w) for w in windows])
 
 
-def dense(windows) -> np.ndarray:
-    """Return the counts of histograms on common edges, (windows, bins)."""
-    whole = LogHistogram.merge(windows)
-    counts = np.zeros((len(windows), whole.counts.size), int)
-    for part, row in zip(windows, counts, strict=True):
-        row[part.start - whole.start :][: part.counts.size] = part.counts
-    return counts
+def convolutions(run, part: int | None) -> LogHistogram:
+    """Return the updates of the convolutions alone, as the authors counted them."""
+    names = [name for name in run.updates.groups if name.startswith("conv")]
+    return LogHistogram.merge([third(run, part, name) for name in names])
 
 
-def tail_facts(windows) -> dict[str, float | str]:
-    """Judge the largest thousandth of all updates in some windows of a run.
+def linear_bins(histogram: LogHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return edges and counts in equal bins from 0, as `to_published` writes them."""
+    edges = np.linspace(0.0, histogram.edges[-1], bins + 1)
+    below = histogram.zeros + np.concatenate([[0], np.cumsum(histogram.counts)])
+    cumulative = np.rint(np.interp(edges[1:], histogram.edges, below))
+    return edges, np.diff(cumulative, prepend=0.0).astype(np.int64)
 
-    The test against rivals takes the tail for as many independent counts as its scatter
-    between the windows allows, not for all that there are.
+
+def tail_facts(histogram: LogHistogram) -> dict[str, float]:
+    """Judge the largest thousandth of some updates.
+
+    ``heavier`` is ln L of the power law less that of the exponential, nats per update;
+    ``lead`` see there.
     """
-    whole = LogHistogram.merge(windows)
-    cut = whole.threshold(LARGEST)
-    fit = fit_power_law(whole.edges, whole.counts, xmin=cut)
-    counts, start = dense(windows), int(np.searchsorted(whole.edges, fit.xmin))
-    size = whole.total
-    if len(windows) >= 3:
-        below = counts[:, :start].sum(axis=1, keepdims=True)
-        size = effective_sample_size(np.hstack([below, counts[:, start:]]))
-    share = fit.n_tail / whole.binned
-    free = float(np.clip(size, NEEDED / share, whole.binned))  # of all, not of the tail
-    rivals = compare_tails(whole.edges, whole.counts, fit, n_effective=free).rivals
-    better = [rival.name for rival in rivals if rival.favoured == rival.name]
-    beaten = [rival.name for rival in rivals if rival.favoured == "power law"]
-    sought = fit_power_law(whole.edges, whole.counts)
+    edges, counts = histogram.edges, histogram.counts
+    fit = fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST))
+    compared = compare_tails(edges, counts, fit)
     return {
-        "alpha": fit.alpha,
-        "alpha scanned": sought.alpha,
-        "share scanned": sought.n_tail / whole.total,
-        "cut": fit.xmin,
-        "decades": float(np.log10(whole.largest / fit.xmin)),
-        "largest": whole.largest,
-        "independent": free * share,
-        "beats exponential": "exponential" in beaten,
-        "favoured over it": ", ".join(better),
-        "steepening": _steepening(whole, fit.xmin),
+        "heavier": compared["exponential"].ratio / fit.n_tail,
+        "lead": lead(compared),
     }
 
 
-def _steepening(histogram, cut) -> float:
-    """Return by how much the local slope grows from the first to the last of a tail."""
-    slope = local_slope(histogram.edges, histogram.counts)
-    held = slope.slope[(slope.x >= cut) & (slope.sigma < 0.3)]
-    few = max(len(held) // 4, 1)
-    return float(held[-few:].mean() - held[:few].mean()) if len(held) > 1 else np.nan
+def read_as_published(histogram: LogHistogram) -> dict[str, float]:
+    """Return exponents in several readings, and the largest update.
+
+    ``alpha`` is that of the largest thousandth. ``line`` is the slope of a straight
+    line through the logarithms of equal bins, as the authors draw it; ``scanned`` the
+    likelihood fit of these bins above a scanned cut.
+    """
+    edges, counts = histogram.edges, histogram.counts
+    wide, held = linear_bins(histogram, PUBLISHED_BINS)
+    return {
+        "alpha": fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST)).alpha,
+        "line": ols_exponent(wide, held).alpha,
+        "scanned": fit_power_law(wide[1:], held[1:]).alpha,
+        "largest": histogram.largest,
+    }
 
 
 def mixture_excess(run, window: int = -1) -> float:
@@ -99,58 +131,117 @@ def mixture_excess(run, window: int = -1) -> float:
     return compare_with_null(histogram.edges, histogram.counts, fit, null).excess
 
 
-def interval_facts(run, share: float = 0.01, group: str = "all") -> dict:
-    """Judge the intervals between large updates; a weight counts as independent."""
-    counts = run.counts(share, group)
-    fit, null = (
-        fit_discrete_power_law(counts),
-        interval_null(counts.per_weight, counts.steps),
-    )
-    free = min(max(counts.weights - counts.never, NEEDED), fit.n_tail)
-    compared = compare_intervals(counts, fit, null=null, n_effective=free)
-    better = [rival.name for rival in compared.rivals if rival.favoured == rival.name]
+def update_facts(
+    run, judged: Sequence[str] = ("late",), layers: str | None = None
+) -> dict[str, float]:
+    """Return the facts of a run.
+
+    Parameters
+    ----------
+    run : UpdatesRun
+    judged : sequence of {"early", "late", "whole"}
+        Parts whose tail is held against rivals, which takes a tenth of a second each.
+    layers : {"early", "late", "whole"}, optional
+        The part in which every layer is held against them too that has a thousand
+        updates in its tail.
+    """
+    facts = {}
+    for part, number in PARTS.items():
+        whole = third(run, number)
+        read = read_as_published(whole) | (tail_facts(whole) if part in judged else {})
+        facts |= {f"{name}, {part}": value for name, value in read.items()}
+        if any(name.startswith("conv") for name in run.updates.groups):
+            read = read_as_published(convolutions(run, number))
+            facts |= {f"convolutions {n}, {part}": value for n, value in read.items()}
+    facts["change of alpha"] = abs(facts["alpha, late"] - facts["alpha, early"])
+    facts["change of scanned"] = abs(facts["scanned, late"] - facts["scanned, early"])
+    facts["excess"] = mixture_excess(run)
+    if layers:
+        parts = {name: third(run, PARTS[layers], name) for name in run.updates.groups}
+        found = {
+            f"lead in {name}": tail_facts(part)["lead"]
+            for name, part in parts.items()
+            if part.binned * LARGEST >= FEWEST
+        }
+        facts |= found | {
+            "lead in the middle layer": float(np.median([*found.values()]))
+        }
+    return facts
+
+
+def interval_facts(run, share: float) -> dict[str, float]:
+    """Judge the longest hundredth of the intervals between large updates.
+
+    ``over shuffled`` is ln L of the power law less that of shuffled times, nats per
+    interval; ``burstier`` is the burstiness less that of shuffled times; ``line`` and
+    ``second bin`` are the exponents of 50 linear bins, by a line through all and by
+    likelihood from the second up, as they are known of the published arrays.
+    """
+    counts = run.counts(share)
+    held = np.trim_zeros(np.asarray(counts.counts), "b")
+    above = np.cumsum(held[::-1])[::-1]
+    cut = int(np.searchsorted(-above, -LONGEST * above[0])) + 1
+    fit = fit_discrete_power_law(counts, xmin=cut)
+    null = interval_null(counts.per_weight, counts.steps)
+    compared = compare_intervals(counts, fit, null=null)
+    edges = np.linspace(1, len(held), PUBLISHED_LENGTHS + 1)
+    binned = np.histogram(np.arange(1, len(held) + 1), bins=edges, weights=held)[0]
+    binned = binned.astype(np.int64)
     return {
         "alpha": fit.alpha,
-        "from": fit.xmin,
-        "decades": float(np.log10(counts.lengths[-1] / fit.xmin)),
-        "favoured over it": ", ".join(better),
+        "cut": fit.xmin,
+        "decades": float(np.log10(len(held) / fit.xmin)),
+        "lead": lead(compared, without=("shuffled times",)),
+        "over shuffled": compared["shuffled times"].ratio / fit.n_tail,
         "burstiness": counts.burstiness,
-        "shuffled": null.burstiness,
+        "burstier": counts.burstiness - null.burstiness,
+        "line": ols_exponent(edges, binned).alpha,
+        "second bin": fit_power_law(edges[1:], binned[1:], xmin=edges[1]).alpha,
     }
 
 
 def landscape_facts(run, epoch: int, delta: float, rng) -> dict[str, float]:
     """Judge the changes of the loss at one displacement: together and by layer.
 
-    ``z`` counts the standard errors by which the power law is nearer than the
-    exponential on the larger half; ``mixture`` is z of exponentials of unequal layers.
+    ``pooled`` is ln p of the power law less that of the exponential on the larger half
+    of all layers' changes, nats per weight; ``layers`` the mean of the same within
+    each layer; ``mixture`` the same for exponentials with the layers' own means.
     """
     response, held_out = run.responses[epoch], run.held_out[epoch]
     sizes = np.abs(response.changes(delta))
     by_layer = [np.abs(response.changes(delta, name)) for name in response.layers]
     on_test = [np.abs(held_out.changes(delta, name)).mean() for name in response.layers]
     drawn = exponential_mixture(sizes, response.layer, rng=rng)
+
+    def ratio(values):
+        return power_law_or_exponential(values, share=LARGER_HALF).ratio
+
     return {
-        "mean": float(np.mean([x.mean() for x in by_layer])),
-        "mean on test images": float(np.mean(on_test)),
-        "z": power_law_or_exponential(sizes, share=0.5).z,
-        "mixture": power_law_or_exponential(drawn, share=0.5).z,
-        "layers": float(
-            np.mean([power_law_or_exponential(x, share=0.5).z > 0 for x in by_layer])
-        ),
+        "training images": float(np.mean([x.mean() for x in by_layer])),
+        "test images": float(np.mean(on_test)),
+        "pooled": ratio(sizes),
+        "layers": float(np.mean([ratio(values) for values in by_layer])),
+        "mixture": ratio(drawn),
     }
 
 
-def conservation_facts(run, rng, surrogates: int = 300) -> dict[str, float]:
-    """Judge whether information times alignment is steadier than chance."""
-    information, alignment = run.information("linear").nats[1:], run.alignment("path")
-    found = conservation(information, alignment, rng=rng, surrogates=surrogates)
+def information_facts(run, rng, surrogates: int = 300) -> dict[str, float]:
+    """Judge whether information times alignment is steadier than chance.
+
+    ``to chance`` is the relative spread of the product over its mean in independent
+    series as smooth as these; ``to information`` over the spread of I alone.
+    """
+    read, alignment = run.information("linear"), run.alignment("path")
+    found = conservation(read.nats[1:], alignment, rng=rng, surrogates=surrogates)
+    chance = found.autoregressive.relative_spread.mean
     return {
-        "I": float(run.information("linear").nats.mean()),
+        "I": float(read.nats.mean()),
         "beta": float(alignment.mean()),
+        "beyond units": float(run.information("rank").excess.mean()),
         "spread": found.relative_spread,
-        "spread of I": found.information_spread,
-        "p": found.autoregressive.p_value,
-        "rank correlation": found.spearman,
+        "to chance": found.relative_spread / chance,
+        "to information": found.relative_spread / found.information_spread,
         "lag correlation": found.lag_correlation,
+        "lag correlation by chance": found.autoregressive.lag_correlation.mean,
+        "rank correlation": found.spearman,
     }

@@ -1,14 +1,17 @@
 """The rule that turns numbers into one of four words.
 
-A claim is cut into questions that a run answers with yes or no. Runs that differ in
-their seed alone answer together; what they say is a question's answer, and the answers
-are the verdict. Nothing else enters.
+A claim is cut into questions, each with a number and a bound. A run gives the number
+once; runs that differ in their seed alone answer together, by the interval of their
+mean. The answers are the verdict. Nothing else enters.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-AGREED = 0.8  # share of the runs that makes an answer
+import numpy as np
+from scipy.stats import t as student
+
+LEVEL = 0.95  # of the interval of a mean
 LEAST = 3  # runs that may answer at all
 VERDICTS = ("holds", "holds in part", "not decided", "does not hold")
 
@@ -19,33 +22,98 @@ class Answer:
 
     Parameters
     ----------
-    question, setting : str
-    votes : tuple of bool
-        One for each run.
+    question : str
+        To be answered with yes or no.
+    setting : str
+        What the runs have in common.
+    values : tuple of float
+        The number of each run; nan where a run has none.
+    bound : float
+        Yes and no part here.
+    yes : {"above", "below"}
+        The side of the bound that means yes.
     """
 
     question: str
     setting: str
-    votes: tuple[bool, ...]
+    values: tuple[float, ...]
+    bound: float
+    yes: str = "above"
+
+    @property
+    def held(self) -> np.ndarray:
+        """Return the numbers that there are."""
+        values = np.asarray(self.values, float)
+        return values[np.isfinite(values)]
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over runs; nan without any."""
+        return float(self.held.mean()) if self.held.size else float("nan")
+
+    @property
+    def spread(self) -> float:
+        """Return the standard deviation between runs; nan below two."""
+        return float(self.held.std(ddof=1)) if self.held.size > 1 else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the mean, by Student's t.
+
+        >>> low, high = Answer("", "", (1.0, 2.0, 3.0), 0.0).interval
+        >>> round(low, 3), round(high, 3)
+        (-0.484, 4.484)
+        """
+        n = self.held.size
+        if n < 2:
+            return float("nan"), float("nan")
+        half = student.ppf((1 + LEVEL) / 2, n - 1) * self.spread / n**0.5
+        return self.mean - float(half), self.mean + float(half)
 
     @property
     def word(self) -> str:
-        """Return "yes", "no" or "open".
+        """Return "yes" or "no" if the interval lies on one side, otherwise "open".
 
-        >>> Answer("heavy?", "mlp", (True,) * 4 + (False,)).word
+        >>> Answer("heavy?", "mlp", (0.10, 0.11, 0.09), bound=0.0).word
         'yes'
-        >>> Answer("heavy?", "mlp", (True, False, True)).word
+        >>> Answer("heavy?", "mlp", (0.10, -0.11, 0.09), bound=0.0).word
+        'open'
+        >>> Answer("steady?", "mlp", (0.8, 0.9), bound=1.0, yes="below").word
         'open'
         """
-        if len(self.votes) < LEAST:
+        if self.held.size < LEAST:
             return "open"
-        share = sum(self.votes) / len(self.votes)
-        return "yes" if share >= AGREED else "no" if share <= 1 - AGREED else "open"
+        low, high = self.interval
+        if low <= self.bound <= high:
+            return "open"
+        return "yes" if (low > self.bound) == (self.yes == "above") else "no"
 
     def __str__(self):
         """Return the answer as one line."""
-        count = f"{sum(map(bool, self.votes))} of {len(self.votes)}"
-        return f"{self.question} {self.setting}: {self.word} ({count})"
+        return f"{self.question} {self.setting}: {self.word}, {self.told}"
+
+    @property
+    def told(self) -> str:
+        """Return mean, spread and number of runs as text.
+
+        >>> Answer("", "", (4.5, 4.8, 4.9), 0.0).told
+        '4.73 ± 0.21 (3 runs)'
+        """
+        number = f"{self.held.size} run{'s' * (self.held.size != 1)}"
+        if self.held.size < 2:
+            return f"{self.mean:.3g} ({number})"
+        return f"{plus_minus(self.mean, self.spread)} ({number})"
+
+
+def plus_minus(mean: float, spread: float) -> str:
+    """Return a mean with its spread, to two digits of it but at most four decimals.
+
+    >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
+    ('4.73 ± 0.21', '-0.0012 ± 0.0040', '2.00 ± 0.00')
+    """
+    size = spread if spread > 0 else 0.1
+    digits = min(max(1 - int(np.floor(np.log10(size))), 0), 4)
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def verdict(answers: Sequence[Answer]) -> str:
@@ -69,10 +137,11 @@ def verdict(answers: Sequence[Answer]) -> str:
 
     Examples
     --------
-    >>> yes, no = Answer("?", "a", (True,) * 3), Answer("?", "b", (False,) * 3)
+    >>> yes = Answer("?", "a", (1.0, 1.1, 1.2), bound=0)
+    >>> no = Answer("?", "b", (-1.0, -1.1, -1.2), bound=0)
     >>> verdict([yes, yes]), verdict([yes, no]), verdict([no, no])
     ('holds', 'holds in part', 'does not hold')
-    >>> verdict([no, Answer("?", "c", (True, False))])
+    >>> verdict([no, Answer("?", "c", (1.0,), bound=0)])
     'not decided'
     """
     if not answers:

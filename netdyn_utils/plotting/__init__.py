@@ -13,12 +13,14 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..histogram import LogHistogram
+from .answers import plot_answers as plot_answers
+from .signing import GREY
+from .signing import sign as sign
 
 # One colour per network throughout the book; told apart by colour-blind readers too
 # (after Okabe & Ito 2008).
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
-GREY = "#6B7280"
 WIDTH, HEIGHT = 6.4, 3.9  # inches of a figure with one axes
 
 

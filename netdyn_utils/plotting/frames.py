@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from .signing import sign
+
 DOTS = 960  # pixels across: a page shows it at 700 at most, a fine screen at more
 PALETTE = 32  # colours; more make the files larger and look the same
 
@@ -23,7 +25,7 @@ class Frame:
 
 
 def draw_frames(
-    draw: Callable[..., Axes | Figure], arguments: Sequence[tuple]
+    draw: Callable[..., Axes | Figure], arguments: Sequence[tuple], runs: Sequence = ()
 ) -> list[Frame]:
     """Draw a figure once for each set of arguments; leave none of them open.
 
@@ -37,6 +39,8 @@ def draw_frames(
         Makes a figure of its own, and returns it or one of its axes.
     arguments : sequence of tuple
         Of each call.
+    runs : sequence of run or RunRecord, optional
+        What the figure is drawn from: each frame is signed with it.
 
     Returns
     -------
@@ -48,6 +52,8 @@ def draw_frames(
             for each in arguments:
                 drawn = draw(*each)
                 figures.append(drawn if isinstance(drawn, Figure) else drawn.figure)
+                if runs:
+                    sign(figures[-1], *runs)
         _same_limits(figures)
         _same_places(figures)
         return [_picture(figure) for figure in figures]
@@ -67,7 +73,7 @@ def _same_limits(figures: Sequence[Figure]) -> None:
 
 
 def _same_places(figures: Sequence[Figure]) -> None:
-    """Lay out the first figure, and put the axes of the others where its axes are."""
+    """Lay out the first figure, and put axes and words of the others where its are."""
     first, *others = figures
     first.draw_without_rendering()
     places = [ax.get_position(original=False) for ax in first.axes]
@@ -75,6 +81,8 @@ def _same_places(figures: Sequence[Figure]) -> None:
         figure.set_layout_engine("none")  # it takes longer than to draw
         for ax, place in zip(figure.axes, places, strict=True):
             ax.set_position(place)
+        for text, other in zip(figure.texts, first.texts, strict=True):
+            text.set_position(other.get_position())
 
 
 def _picture(figure: Figure) -> Frame:

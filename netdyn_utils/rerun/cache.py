@@ -36,7 +36,7 @@ _WORDS = {
     "code": "its code changed",
     "parameters": "its parameters changed",
     "package": "netdyn_utils changed",
-    "data": "the data or their place changed",
+    "data": "the data, the records or their place changed",
     "versions": "the installed versions changed",
 }
 
@@ -45,7 +45,7 @@ def fingerprints(jobs: Sequence[Job], root: Path) -> list[dict[str, str]]:
     """Return what each run rests on, as digests by part, in the order of `jobs`."""
     shared = {
         "package": package_digest(),
-        "data": _digest([_data_files(root), *map(os.environ.get, _SETTINGS)]),
+        "data": _digest([_data_files(root), _records(), *map(_set, _SETTINGS)]),
         "versions": _digest(_versions()),
     }
     code = {source: code_digest(source) for source in {job.source for job in jobs}}
@@ -108,6 +108,17 @@ def _data_files(root: Path) -> list:
     folders.append(Path(__file__).resolve().parents[1] / "data" / "samples")
     files = sorted(path for folder in folders for path in folder.glob("*.npz"))
     return [(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
+
+
+def _records() -> list:
+    """Return the records that came with the book, by what their manifests say."""
+    folder = _set("NETDYN_RESULTS")
+    paths = sorted(Path(folder).expanduser().glob("*-*.json")) if folder else []
+    return [(path.name, path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _set(name: str) -> str | None:
+    return os.environ.get(name)
 
 
 def _versions() -> list[str]:

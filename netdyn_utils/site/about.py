@@ -70,7 +70,7 @@ def _records(runs) -> str:
     if not users:
         return "## Records\n\nNo notebook of this build shows a stored record."
     rows = [_record_row(record, names) for record, names in users.items()]
-    head = ("record", "state", "from", "computed in", "with torch", "shown in")
+    head = ("record", "state", "from", "computed", "in", "with torch", "shown in")
     return "## Records\n\n" + _table(head, rows)
 
 
@@ -81,6 +81,7 @@ def _record_row(record: ShownRecord, names: list[str]) -> tuple[str, ...]:
         f"{record.kind} `{record.key}`",
         f"**{record.state}**" if record.state == "stale" else record.state,
         "the book's results" if record.archived else "this build",
+        str(told.get("created", "?")),
         "?" if spent is None else seconds(spent),
         str(told.get("versions", {}).get("torch", "?")),
         ", ".join(names),

@@ -2,24 +2,55 @@
 
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
+
+from .records import ShownRecord
 
 # Not as markdown: Sphinx would take a link to a notebook for one to a page.
 _LINK = '<a href="../downloads/{name}/{file}" download>{file}</a>'
 _KINDS = {"notebook": "Notebook", "numbers": "Recorded numbers", "arrays": "Arrays"}
 
 
-def headline(run, profile: str) -> dict:
-    """Return the line below the title."""
+def headline(
+    run, profile: str, commit: str = "", records: Sequence[ShownRecord] = ()
+) -> dict:
+    """Return the lines below the title.
+
+    Parameters
+    ----------
+    run : NotebookRun
+    profile, commit : str
+    records : sequence of ShownRecord
+        What the page shows. Of those that came with the book it says when they were
+        computed, and how many are older than the code.
+    """
     text = (
         f"*Profile `{profile}`, a run of {seconds(run.seconds)}. "
         '<a href="#how-this-page-was-made">How this page was made</a>: parameters, '
         "command, downloads.*"
     )
+    archived = [record for record in records if record.archived]
+    if archived:
+        text = f"*{_rests_on(archived)}. The page is of {commit}.*\n\n{text}"
     return _cell("headline", text)
+
+
+def _rests_on(records: Sequence[ShownRecord]) -> str:
+    """Say what a page was made from, and when that was computed."""
+    told = [record.manifest for record in records]
+    number = f"{len(records)} stored record{'s' * (len(records) != 1)}"
+    text = f"The runs on this page are read from {number}, and not trained anew"
+    if days := sorted({day for m in told if (day := m.get("created", "")[:10])}):
+        spent = seconds(sum(m.get("seconds", 0) for m in told))
+        when = " to ".join(dict.fromkeys((days[0], days[-1])))
+        text += f"; they were computed {when}, in {spent}"
+    stale = sum(record.state == "stale" for record in records)
+    if stale:
+        text += f"; **{stale} of them older than the code that computes them**"
+    return text
 
 
 def colophon(

@@ -12,7 +12,7 @@ from .drawings import lighter
 from .faults import SiteError
 from .folding import fold
 from .origin import origin
-from .records import lay_downloads
+from .records import lay_downloads, shown_records
 from .references import glossary, referred
 from .widget_states import keep_shown
 
@@ -48,7 +48,8 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
         keep_shown(notebook)
         _suit(notebook, terms)
         laid = lay_downloads(run, root, into / EXTRA / "downloads" / run.name)
-        notebook["cells"].insert(1, headline(run, profile))
+        shown = shown_records(run.output)
+        notebook["cells"].insert(1, headline(run, profile, commit, shown))
         notebook["cells"].append(colophon(run, profile, commit, install, laid))
         target = into / "notebooks" / run.output.name
         target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")

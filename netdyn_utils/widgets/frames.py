@@ -45,6 +45,7 @@ def frame_slider(
     choices: Sequence[str] = (),
     choice: str = "",
     shown: int = -1,
+    runs: Sequence = (),
 ) -> FrameSlider:
     """Draw a figure for every value, and return it with a slider that moves it.
 
@@ -76,6 +77,8 @@ def frame_slider(
         What the menu sets.
     shown : int
         Index of the value that is shown first, and on paper; with the first choice.
+    runs : sequence of run or RunRecord, optional
+        What the figure is drawn from, named on every frame; see `plotting.sign`.
 
     Returns
     -------
@@ -108,7 +111,8 @@ def frame_slider(
     _check(labels, choices, alt=alt, description=description, choice=choice)
     shown = range(len(labels))[shown]
     states = [[(value, *each) for value in values] for each in _each(choices)]
-    frames = iter(draw_frames(draw, [state for row in states for state in row]))
+    each = [state for row in states for state in row]
+    frames = iter(draw_frames(draw, each, runs))
     pages = [
         [
             _page(next(frames), alt, (text, *state[1:]), caption and caption(*state))

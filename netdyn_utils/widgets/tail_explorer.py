@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 
 from ..histogram import LogHistogram
-from ..plotting import COLOURS
+from ..plotting import COLOURS, sign
 from ..plotting.explored import draw_tail
 from ..tails import TailFit, compare_tails, fit_power_law
 from ..tails.rivals import TailComparison
@@ -127,6 +127,7 @@ def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> Live:
     def draw():
         view, names = view_tail(counted(), *reach.value), rivals.value
         figure = draw_tail(view.histogram, view.fit, view.comparison, names, colour)
+        sign(figure, run)
         return figure, tell_tail(view, names)
 
     where = (

@@ -7,7 +7,7 @@ from html import escape
 import ipywidgets
 import numpy as np
 
-from ..plotting import COLOURS
+from ..plotting import COLOURS, sign
 from ..plotting.explored import draw_progress
 from .live import WIDE, Live, table
 
@@ -85,6 +85,7 @@ class TrainingExplorer(Live):
             told += [["largest update", f"{histogram.largest:.1e}"]]
         fault = f"<p>{escape(self._fault)}</p>" * bool(self._fault)
         figure = draw_progress(self._losses, histogram, self._colour)
+        sign(figure)
         return figure, fault + table(told)
 
 

@@ -1,0 +1,68 @@
+"""One claim of the paper, with the answers that its verdict is made of."""
+
+from dataclasses import dataclass, field
+
+from .verdicts import Answer, plus_minus, verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim and what the runs say to it.
+
+    Parameters
+    ----------
+    name : str
+        A word for it.
+    claimed : str
+        What the paper says, in a sentence.
+    answers : tuple of Answer
+    test, null : str
+        What a number is compared with; what would give the same without the claim.
+    published : str
+        What the paper reports.
+    figure : str
+        Name of the figure that shows it.
+    """
+
+    name: str
+    claimed: str
+    answers: tuple[Answer, ...] = field(repr=False)
+    test: str
+    null: str
+    published: str
+    figure: str
+
+    @property
+    def verdict(self) -> str:
+        """Return one of the four words."""
+        return verdict(self.answers)
+
+    def of(self, question: str) -> tuple[Answer, ...]:
+        """Return the answers to one question."""
+        return tuple(a for a in self.answers if a.question == question)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Return the questions, each once."""
+        return tuple(dict.fromkeys(answer.question for answer in self.answers))
+
+    def _repr_markdown_(self) -> str:
+        """Return verdict and answers: a table for each question, a row a setting."""
+        parts = [f"{self.claimed} **{self.verdict.capitalize()}.**"]
+        for question in self.questions:
+            answers = self.of(question)
+            side = "above" if answers[0].yes == "above" else "below"
+            parts += [f"{question} (Yes {side} {answers[0].bound:g}.)", _table(answers)]
+        return "\n\n".join(parts)
+
+
+def _table(answers: tuple[Answer, ...]) -> str:
+    rows = [
+        "| Setting | Mean ± spread | 95 % of the mean | Answer |",
+        "|---|---|---|---|",
+    ]
+    for answer in answers:
+        low, high = answer.interval
+        cells = answer.setting, answer.told, f"{low:.3g} to {high:.3g}", answer.word
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)

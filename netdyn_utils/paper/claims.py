@@ -1,0 +1,129 @@
+"""The claims of the paper as questions to the facts, each with a verdict."""
+
+from .claim import Claim
+from .plan import INFORMATION
+from .quoted import PRINTED_INTERVALS
+from .study import DELTAS, EPOCHS, Facts
+from .update_claims import heavy, learned, power_law, stable, unequal
+from .verdicts import Answer
+
+
+def claims_of(facts: Facts) -> tuple[Claim, ...]:
+    """Return the claims with their answers.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of `facts_of`.
+    """
+    makers = (heavy, power_law, stable, unequal, learned, _waiting)
+    makers += (_small, _large, _conserved)
+    return tuple(make(facts) for make in makers)
+
+
+def _waiting(facts: Facts) -> Claim:
+    settings = {
+        f"{rate}, top {share}": facts[f"intervals of {rate}, {share}"]
+        for rate in ("mlp, rate 0.1", "mlp, rate 0.01")
+        for share in ("1.0%", "0.5%")
+    }
+    asked = (
+        (
+            "Does no rival lead by more than an exponent wrong by 0.4 would cost?",
+            "lead",
+        ),
+        ("Is the power law nearer than shuffled times?", "over shuffled"),
+    )
+    answers = tuple(
+        Answer(question, name, found[fact], bound, yes)
+        for (question, fact), bound, yes in zip(
+            asked, (1.0, 0.0), ("below", "above"), strict=True
+        )
+        for name, found in settings.items()
+    )
+    told = " and ".join(f"{a} ({name})" for name, a in PRINTED_INTERVALS.items())
+    return Claim(
+        "Waiting times",
+        "Intervals between large updates follow a power law.",
+        answers,
+        "longest hundredth; lead of the best of geometric, log-normal and power law "
+        "with cutoff",
+        "each weight's times shuffled: unequal rates, no memory",
+        f"exponents {told}, by a line",
+        "fig-waiting",
+    )
+
+
+def _landscape(facts: Facts, fact: str, question: str, wanted, yes: str):
+    return tuple(
+        Answer(
+            question,
+            f"δ = {delta:+g}, epoch {epoch}",
+            facts[f"landscape, epoch {epoch}, {delta:+g}"][fact],
+            0.0,
+            yes,
+        )
+        for epoch in EPOCHS
+        for delta in DELTAS
+        if wanted(abs(delta))
+    )
+
+
+def _small(facts: Facts) -> Claim:
+    question = "Is an exponential nearer than a power law, all layers together?"
+    return Claim(
+        "Small displacements",
+        "Under small displacements of one weight the loss changes exponentially.",
+        _landscape(facts, "pooled", question, lambda size: size < 0.1, "below"),
+        "larger half; ln p of the power law less that of the exponential, nats per "
+        "weight",
+        "a power law",
+        "exponential, by eye on semi-logarithmic axes",
+        "fig-turn",
+    )
+
+
+def _large(facts: Facts) -> Claim:
+    pooled = "Is a power law nearer than an exponential, all layers together?"
+    within = "And within the layers, on their mean?"
+    answers = tuple(
+        answer
+        for fact, question in (("pooled", pooled), ("layers", within))
+        for answer in _landscape(facts, fact, question, lambda x: x > 0.1, "above")
+    )
+    return Claim(
+        "Large displacements",
+        "Under large displacements the changes of the loss follow a power law.",
+        answers,
+        "the same numbers",
+        "exponentials whose mean differs from layer to layer",
+        "power law, by eye on doubly logarithmic axes",
+        "fig-pooled",
+    )
+
+
+def _conserved(facts: Facts) -> Claim:
+    asked = {
+        "to chance": "Does the product spread less than independent smooth series?",
+        "to information": "Does it spread less than the information alone?",
+    }
+    answers = tuple(
+        Answer(
+            question,
+            f"rate {rate:g}, batch {batch}",
+            facts[f"information, rate {rate:g}, batch {batch}"][fact],
+            1.0,
+            "below",
+        )
+        for fact, question in asked.items()
+        for rate, batch in INFORMATION
+    )
+    return Claim(
+        "Conserved product",
+        "Information times alignment, $I \\beta^*$, is conserved from window to window.",
+        answers,
+        "relative spread of the product, over that of the null; over that of I",
+        "independent autoregressive series for I and alignment, as smooth as those seen",
+        "points near the diagonal, by eye",
+        "fig-conserved",
+    )

@@ -1,0 +1,325 @@
+"""The study: its list of runs, how their records stand, and one taken out."""
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from netdyn_utils import read_published
+from netdyn_utils.__main__ import main
+from netdyn_utils.declarations import declared, resolve
+from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_updates
+from netdyn_utils.experiments.updates import UpdatesRun
+from netdyn_utils.paper import PaperRun, export, paper_runs, standing
+from netdyn_utils.profiles import plan
+from netdyn_utils.rerun import run_all
+from netdyn_utils.site.records import shown_records
+from netdyn_utils.store.runs import RunStore
+from netdyn_utils.training import TrainConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "book" / "results"
+RUNS = paper_runs()
+TINY = UpdatesConfig(
+    options={"widths": (784, 3, 10)}, window=5, train=TrainConfig(steps=12)
+)
+
+
+@pytest.fixture(scope="module")
+def stands():
+    """Every run of the study as its committed record stands."""
+    return [standing(run, RESULTS) for run in RUNS]
+
+
+def asked(claim, start=""):
+    """Return runs of a claim whose names begin so, with the settings they ask for."""
+    return [run for run in RUNS if run.claim == claim and run.name.startswith(start)]
+
+
+def seeds(runs):
+    return Counter(run.config.train.seed for run in runs)
+
+
+# The list, as it was fixed before a number was compared
+
+
+def test_no_run_is_listed_twice(stands):
+    assert len({run.name for run in RUNS}) == len(RUNS)
+    assert len({(one.kind, one.key) for one in stands}) == len(RUNS)
+
+
+@pytest.mark.parametrize("claim", ["updates", "intervals"])
+def test_the_mlp_has_two_rates_and_ten_seeds_of_30000_steps(claim):
+    runs = [run for run in asked(claim) if run.config.network == "mlp"]
+    assert seeds(runs) == dict.fromkeys(range(10), 2)
+    settings = {
+        (c.train.learning_rate, c.train.batch_size, c.train.steps, c.source)
+        for c in (run.config for run in runs)
+    }
+    assert settings == {(0.1, 64, 30_000, "full"), (0.01, 64, 30_000, "full")}
+
+
+def test_the_convnet_has_three_variants_three_seeds_and_one_long_run_each():
+    runs = [run for run in asked("updates") if run.config.network == "convnet"]
+    variants = Counter(
+        (
+            run.config.train.steps,
+            run.config.train.freeze_batchnorm_after,
+            run.config.options.get("batchnorm", True),
+        )
+        for run in runs
+    )
+    kinds = [(None, True), (100, True), (None, False)]
+    assert variants == {(10_000, *k): 3 for k in kinds} | {
+        (30_000, *k): 1 for k in kinds
+    }
+    rates = {(r.config.train.learning_rate, r.config.train.batch_size) for r in runs}
+    assert rates == {(0.01, 64)}
+    long = [r for r in asked("intervals") if r.config.network == "convnet"]
+    assert [run.config.train.steps for run in long] == [30_000] * 3
+
+
+def test_the_transformer_has_three_batches_with_and_without_mask_and_five_seeds():
+    runs = [run for run in asked("updates") if run.config.network == "transformer"]
+    assert seeds(runs) == dict.fromkeys(range(5), 6)
+    found = Counter(
+        (run.config.train.batch_size, run.config.options.get("causal", True))
+        for run in runs
+    )
+    assert found == {(b, causal): 5 for b in (4, 8, 16) for causal in (True, False)}
+    trained = {(r.config.train.steps, r.config.train.learning_rate) for r in runs}
+    assert trained == {(1_000, 0.1)}
+
+
+def test_intervals_are_of_runs_whose_updates_are_counted_too():
+    updates = {str(run.config) for run in asked("updates")}
+    runs = asked("intervals")
+    assert {str(run.config) for run in runs} <= updates
+    assert {run.start.keywords["start"] for run in runs} == {5_000}
+
+
+def test_landscape_and_information_are_of_the_five_layers():
+    both = [*asked("landscape"), *asked("information")]
+    assert all(run.config.options == FIVE_LAYERS for run in both)
+    assert all(run.config.source == "full" for run in both)
+    assert seeds(asked("landscape")) == dict.fromkeys(range(5), 1)
+    assert seeds(asked("information")) == dict.fromkeys(range(5), 4)
+    settings = Counter(
+        (c.train.learning_rate, c.train.batch_size, c.train.steps, c.window)
+        for c in (run.config for run in asked("information"))
+    )
+    published = {(0.01, 50), (0.01, 500), (0.1, 50)}
+    assert published < {(rate, batch) for rate, batch, *_ in settings}
+    assert {(steps, window) for *_, steps, window in settings} == {(20_000, 200)}
+
+
+def test_the_first_landscape_has_as_many_values_as_the_paper():
+    (first,) = asked("landscape", "landscape, seed 0")
+    assert first.start.keywords == {"weights_per_layer": 4_999, "curve_weights": 500}
+
+
+def test_each_control_takes_away_one_thing_with_three_seeds():
+    runs = asked("controls")
+    kinds = Counter(run.name.removeprefix("control: ").split(",")[0] for run in runs)
+    assert set(kinds.values()) == {3}
+    assert {"as it is", "shuffled labels", "spectral noise", "full batch"} < set(kinds)
+    assert {"momentum", "adam", "linear", "width 32", "width 1024"} < set(kinds)
+    assert {run.config.source for run in runs} == {"sample"}
+    (plain,) = [run for run in runs if run.name == "control: as it is, seed 0"]
+    (mixed,) = [run for run in runs if run.name == "control: shuffled labels, seed 0"]
+    assert replace(mixed.config, control="none") == plain.config
+
+
+def test_all_kinds_come_before_the_second_seed():
+    claims = [run.claim for run in RUNS if run.config.train.seed == 0]
+    until = next(k for k, run in enumerate(RUNS) if run.config.train.seed == 1)
+    assert {run.claim for run in RUNS[:until]} == set(claims)
+
+
+# The chapters in the paper profile
+
+
+def parameters(chapter):
+    """Return what a chapter takes in the paper profile, its own values included."""
+    (job,) = [
+        job for job in plan(ROOT, "paper", Path("nowhere")) if job.name == chapter
+    ]
+    return resolve(declared(job.source), job.parameters)
+
+
+def test_the_chapters_ask_for_runs_of_the_study():
+    updates = [run.config for run in asked("updates")]
+    for chapter in ("01_training", "02_updates", "03_tails"):
+        given = SimpleNamespace(**parameters(chapter))
+        same = {"seed": given.seed, "source": given.source}
+        own = {"learning_rate": given.learning_rate, "batch_size": given.batch_size}
+        configs = [
+            UpdatesConfig.as_published("mlp", given.mlp_steps, **own, **same),
+            UpdatesConfig.as_published("convnet", given.convnet_steps, **same),
+            UpdatesConfig.as_published(
+                "transformer", given.transformer_steps, seed=given.seed
+            ),
+        ]
+        assert all(config in updates for config in configs)
+    given = parameters("05_perturbation")
+    (first,) = asked("landscape", "landscape, seed 0")
+    assert first.start.keywords.items() <= given.items()
+    given = parameters("06_information")
+    found = {
+        (run.config.train.steps, run.config.window) for run in asked("information")
+    }
+    assert found == {(given["steps"], given["window"])}
+    assert (
+        parameters("04_intervals")["start"]
+        == asked("intervals")[0].start.keywords["start"]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", plan(ROOT, "paper", Path()), ids=lambda job: job.name)
+def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
+    (tmp_path / "no data").mkdir()
+    monkeypatch.setenv("NETDYN_RESULTS", str(RESULTS))
+    monkeypatch.setenv("NETDYN_COMPUTE", "never")
+    monkeypatch.setenv("NETDYN_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("NETDYN_DATA", str(tmp_path / "no data"))
+    (run,) = run_all([replace(job, output=tmp_path / "out" / job.source.name)])
+    assert run.status == "ok", run
+    records = shown_records(run.output)
+    assert all(record.archived and record.state == "fresh" for record in records)
+    assert bool(records) == (job.name != "08_your_model")
+
+
+# The records
+
+
+def test_all_records_are_committed_and_fresh(stands):
+    bad = [f"{one.word}: {one.run.name} {one.fault}" for one in stands]
+    bad = [line for line in bad if not line.startswith("fresh")]
+    assert not bad, "\n".join([*bad[:10], "`make results` computes them"])
+
+
+def test_no_record_is_there_that_no_run_asks_for(stands):
+    known = {f"{one.kind}-{one.key}" for one in stands}
+    there = {
+        path.stem for path in RESULTS.iterdir() if path.suffix in (".json", ".npz")
+    }
+    assert there == known
+
+
+def test_the_records_stay_small():
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 20e6
+
+
+def test_every_record_says_what_it_was_made_with(stands):
+    for one in stands:
+        told = one.record.manifest
+        assert {"threads", "versions", "processor", "created", "seconds"} <= set(told)
+        assert told["threads"] >= 1
+        assert {"torch", "numpy", "python"} <= set(told["versions"])
+
+
+# How a record stands
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    run = PaperRun("tiny", "none", partial(run_updates, TINY))
+    return run, run.compute(RunStore(tmp_path)).record, tmp_path
+
+
+def test_a_record_stands_fresh_and_without_it_the_run_is_missing(tiny, tmp_path):
+    run, record, folder = tiny
+    found = standing(run, folder)
+    assert (found.word, found.key) == ("fresh", record.key)
+    assert np.array_equal(found.record["loss"], record["loss"])
+    assert standing(run, tmp_path / "elsewhere").word == "missing"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_one_byte_makes_a_record_damaged(tiny, suffix):
+    run, record, folder = tiny
+    path = record.path.with_suffix(suffix)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    found = standing(run, folder)
+    assert found.word == "damaged"
+    assert found.fault
+    assert found.record is None
+
+
+def test_other_code_makes_a_record_stale(tiny, monkeypatch):
+    run, _, folder = tiny
+    monkeypatch.setattr(
+        "netdyn_utils.experiments.updates.source_of", lambda *_: "other code"
+    )
+    assert standing(run, folder).word == "stale"
+
+
+def test_another_run_under_the_name_of_this_one_is_not_believed(tiny):
+    run, record, folder = tiny
+    other = replace(TINY, train=TrainConfig(steps=12, seed=1))
+    wrong = run_updates(other, store=RunStore(folder)).record
+    for suffix in (".npz", ".json"):
+        shutil.copy(wrong.path.with_suffix(suffix), record.path.with_suffix(suffix))
+    assert standing(run, folder).word == "damaged"
+
+
+# One record taken out
+
+
+def test_what_is_exported_is_what_was_recorded(tiny, tmp_path):
+    _, record, _ = tiny
+    written = export(record, tmp_path / "out")
+    assert all(path.is_file() for path in written)
+    with np.load(tmp_path / "out" / "arrays.npz", allow_pickle=False) as arrays:
+        assert set(arrays) == set(record.arrays)
+        for name, array in record.arrays.items():
+            assert arrays[name].tobytes() == array.tobytes()
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert told["config"] == record.config
+
+
+def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
+    _, record, _ = tiny
+    export(record, tmp_path / "out")
+    run = UpdatesRun.of(record)
+    for window in range(3):
+        ours = run.updates.histogram(window=window)
+        theirs = read_published(tmp_path / "out" / f"update_mlp_window{window}")
+        assert theirs.counts.sum() == ours.total
+        assert theirs.edges[0] == 0
+        assert theirs.edges[-1] == pytest.approx(ours.edges[-1])
+        # Below each of their edges lie all bins of ours that end there or before, and
+        # none that begin there or later.
+        below = ours.zeros + np.append(0, np.cumsum(ours.counts))
+        found = np.cumsum(theirs.counts)[:-1]
+        inner = theirs.edges[1:-1]
+        whole = np.searchsorted(ours.edges, inner * (1 - 1e-6), side="right") - 1
+        cut = np.searchsorted(ours.edges, inner * (1 + 1e-6))
+        assert np.all(below[whole.clip(0)] <= found)
+        assert np.all(found <= below[cut])
+
+
+def test_the_command_exports_by_the_first_letters_of_a_key(
+    stands, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(ROOT)
+    first = next(one for one in stands if one.kind == "intervals")
+    assert main(["results", "export", first.key[:9], str(tmp_path)]) == 0
+    assert str(tmp_path / "arrays.npz") in capsys.readouterr().out
+    assert main(["results", "export", "zzz", str(tmp_path)]) == 2
+    assert "0 records begin with 'zzz'" in capsys.readouterr().err
+
+
+def test_the_command_counts_the_records(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["results", "status"]) == 0
+    assert capsys.readouterr().out == f"{len(RUNS)} fresh\n"
