@@ -57,12 +57,11 @@ class Claim:
 
 
 def _table(answers: tuple[Answer, ...]) -> str:
-    rows = [
-        "| Setting | Mean ± spread | 95 % of the mean | Answer |",
-        "|---|---|---|---|",
-    ]
+    rows = ["| Setting | Mean ± spread | Runs | 95 % of the mean | Answer |"]
+    rows.append("|---|---|---|---|---|")
     for answer in answers:
         low, high = answer.interval
-        cells = answer.setting, answer.told, f"{low:.3g} to {high:.3g}", answer.word
+        mean, runs = plus_minus(answer.mean, answer.spread), f"{len(answer.held)}"
+        cells = answer.setting, mean, runs, f"{low:.3g} to {high:.3g}", answer.word
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

@@ -120,10 +120,10 @@ def _conserved(facts: Facts) -> Claim:
     )
     return Claim(
         "Conserved product",
-        "Information times alignment, $I \\beta^*$, is conserved from window to window.",
+        "Information times alignment, $I\\beta^*$, is conserved between windows.",
         answers,
         "relative spread of the product, over that of the null; over that of I",
-        "independent autoregressive series for I and alignment, as smooth as those seen",
+        "independent autoregressive series for both, as smooth as those seen",
         "points near the diagonal, by eye",
         "fig-conserved",
     )
