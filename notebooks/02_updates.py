@@ -128,8 +128,8 @@ plotting.sign(axes, mlp)
 
 # %% [markdown]
 # [This figure](#fig-window) shows the same by layer, one window at a time: move the slider.
-# The comb at the left end, below about $10^{-8}$, is the number format. A stored weight can
-# take only certain values, so its smallest steps come in few sizes.
+# The comb at the left end is the number format. A stored weight can take only certain
+# values, so its smallest steps come in few sizes.
 
 
 # %%

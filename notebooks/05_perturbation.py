@@ -436,8 +436,8 @@ Markdown(told)
 #
 # The same weights, displaced by twelve sizes. A response by the gradient alone grows like
 # $\delta$, one by curvature like $\delta^2$: [this figure](#fig-scaling) shows where one takes
-# over from the other. Then [the two laws](#fig-crossover) are compared at every size, on the
-# larger half of the changes, for the layers together and for each alone.
+# over from the other. [This figure](#fig-crossover) then compares the two laws at every size,
+# on the larger half of the changes, for the layers together and for each alone.
 
 # %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation of the change of the loss over weights, and its odd and even parts, against the displacement; dotted lines grow like δ and δ²."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
 figure, ax = plt.subplots()

@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +13,9 @@ from jupyter_client.manager import start_new_kernel
 
 mpl.use("Agg")
 
+from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.store import RunRecord
 from netdyn_utils.tails import compare_tails, fit_power_law
 from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.tracking.windows import WindowedHistograms
@@ -29,13 +30,16 @@ def pareto(alpha, seed, n=20_000):
     return LogHistogram.of(np.random.default_rng(seed).pareto(alpha - 1, n) + 1)
 
 
+def two_layers():
+    """Return a run with known exponents: two layers in two windows."""
+    cells = tuple((pareto(2.0, k), pareto(3.5, 10 + k)) for k in range(2))
+    updates = WindowedHistograms(("flat", "steep"), (100, 200), cells)
+    return UpdatesRun(RunRecord("updates", "0123456789", {}, {}), updates, updates)
+
+
 @pytest.fixture(scope="module")
 def run():
-    """Two layers with known exponents, in two windows."""
-    cells = tuple((pareto(2.0, k), pareto(3.5, 10 + k)) for k in range(2))
-    return SimpleNamespace(
-        updates=WindowedHistograms(("flat", "steep"), (100, 200), cells)
-    )
+    return two_layers()
 
 
 def exponent(live):
@@ -182,11 +186,9 @@ def test_a_training_that_breaks_says_so():
 
 SETUP = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_explorers import ALT, WindowedHistograms, SimpleNamespace, pareto, training
+from test_explorers import ALT, training, two_layers
 from netdyn_utils.widgets import explore_tail, watch_training
-cells = tuple((pareto(2.0, k), pareto(3.5, 10 + k)) for k in range(2))
-run = SimpleNamespace(updates=WindowedHistograms(("flat", "steep"), (100, 200), cells))
-live = explore_tail(run, **ALT)
+live = explore_tail(two_layers(), **ALT)
 steps, tracker = training(steps=4000)
 watch = watch_training(steps, tracker, every=20, **ALT)
 print(*(w.model_id for w in (live.layer, live.readout, watch.train, watch.readout)))
