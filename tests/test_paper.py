@@ -194,7 +194,8 @@ def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
     assert run.status == "ok", run
     records = shown_records(run.output)
     assert all(record.archived and record.state == "fresh" for record in records)
-    assert bool(records) == (job.name != "08_your_model")
+    # The verdicts count their records in a sentence; the last chapter has none.
+    assert bool(records) == (job.name[:2] < "07")
 
 
 # The records
