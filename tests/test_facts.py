@@ -72,6 +72,26 @@ def test_exponents_as_published_come_from_the_published_files(tmp_path):
     assert read["scanned"] == pytest.approx(4.0, abs=0.3)
 
 
+@pytest.mark.parametrize(("law", "ratio"), [("normal", 1), ("laplace", 2)])
+@pytest.mark.parametrize("uneven", [0.0, 1.0])
+def test_the_fourth_moment_knows_a_law_whatever_the_sizes(law, ratio, uneven):
+    rng = np.random.default_rng(5)
+    steps = getattr(rng, law)(size=(2_000, 1_000)) * rng.lognormal(
+        0, uneven, (2_000, 1)
+    )
+    found = paper.step_facts(steps)
+    assert found["fourth moment"] == pytest.approx(ratio, rel=0.12)
+
+
+def test_unequal_gaussian_steps_are_their_own_null_and_equal_heavy_ones_are_not():
+    rng = np.random.default_rng(6)
+    sizes = rng.lognormal(size=(2_000, 1))
+    normal = paper.step_facts(rng.normal(size=(2_000, 1_000)) * sizes)
+    assert abs(normal["doublings"]) < 0.2
+    heavy = paper.step_facts(rng.standard_t(3, size=(2_000, 1_000)))
+    assert heavy["doublings"] > 2
+
+
 def test_facts_do_not_depend_on_the_unit():
     values = np.random.default_rng(2).lognormal(0, 1, 200_000)
     one, other = (judged.tail_facts(LogHistogram.of(values * u)) for u in (1, 2**-9))
@@ -139,20 +159,21 @@ def test_every_claim_is_answered_by_all_seeds(claims):
             "does not hold",
         )
         for answer in claim.answers:
-            name = answer.setting
-            least = 3 if "convnet" in name else 5
-            assert answer.held.size >= least, (claim.name, name)
+            least = 3 if "convnet" in answer.setting else 5
+            assert answer.held.size >= least, (claim.name, answer.setting)
 
 
 def test_a_verdict_turns_with_its_numbers(claims):
     """A negative control: the rule is not deaf."""
     for claim in claims:
-        distant = [
-            replace(a, values=tuple(a.bound + side * np.array([1, 1.1, 1.2])))
-            for a in claim.answers
-            for side in ((1,) if a.yes == "above" else (-1,))
-        ]
-        assert replace(claim, answers=tuple(distant)).verdict == "holds"
+        yes = {"above": 1, "below": -1, "within": 0}
+        for side, verdict in ((1, "holds"), (-1, "does not hold")):
+            distant = []
+            for a in claim.answers:
+                away = side * yes[a.yes] * np.array([1, 1.1, 1.2])
+                centre = a.bound if a.yes != "within" else (1 - side) * a.bound
+                distant.append(replace(a, values=tuple(centre + away)))
+            assert replace(claim, answers=tuple(distant)).verdict == verdict
 
 
 def test_tables_have_as_many_cells_in_every_row(claims, facts):

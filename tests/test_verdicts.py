@@ -73,3 +73,14 @@ def test_a_verdict_needs_an_answer():
 def test_a_spread_has_two_digits_and_its_mean_as_many_places():
     assert plus_minus(0.12345, 0.0456) == "0.123 ± 0.046"
     assert plus_minus(12345.6, 456.0) == "12346 ± 456"
+
+
+@given(st.lists(NUMBERS, min_size=3, max_size=9), st.floats(0.1, 50))
+def test_within_is_below_the_bound_and_above_its_negative(values, bound):
+    within = Answer("?", "", tuple(values), bound, "within").word
+    below = Answer("?", "", tuple(values), bound, "below").word
+    above = Answer("?", "", tuple(values), -bound, "above").word
+    expected = {("yes", "yes"): "yes"}.get(
+        (below, above), "no" if "no" in (below, above) else "open"
+    )
+    assert within == expected

@@ -6,10 +6,11 @@ from .claim import Claim
 from .claims import claims_of
 from .curves import alpha_by_window, ratios_by_displacement, turning_point
 from .exporting import export
-from .facts import tail_facts
+from .facts import TOLERANCE, tail_facts
 from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
+from .steps import step_facts
 from .study import LAYERED, Study, facts_of, read_study
 from .tables import (
     agreements_table,
@@ -23,6 +24,7 @@ __all__ = [
     "CONVNET",
     "GOOD",
     "LAYERED",
+    "TOLERANCE",
     "TRANSFORMER",
     "Agreement",
     "Answer",
@@ -47,6 +49,7 @@ __all__ = [
     "read_study",
     "recheck",
     "standing",
+    "step_facts",
     "summary",
     "tail_facts",
     "turning_point",

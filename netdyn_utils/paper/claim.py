@@ -47,13 +47,14 @@ class Claim:
         return tuple(dict.fromkeys(answer.question for answer in self.answers))
 
     def _repr_markdown_(self) -> str:
-        """Return verdict and answers: a table for each question, a row a setting."""
+        """Return the verdict, and folded a table for each question, a row a setting."""
         parts = [f"{self.claimed} **{self.verdict.capitalize()}.**"]
+        parts += ["<details><summary>Answers, setting by setting</summary>"]
         for question in self.questions:
             answers = self.of(question)
-            side = "above" if answers[0].yes == "above" else "below"
-            parts += [f"{question} (Yes {side} {answers[0].bound:g}.)", _table(answers)]
-        return "\n\n".join(parts)
+            rule = f"(Yes {answers[0].yes} {answers[0].bound:g}.)"
+            parts += [f"{question} {rule}", _table(answers)]
+        return "\n\n".join([*parts, "</details>"])
 
 
 def _table(answers: tuple[Answer, ...]) -> str:

@@ -27,18 +27,19 @@ def _waiting(facts: Facts) -> Claim:
         for rate in ("mlp, rate 0.1", "mlp, rate 0.01")
         for share in ("1.0%", "0.5%")
     }
-    asked = (
+    asked = (  # question, fact, bound, side of yes
+        ("Does no rival lead by more than the allowance?", "lead", 1.0, "below"),
         (
-            "Does no rival lead by more than an exponent wrong by 0.4 would cost?",
-            "lead",
+            "Does it lead shuffled times by more than that?",
+            "over shuffled",
+            1.0,
+            "above",
         ),
-        ("Is the power law nearer than shuffled times?", "over shuffled"),
+        ("Are the times burstier than shuffled ones?", "burstier", 0.0, "above"),
     )
     answers = tuple(
         Answer(question, name, found[fact], bound, yes)
-        for (question, fact), bound, yes in zip(
-            asked, (1.0, 0.0), ("below", "above"), strict=True
-        )
+        for question, fact, bound, yes in asked
         for name, found in settings.items()
     )
     told = " and ".join(f"{a} ({name})" for name, a in PRINTED_INTERVALS.items())
@@ -47,7 +48,7 @@ def _waiting(facts: Facts) -> Claim:
         "Intervals between large updates follow a power law.",
         answers,
         "longest hundredth; lead of the best of geometric, log-normal and power law "
-        "with cutoff",
+        "with cutoff; lead of the power law over the null; burstiness less the null's",
         "each weight's times shuffled: unequal rates, no memory",
         f"exponents {told}, by a line",
         "fig-waiting",
@@ -96,7 +97,7 @@ def _large(facts: Facts) -> Claim:
         "Under large displacements the changes of the loss follow a power law.",
         answers,
         "the same numbers",
-        "exponentials whose mean differs from layer to layer",
+        "layers of different size, each with an exponential of its own",
         "power law, by eye on doubly logarithmic axes",
         "fig-pooled",
     )
@@ -105,6 +106,8 @@ def _large(facts: Facts) -> Claim:
 def _conserved(facts: Facts) -> Claim:
     asked = {
         "to chance": "Does the product spread less than independent smooth series?",
+        "settled": "And without the first 20 windows?",
+        "to alignment": "Does it spread less than the alignment alone?",
         "to information": "Does it spread less than the information alone?",
     }
     answers = tuple(
@@ -122,7 +125,8 @@ def _conserved(facts: Facts) -> Claim:
         "Conserved product",
         "Information times alignment, $I\\beta^*$, is conserved between windows.",
         answers,
-        "relative spread of the product, over that of the null; over that of I",
+        "relative spread of the product, over that of the null, and over those of its "
+        "parts",
         "independent autoregressive series for both, as smooth as those seen",
         "points near the diagonal, by eye",
         "fig-conserved",

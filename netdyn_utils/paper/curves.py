@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..tails import fit_power_law, power_law_or_exponential
-from .facts import LARGER_HALF, LARGEST
+from .facts import LARGER_HALF
+from .steps import LARGEST
 
 
 def alpha_by_window(run) -> tuple[np.ndarray, np.ndarray]:

@@ -13,19 +13,18 @@ from ..information import conservation
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..tails import (
     compare_tails,
-    compare_with_null,
-    exponential_mixture,
     fit_power_law,
     ols_exponent,
     power_law_or_exponential,
-    scale_mixture_null,
 )
 from ..tails.rivals import TailComparison
+from .steps import LARGEST, fourth_moment, mixture_excess
 
-LARGEST = 0.001  # share of all updates whose tail is judged: the same in every run
+TAILS = {"hundredth": 0.01, "thousandth": LARGEST, "ten-thousandth": 0.0001}
 LONGEST = 0.01  # share of all intervals, likewise
 TOLERANCE = 0.4  # of an exponent: less is no difference
 FEWEST = 1_000  # updates in the tail of a layer; a rival's luck is 1/n nats each
+UNSETTLED = 20  # windows at the beginning, in which both series fall
 LARGER_HALF = 0.5  # share of the changes of the loss that is the tail
 PUBLISHED_BINS = 60  # linear bins of the authors' histograms of updates
 PUBLISHED_LENGTHS = 50  # linear bins of their intervals
@@ -49,7 +48,8 @@ def allowance(alpha: float, tolerance: float = TOLERANCE) -> float:
 def lead(comparison: TailComparison, without: tuple[str, ...] = ()) -> float:
     """Return how far the best rival is ahead of the power law, in allowances.
 
-    Below 0 the power law is ahead of all rivals; above 1 a rival counts as nearer.
+    It is 0 where none is ahead, for some rivals have the power law as their limit;
+    above 1 a rival counts as nearer.
     """
     gains = [-r.ratio for r in comparison.rivals if r.name not in without]
     fit = comparison.fit
@@ -79,14 +79,14 @@ def linear_bins(histogram: LogHistogram, bins: int) -> tuple[np.ndarray, np.ndar
     return edges, np.diff(cumulative, prepend=0.0).astype(np.int64)
 
 
-def tail_facts(histogram: LogHistogram) -> dict[str, float]:
-    """Judge the largest thousandth of some updates.
+def tail_facts(histogram: LogHistogram, share: float = LARGEST) -> dict[str, float]:
+    """Judge the largest share of some updates.
 
     ``heavier`` is ln L of the power law less that of the exponential, nats per update;
     ``lead`` see there.
     """
     edges, counts = histogram.edges, histogram.counts
-    fit = fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST))
+    fit = fit_power_law(edges, counts, xmin=histogram.threshold(share))
     compared = compare_tails(edges, counts, fit)
     return {
         "heavier": compared["exponential"].ratio / fit.n_tail,
@@ -111,28 +111,11 @@ def read_as_published(histogram: LogHistogram) -> dict[str, float]:
     }
 
 
-def mixture_excess(run, window: int = -1) -> float:
-    """Return how many more large updates there are than unequal Gaussian steps give.
-
-    Counts above the threshold of the largest thousandth, over those of Gaussian steps
-    with each parameter's own variance in the same window; 1 says that uneven variances
-    explain the tail.
-    """
-    histogram, rms = (part.histogram(window=window) for part in (run.updates, run.rms))
-    sizes = np.append(np.sqrt(rms.edges[1:] * rms.edges[:-1]), 0.0)
-    null = scale_mixture_null(
-        sizes**2,
-        histogram.total,
-        edges=histogram.edges,
-        weights=np.append(rms.counts, rms.zeros),
-    )
-    cut = histogram.threshold(LARGEST)
-    fit = fit_power_law(histogram.edges, histogram.counts, xmin=cut)
-    return compare_with_null(histogram.edges, histogram.counts, fit, null).excess
-
-
 def update_facts(
-    run, judged: Sequence[str] = ("late",), layers: str | None = None
+    run,
+    judged: Sequence[str] = (),
+    tails: Sequence[str] = (),
+    layers: str | None = None,
 ) -> dict[str, float]:
     """Return the facts of a run.
 
@@ -141,39 +124,53 @@ def update_facts(
     run : UpdatesRun
     judged : sequence of {"early", "late", "whole"}
         Parts whose tail is held against rivals, which takes a tenth of a second each.
+    tails : sequence of {"hundredth", "thousandth", "ten-thousandth"}
+        What of these parts.
     layers : {"early", "late", "whole"}, optional
-        The part in which every layer is held against them too that has a thousand
-        updates in its tail.
+        The part in which every layer is judged too that has a thousand updates in its
+        largest thousandth.
     """
     facts = {}
     for part, number in PARTS.items():
         whole = third(run, number)
-        read = read_as_published(whole) | (tail_facts(whole) if part in judged else {})
-        facts |= {f"{name}, {part}": value for name, value in read.items()}
+        found = {
+            f"{name}, {part}": value for name, value in read_as_published(whole).items()
+        }
+        for tail in tails if part in judged else ():
+            read = tail_facts(whole, TAILS[tail])
+            found |= {f"{name}, {part}, {tail}": value for name, value in read.items()}
         if any(name.startswith("conv") for name in run.updates.groups):
             read = read_as_published(convolutions(run, number))
-            facts |= {f"convolutions {n}, {part}": value for n, value in read.items()}
-    facts["change of alpha"] = abs(facts["alpha, late"] - facts["alpha, early"])
-    facts["change of scanned"] = abs(facts["scanned, late"] - facts["scanned, early"])
-    facts["excess"] = mixture_excess(run)
-    if layers:
-        parts = {name: third(run, PARTS[layers], name) for name in run.updates.groups}
-        found = {
-            f"lead in {name}": tail_facts(part)["lead"]
-            for name, part in parts.items()
-            if part.binned * LARGEST >= FEWEST
-        }
-        facts |= found | {
-            "lead in the middle layer": float(np.median([*found.values()]))
-        }
+            found |= {f"convolutions {n}, {part}": value for n, value in read.items()}
+        facts |= found
+    for name in ("alpha", "scanned", "line"):
+        facts[f"change of {name}"] = facts[f"{name}, late"] - facts[f"{name}, early"]
+    last = run.updates.histogram(window=-1), run.rms.histogram(window=-1)
+    facts |= {"excess": mixture_excess(*last), "fourth moment": fourth_moment(*last)}
+    return facts | (_layers(run, PARTS[layers]) if layers else {})
+
+
+def _layers(run, part: int | None) -> dict[str, float]:
+    """Return what the layers have to say, each and the middle one of them."""
+    judged = {name: third(run, part, name) for name in run.updates.groups}
+    judged = {n: h for n, h in judged.items() if h.binned * LARGEST >= FEWEST}
+    found = {name: tail_facts(histogram) for name, histogram in judged.items()}
+    for name, read in found.items():
+        read["excess"] = mixture_excess(
+            run.updates.histogram(name, -1), run.rms.histogram(name, -1)
+        )
+    facts = {f"lead in {name}": read["lead"] for name, read in found.items()}
+    for fact in ("heavier", "lead", "excess"):
+        middle = np.median([read[fact] for read in found.values()])
+        facts[f"{fact} in the middle layer"] = float(middle)
     return facts
 
 
 def interval_facts(run, share: float) -> dict[str, float]:
     """Judge the longest hundredth of the intervals between large updates.
 
-    ``over shuffled`` is ln L of the power law less that of shuffled times, nats per
-    interval; ``burstier`` is the burstiness less that of shuffled times; ``line`` and
+    ``over shuffled`` is ln L of the power law less that of shuffled times, in
+    allowances; ``burstier`` is the burstiness less that of shuffled times; ``line`` and
     ``second bin`` are the exponents of 50 linear bins, by a line through all and by
     likelihood from the second up, as they are known of the published arrays.
     """
@@ -192,7 +189,9 @@ def interval_facts(run, share: float) -> dict[str, float]:
         "cut": fit.xmin,
         "decades": float(np.log10(len(held) / fit.xmin)),
         "lead": lead(compared, without=("shuffled times",)),
-        "over shuffled": compared["shuffled times"].ratio / fit.n_tail,
+        "over shuffled": compared["shuffled times"].ratio
+        / fit.n_tail
+        / allowance(fit.alpha),
         "burstiness": counts.burstiness,
         "burstier": counts.burstiness - null.burstiness,
         "line": ols_exponent(edges, binned).alpha,
@@ -200,18 +199,16 @@ def interval_facts(run, share: float) -> dict[str, float]:
     }
 
 
-def landscape_facts(run, epoch: int, delta: float, rng) -> dict[str, float]:
+def landscape_facts(run, epoch: int, delta: float) -> dict[str, float]:
     """Judge the changes of the loss at one displacement: together and by layer.
 
     ``pooled`` is ln p of the power law less that of the exponential on the larger half
     of all layers' changes, nats per weight; ``layers`` the mean of the same within
-    each layer; ``mixture`` the same for exponentials with the layers' own means.
+    each layer; ``equal means`` the same for the pool of all, each layer over its mean.
     """
     response, held_out = run.responses[epoch], run.held_out[epoch]
-    sizes = np.abs(response.changes(delta))
     by_layer = [np.abs(response.changes(delta, name)) for name in response.layers]
     on_test = [np.abs(held_out.changes(delta, name)).mean() for name in response.layers]
-    drawn = exponential_mixture(sizes, response.layer, rng=rng)
 
     def ratio(values):
         return power_law_or_exponential(values, share=LARGER_HALF).ratio
@@ -219,9 +216,9 @@ def landscape_facts(run, epoch: int, delta: float, rng) -> dict[str, float]:
     return {
         "training images": float(np.mean([x.mean() for x in by_layer])),
         "test images": float(np.mean(on_test)),
-        "pooled": ratio(sizes),
+        "pooled": ratio(np.concatenate(by_layer)),
         "layers": float(np.mean([ratio(values) for values in by_layer])),
-        "mixture": ratio(drawn),
+        "equal means": ratio(np.concatenate([x / x.mean() for x in by_layer])),
     }
 
 
@@ -229,19 +226,23 @@ def information_facts(run, rng, surrogates: int = 300) -> dict[str, float]:
     """Judge whether information times alignment is steadier than chance.
 
     ``to chance`` is the relative spread of the product over its mean in independent
-    series as smooth as these; ``to information`` over the spread of I alone.
+    series as smooth as these, ``settled`` the same without the first windows; ``to
+    information`` and ``to alignment`` over the spread of each alone.
     """
     read, alignment = run.information("linear"), run.alignment("path")
-    found = conservation(read.nats[1:], alignment, rng=rng, surrogates=surrogates)
-    chance = found.autoregressive.relative_spread.mean
+    information = read.nats[1:]
+
+    def product(first):
+        pair = information[first:], alignment[first:]
+        found = conservation(*pair, rng=rng, surrogates=surrogates)
+        return found, found.autoregressive.relative_spread.mean
+
+    (whole, chance), (late, later) = product(0), product(UNSETTLED)
     return {
         "I": float(read.nats.mean()),
         "beta": float(alignment.mean()),
-        "beyond units": float(run.information("rank").excess.mean()),
-        "spread": found.relative_spread,
-        "to chance": found.relative_spread / chance,
-        "to information": found.relative_spread / found.information_spread,
-        "lag correlation": found.lag_correlation,
-        "lag correlation by chance": found.autoregressive.lag_correlation.mean,
-        "rank correlation": found.spearman,
+        "to chance": whole.relative_spread / chance,
+        "settled": late.relative_spread / later,
+        "to information": whole.relative_spread / whole.information_spread,
+        "to alignment": whole.relative_spread / whole.alignment_spread,
     }

@@ -7,17 +7,29 @@ from pathlib import Path
 import numpy as np
 
 from ..store.runs import RunStore
-from .facts import information_facts, interval_facts, landscape_facts, update_facts
+from .facts import (
+    TAILS,
+    information_facts,
+    interval_facts,
+    landscape_facts,
+    update_facts,
+)
 from .plan import paper_runs
 
 EPOCHS = (50, 100)
 DELTAS = (0.01, -0.01, 1.0, -1.0)
 SHARES = (0.01, 0.005)  # of the largest updates, between which are intervals
-LAYERED = (  # settings whose layers are judged apart
+JUDGED = (  # settings whose tails are judged: every network as it should be run
     "mlp, rate 0.1",
     "mlp, rate 0.01",
     "convnet, right, 10,000 steps",
+    "transformer, causal, batch 4",
     "transformer, causal, batch 8",
+    "transformer, causal, batch 16",
+)
+LAYERED = tuple(JUDGED[at] for at in (0, 1, 2, 4))  # whose layers are judged too
+LEARNING = tuple(
+    f"control: {name}" for name in ("as it is", "shuffled labels", "spectral noise")
 )
 
 
@@ -118,7 +130,7 @@ def facts_of(study: Study, *, seed: int = 0) -> Facts:
     for runs in study.of("landscape").values():
         for epoch in EPOCHS:
             for delta in DELTAS:
-                found = [landscape_facts(run, epoch, delta, rng) for run in runs]
+                found = [landscape_facts(run, epoch, delta) for run in runs]
                 facts[f"landscape, epoch {epoch}, {delta:+g}"] = _gather(found)
     for name, runs in study.of("information").items():
         facts[name] = _gather([information_facts(run, rng) for run in runs])
@@ -127,15 +139,14 @@ def facts_of(study: Study, *, seed: int = 0) -> Facts:
 
 def _asked(setting: str) -> dict:
     """Return which parts of a run are judged: those that the paper looks at."""
-    if setting.startswith("control"):
-        return {"judged": ("late",)}
-    if setting.startswith("transformer"):
-        layers = "whole" if setting in LAYERED else None
-        return {"judged": ("whole",), "layers": layers}
-    return {
-        "judged": ("early", "late"),
-        "layers": "late" if setting in LAYERED else None,
-    }
+    if setting in LEARNING:
+        return {"judged": ("late",), "tails": ("thousandth",)}
+    if setting not in JUDGED:
+        return {}
+    whole = setting.startswith("transformer")
+    layered = ("whole" if whole else "late") if setting in LAYERED else None
+    judged = ("whole",) if whole else ("early", "late")
+    return {"judged": judged, "tails": tuple(TAILS), "layers": layered}
 
 
 def _gather(found: list[dict[str, float]]) -> dict[str, tuple[float, ...]]:

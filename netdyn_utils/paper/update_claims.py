@@ -3,38 +3,53 @@
 import numpy as np
 
 from .claim import Claim
-from .facts import TOLERANCE
-from .quoted import CONVNET, MLP, TRANSFORMER
-from .study import LAYERED, Facts
+from .facts import TAILS, TOLERANCE
+from .quoted import CONVNET, MLP
+from .study import JUDGED, LAYERED, LEARNING, Facts
 from .verdicts import Answer
 
-TRANSFORMERS = tuple(f"transformer, causal, batch {size}" for size in TRANSFORMER)
-CONVOLUTIONAL = "convnet, right, 10,000 steps"
-LEARNED = "control: as it is"
-EXPLAINED = 2.0  # excess above which unequal sizes explain less than half of a tail
+MORE = 1.0  # doublings: above it unequal sizes give less than half of a tail
 PARTS = ("early", "late")
 
 
-def _networks(facts: Facts, fact: str, question: str, bound: float, yes: str):
-    """Ask every network as it should be run: the early part, the late, or the whole."""
-    asked = [
-        (name, part)
-        for name in ("mlp, rate 0.1", "mlp, rate 0.01", CONVOLUTIONAL)
-        for part in PARTS
-    ]
-    asked += [(name, "whole") for name in TRANSFORMERS]
+def _parts(setting: str) -> tuple[str, ...]:
+    """Return what the paper looks at: of the transformer, all of its training."""
+    return ("whole",) if setting.startswith("transformer") else PARTS
+
+
+def _tails(facts: Facts, fact: str, question: str, bound: float, yes: str):
+    """Ask every network about each share of its largest updates."""
     return tuple(
-        Answer(question, f"{name}; {part}", facts[name][f"{fact}, {part}"], bound, yes)
-        for name, part in asked
+        Answer(
+            question.format(tail),
+            f"{name}; {part}",
+            facts[name][f"{fact}, {part}, {tail}"],
+            bound,
+            yes,
+        )
+        for tail in TAILS
+        for name in JUDGED
+        for part in _parts(name)
+    )
+
+
+def _layers(facts: Facts, fact: str, question: str, bound: float, yes: str):
+    name = f"{fact} in the middle layer"
+    return tuple(
+        Answer(question, setting, facts[setting][name], bound, yes)
+        for setting in LAYERED
     )
 
 
 def heavy(facts: Facts) -> Claim:
-    question = "Is a power law nearer to the largest thousandth than an exponential?"
+    """Ask whether tails fall more slowly than an exponential."""
+    pooled = "Largest {}: is a power law nearer than an exponential?"
+    single = "Largest thousandth of the middle layer: is it nearer there?"
     return Claim(
         "Heavy tails",
         "The sizes of updates are heavy-tailed in all three networks.",
-        _networks(facts, "heavier", question, 0.0, "above"),
+        _tails(facts, "heavier", pooled, 0.0, "above")
+        + _layers(facts, "heavier", single, 0.0, "above"),
         "ln L of the power law less that of the exponential, nats per update",
         "an exponential tail",
         "exponents from 4.4 to 4.5 (MLP, CNN) and 3.5 (transformer), by a line",
@@ -43,34 +58,33 @@ def heavy(facts: Facts) -> Claim:
 
 
 def power_law(facts: Facts) -> Claim:
-    pooled = "Does no rival lead by more than an exponent wrong by 0.4 would cost?"
-    single = "Nor in the middle one of its layers?"
-    within = tuple(
-        Answer(single, name, facts[name]["lead in the middle layer"], 1.0, "below")
-        for name in LAYERED
-    )
+    """Ask whether another law is clearly nearer."""
+    pooled = "Largest {}: does no rival lead by more than the allowance?"
+    single = "Largest thousandth of the middle layer: does none lead there?"
     return Claim(
         "Power law",
         "The tail follows a power law.",
-        _networks(facts, "lead", pooled, 1.0, "below") + within,
+        _tails(facts, "lead", pooled, 1.0, "below")
+        + _layers(facts, "lead", single, 1.0, "below"),
         "lead of the best of exponential, stretched exponential, log-normal and power "
         "law with cutoff, in units of the allowance",
         "any steep density, which looks straight for a decade",
         "no rival was tried",
-        "fig-rivals",
+        "fig-leads",
     )
 
 
 def stable(facts: Facts) -> Claim:
+    """Ask whether exponents stay, in three readings."""
     asked = {
-        "change of alpha": "Does that of the largest thousandth stay within 0.4?",
-        "change of scanned": "And that of the authors' bins above a scanned cut?",
+        "alpha": "The exponent of the largest thousandth: within the tolerance?",
+        "line": "That of a straight line through equal bins, as in the paper?",
+        "scanned": "That of these bins by likelihood above a scanned cut?",
     }
-    names = ("mlp, rate 0.1", "mlp, rate 0.01", CONVOLUTIONAL, *TRANSFORMERS)
     answers = tuple(
-        Answer(question, name, facts[name][fact], TOLERANCE, "below")
+        Answer(question, name, facts[name][f"change of {fact}"], TOLERANCE, "within")
         for fact, question in asked.items()
-        for name in names
+        for name in JUDGED
     )
     return Claim(
         "Stable exponent",
@@ -85,15 +99,21 @@ def stable(facts: Facts) -> Claim:
 
 
 def unequal(facts: Facts) -> Claim:
-    question = "Are there more than twice as many large updates as unequal sizes give?"
-    names = ("mlp, rate 0.1", "mlp, rate 0.01", CONVOLUTIONAL, *TRANSFORMERS)
+    """Ask whether single weights make heavy steps, or unequal sizes the tail."""
+    pooled = "All weights: more than twice as many large updates as the null gives?"
+    single = "The middle layer: more than twice as many?"
+    moment = "Is the fourth moment above that of the null?"
+    answers = [Answer(pooled, name, facts[name]["excess"], MORE) for name in JUDGED]
+    answers += _layers(facts, "excess", single, MORE, "above")
+    answers += [
+        Answer(moment, name, facts[name]["fourth moment"], 1.0) for name in JUDGED
+    ]
     return Claim(
         "More than unequal sizes",
         "Heavy tails come from the dynamics of single weights (not said, but implied).",
-        tuple(
-            Answer(question, name, facts[name]["excess"], EXPLAINED) for name in names
-        ),
-        "largest thousandth over what the null gives there",
+        tuple(answers),
+        "largest thousandth over what the null gives there, last window, in doublings; "
+        "fourth moment over that of the null",
         "Gaussian steps, each weight with its own variance in the window",
         "not tried",
         "fig-mixture",
@@ -101,16 +121,18 @@ def unequal(facts: Facts) -> Claim:
 
 
 def learned(facts: Facts) -> Claim:
+    """Ask whether tails go when there is nothing to learn."""
     higher = "Is the exponent higher by more than 0.4 when there is nothing to learn?"
     gone = "Is an exponential nearer when there is nothing to learn?"
-    base = np.array(facts[LEARNED]["alpha, late"])
+    base, *controls = LEARNING
+    before = np.array(facts[base]["alpha, late"])
     answers = []
-    for control in ("shuffled labels", "spectral noise"):
-        found, setting = facts[f"control: {control}"], f"{control}; late"
-        more = tuple((np.array(found["alpha, late"]) - base).tolist())
+    for control in controls:
+        found, setting = facts[control], f"{control.partition(': ')[2]}; late"
+        more = tuple((np.array(found["alpha, late"]) - before).tolist())
         answers += [
             Answer(higher, setting, more, TOLERANCE),
-            Answer(gone, setting, found["heavier, late"], 0.0, "below"),
+            Answer(gone, setting, found["heavier, late, thousandth"], 0.0, "below"),
         ]
     return Claim(
         "Driven by information",

@@ -30,8 +30,8 @@ class Answer:
         The number of each run; nan where a run has none.
     bound : float
         Yes and no part here.
-    yes : {"above", "below"}
-        The side of the bound that means yes.
+    yes : {"above", "below", "within"}
+        The side of the bound that means yes; "within" lies between −bound and bound.
     """
 
     question: str
@@ -80,12 +80,17 @@ class Answer:
         'open'
         >>> Answer("steady?", "mlp", (0.8, 0.9), bound=1.0, yes="below").word
         'open'
+        >>> Answer("the same?", "mlp", (-0.1, 0.2, 0.1), bound=0.4, yes="within").word
+        'open'
         """
         if self.held.size < LEAST:
             return "open"
         low, high = self.interval
-        if low <= self.bound <= high:
+        bounds = (-self.bound, self.bound) if self.yes == "within" else (self.bound,)
+        if any(low <= bound <= high for bound in bounds):
             return "open"
+        if self.yes == "within":
+            return "yes" if abs(self.mean) < self.bound else "no"
         return "yes" if (low > self.bound) == (self.yes == "above") else "no"
 
     def __str__(self):

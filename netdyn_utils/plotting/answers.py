@@ -21,7 +21,8 @@ def plot_answers(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
         Whether the settings stand at the axis.
     """
     bound, rows = answers[0].bound, range(len(answers))
-    ax.axvline(bound, color="black", linewidth=0.9, linestyle="--")
+    for place in {bound, -bound} if answers[0].yes == "within" else {bound}:
+        ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
     for row, answer in zip(rows, answers, strict=True):
         colour = WORDS[answer.word]
         ax.plot(answer.held, [row] * len(answer.held), ".", color=colour, alpha=0.35)
