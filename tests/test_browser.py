@@ -14,6 +14,7 @@ import pytest
 from netdyn_utils import site
 from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import run_all
+from netdyn_utils.site.changes import last_changed
 
 ROOT = Path(__file__).resolve().parents[1]
 AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
@@ -83,6 +84,23 @@ def test_every_page_of_the_book_is_there_and_checked(built):
     assert all((built / f"{name}.html").exists() for name in TOC)
     assert site.check(built) == []
     assert "book/index.html" in (built / "index.html").read_text()
+
+
+def test_the_foot_of_a_page_says_when_its_source_last_changed(built):
+    days = last_changed(ROOT)
+    for name in TOC:
+        text = (built / f"{name}.html").read_text()
+        told = re.findall(r"Last updated on ([\d-]+)\.", text)
+        assert told == [days[name]] * (name in days), name
+    assert "Last updated" not in (built / "search.html").read_text()
+
+
+def test_an_old_name_leads_to_the_same_place_on_the_new_page(address, page):
+    faults = _heard(page, address)
+    page.goto(f"{address}book/glossary.html#glossary")
+    page.wait_for_url(f"{address}book/symbols.html#glossary")
+    assert page.locator("article h1").inner_text().startswith("Symbols")
+    assert faults == []
 
 
 # Every page, in one visit: what it asks for, how it reads, how it looks.

@@ -22,7 +22,7 @@ def check(site: Path) -> list[str]:
     return [
         f"{path.relative_to(site)}: {fault}"
         for path, page in pages.items()
-        if "_static" not in path.relative_to(site).parts and not page.redirects
+        if "_static" not in path.relative_to(site).parts
         for fault in [*page.faults(), *_broken(page, pages)]
     ]
 
@@ -66,6 +66,8 @@ class _Page(HTMLParser):
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong within the page."""
+        if self.redirects:
+            return
         yield from self.marks
         if self.headings != 1 and self.path.name not in _GENERATED:
             yield f"{self.headings} first headings"
