@@ -280,6 +280,16 @@ def test_check_names_the_page_and_the_fault(tmp_path, body, fault):
     assert all(line.startswith("page.html: ") for line in faults)
 
 
+def test_a_page_that_is_too_heavy_for_a_phone_is_named(tmp_path):
+    images = '<img src="a.png" alt="words">' * 2 + '<img src="b.png" alt="words">'
+    (tmp_path / "page.html").write_text(PAGE.format(images))
+    (tmp_path / "a.png").write_bytes(bytes(1_000_000))  # twice on the page, loaded once
+    (tmp_path / "b.png").write_bytes(bytes(900_000))
+    assert site.check(tmp_path) == []
+    (tmp_path / "b.png").write_bytes(bytes(950_000))
+    assert any("weighs 1,950,1" in fault for fault in site.check(tmp_path))
+
+
 def test_check_is_silent_on_a_good_page(tmp_path):
     (tmp_path / "sub dir").mkdir()
     (tmp_path / "sub dir" / "a.png").touch()
