@@ -195,5 +195,7 @@ def test_ctrl_c_in_the_middle_of_a_run_stores_nothing(tmp_path):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        # A signal inside torch's own `no_grad`, as it leaves, finds gradients off.
+        torch.set_grad_enabled(True)
     assert kept(tmp_path) == []
     assert run(SMALL, tmp_path).record.path.exists()

@@ -124,10 +124,11 @@ def test_the_first_landscape_has_as_many_values_as_the_paper():
     assert first.start.keywords == {"weights_per_layer": 4_999, "curve_weights": 500}
 
 
-def test_each_control_takes_away_one_thing_with_three_seeds():
+def test_each_control_takes_away_one_thing():
     runs = asked("controls")
     kinds = Counter(run.name.removeprefix("control: ").split(",")[0] for run in runs)
-    assert set(kinds.values()) == {3}
+    learned = {"as it is", "shuffled labels", "spectral noise"}
+    assert all(number == (10 if k in learned else 3) for k, number in kinds.items())
     assert {"as it is", "shuffled labels", "spectral noise", "full batch"} < set(kinds)
     assert {"momentum", "adam", "linear", "width 32", "width 1024"} < set(kinds)
     assert {run.config.source for run in runs} == {"sample"}
@@ -193,7 +194,8 @@ def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
     assert run.status == "ok", run
     records = shown_records(run.output)
     assert all(record.archived and record.state == "fresh" for record in records)
-    assert bool(records) == (job.name != "08_your_model")
+    # The verdicts count their records in a sentence; the last chapter has none.
+    assert bool(records) == (job.name[:2] < "07")
 
 
 # The records

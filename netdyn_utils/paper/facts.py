@@ -40,7 +40,7 @@ def allowance(alpha: float, tolerance: float = TOLERANCE) -> float:
     gains less is as near to the power law as two exponents that count as one.
 
     >>> round(allowance(4.5), 4)
-    0.0062
+    0.0061
     """
     s = alpha - 1
     return float(np.log(s / (s + tolerance)) + tolerance / s)
