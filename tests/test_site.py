@@ -18,6 +18,7 @@ from netdyn_utils.pairs import to_notebook
 from netdyn_utils.rerun import NotebookRun
 from netdyn_utils.site import building
 from netdyn_utils.site.mending import mend
+from netdyn_utils.site.redirects import lay_redirects
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDORED = ROOT / "book" / "vendor" / "_static" / "vendor"
@@ -222,6 +223,32 @@ def test_faults_of_the_theme_are_mended(tmp_path):
     assert (tmp_path / "page.html").stat().st_mtime_ns == before
 
 
+# Redirects: an old name leads to the new one.
+
+
+def test_an_old_name_leads_to_the_new_page(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "new.html").write_text(PAGE.format(""))
+    lay_redirects(tmp_path, {"book/old": "book/new", "a/b/c": "book/new"})
+    near, far = (tmp_path / f"{name}.html" for name in ("book/old", "a/b/c"))
+    assert 'content="0; url=new.html"' in near.read_text()
+    assert 'href="../../book/new.html"' in far.read_text()
+    assert site.check(tmp_path) == []
+    (tmp_path / "book" / "new.html").unlink()
+    assert site.check(tmp_path) == [
+        "a/b/c.html: leads nowhere: ../../book/new.html",
+        "book/old.html: leads nowhere: new.html",
+    ]
+
+
+def test_a_redirect_that_leads_nowhere_or_hides_a_page_is_refused(tmp_path):
+    (tmp_path / "here.html").write_text(PAGE.format(""))
+    with pytest.raises(site.SiteError, match="old is to lead to gone, which is no"):
+        lay_redirects(tmp_path, {"old": "gone"})
+    with pytest.raises(site.SiteError, match="here is to lead to here, but is a page"):
+        lay_redirects(tmp_path, {"here": "here"})
+
+
 # Checking: each fault that a page may have, and none that it has not.
 
 
@@ -251,6 +278,16 @@ def test_check_names_the_page_and_the_fault(tmp_path, body, fault):
     faults = site.check(tmp_path)
     assert any(fault in line for line in faults), faults
     assert all(line.startswith("page.html: ") for line in faults)
+
+
+def test_a_page_that_is_too_heavy_for_a_phone_is_named(tmp_path):
+    images = '<img src="a.png" alt="words">' * 2 + '<img src="b.png" alt="words">'
+    (tmp_path / "page.html").write_text(PAGE.format(images))
+    (tmp_path / "a.png").write_bytes(bytes(1_000_000))  # twice on the page, loaded once
+    (tmp_path / "b.png").write_bytes(bytes(900_000))
+    assert site.check(tmp_path) == []
+    (tmp_path / "b.png").write_bytes(bytes(950_000))
+    assert any("weighs 1,950,1" in fault for fault in site.check(tmp_path))
 
 
 def test_check_is_silent_on_a_good_page(tmp_path):

@@ -152,6 +152,27 @@ def test_a_picture_has_its_size_in_pixels(tmp_path, points, pixels, wide):
     assert page.read_text().count("width=") == 1
 
 
+@pytest.mark.parametrize(
+    ("formula", "lines"),
+    [
+        (r"\alpha \sim 1", 1),
+        (r"p = \frac12", 2),
+        (r"\int f \,\mathrm{d}x", 2),
+        (r"\begin{cases} 1 \\ 2 \end{cases}", 2),
+        (r"\begin{cases} \dfrac12 \\ 2 \end{cases}", 3),
+    ],
+)
+def test_a_formula_says_how_tall_it_will_be(tmp_path, formula, lines):
+    shown = '<div class="math notranslate"{}><span>(1)</span>\\[{}\\]</div>'
+    page = tmp_path / "a.html"
+    page.write_text(shown.format("", formula) + shown.format(' id="b"', "x"))
+    size(tmp_path)
+    assert re.findall(r'data-lines="(\d)"', page.read_text()) == [str(lines), "1"]
+    once = page.read_text()
+    size(tmp_path)
+    assert page.read_text() == once
+
+
 # Docstrings.
 
 

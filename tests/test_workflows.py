@@ -31,7 +31,10 @@ def steps():
 
 
 def test_the_workflows_are_those_that_are_described():
-    assert [path.stem for path in WORKFLOWS] == ["book", "ci", "release", "weekly"]
+    names = ["book", "ci", "preview", "release", "weekly"]
+    assert [path.stem for path in WORKFLOWS] == names
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert all(f"\n| `{name}` | " in told for name in names)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -74,6 +77,32 @@ def test_every_target_that_a_workflow_makes_is_in_the_makefile():
         for target in re.findall(r"^make ([a-z-]+)", step.get("run", ""), re.M)
     }
     assert {"setup", "published", "release", "book"} <= made <= targets
+
+
+def test_what_others_see_is_built_with_the_history():
+    """Without it no page could say when it last changed."""
+    for path in WORKFLOWS:
+        for name, job in read(path)["jobs"].items():
+            builds = any(
+                re.search("make (published|book)", step.get("run", ""))
+                for step in job["steps"]
+            )
+            depths = [
+                step["with"].get("fetch-depth")
+                for step in job["steps"]
+                if step.get("uses", "").startswith("actions/checkout")
+            ]
+            if builds and path.stem != "weekly":  # which only follows links
+                assert depths == [0], f"{path.stem}: {name}"
+
+
+def test_a_pull_request_has_its_site_and_the_list_of_its_pages():
+    scripts = [step for where, step in steps() if where.startswith("preview")]
+    runs = "\n".join(step.get("run", "") for step in scripts)
+    assert "netdyn_utils changed HEAD^1" in runs
+    assert runs.index("changed HEAD^1") < runs.index("make book PROFILE=test")
+    uploads = [s for s in scripts if "upload-artifact" in s.get("uses", "")]
+    assert [step["with"]["path"] for step in uploads] == ["_build/site"]
 
 
 @pytest.mark.parametrize("records", [False, True])

@@ -1,4 +1,4 @@
-"""``pair`` makes notebooks; ``serve`` shows the site, and ``release`` packs it."""
+"""``pair`` makes notebooks; ``serve``, ``release`` and ``changed`` tell of the site."""
 
 import argparse
 from contextlib import suppress
@@ -18,6 +18,9 @@ def add(commands) -> None:
     serve.set_defaults(run=_serve)
     release = commands.add_parser("release", help="pack the site, with checksums")
     release.set_defaults(run=_release)
+    changed = commands.add_parser("changed", help="list the pages a branch changes")
+    changed.add_argument("base", help="what it is held against: main, HEAD^1, a commit")
+    changed.set_defaults(run=_changed)
 
 
 def _pair(root: Path, arguments: argparse.Namespace) -> int:
@@ -72,4 +75,15 @@ def _release(root: Path, _arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{error.filename or build} cannot be written: {error.strerror}")
         return 1
+    return 0
+
+
+def _changed(root: Path, arguments: argparse.Namespace) -> int:
+    """Print the pages whose source a branch changes, as markdown."""
+    from ..site import SiteError, changed_pages
+
+    try:
+        print(changed_pages(root, arguments.base))
+    except SiteError as error:
+        raise Refused(error) from error
     return 0

@@ -8,9 +8,18 @@ check passed.
 
 from .archive import pack
 from .building import build
+from .changes import changed_pages
 from .checking import check
 from .colophon import rerun_command
 from .faults import SiteError
 from .staging import stage
 
-__all__ = ["SiteError", "build", "check", "pack", "rerun_command", "stage"]
+__all__ = [
+    "SiteError",
+    "build",
+    "changed_pages",
+    "check",
+    "pack",
+    "rerun_command",
+    "stage",
+]

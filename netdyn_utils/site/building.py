@@ -9,25 +9,16 @@ from pathlib import Path
 
 import yaml
 
+from .changes import last_changed
 from .checking import check
 from .faults import SiteError
 from .heads import describe
 from .mending import mend
 from .origin import origin
 from .pictures import size
+from .redirects import redirect
 from .staging import EXTRA
 
-# Jupyter Book's own names no icon, and a browser then asks for one that is not there.
-_FIRST_PAGE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="0; url=book/index.html">
-<link rel="icon" href="data:,">
-<title>netdyn</title>
-<p><a href="book/index.html">netdyn</a></p>
-</html>
-"""
 _WARNING = re.compile(r"WARNING|ERROR|CRITICAL|[Ee]xception")
 
 
@@ -70,25 +61,25 @@ def _sphinx(stage: Path, work: Path, root: Path) -> None:
         lines = [*run.stdout.splitlines(), *run.stderr.splitlines()]
         said = [line for line in lines if _WARNING.search(line)] or lines[-20:]
         raise SiteError("\n".join(["jupyter-book failed:", *dict.fromkeys(said)]))
-    index = work / "_build" / "html" / "index.html"
-    index.write_text(_FIRST_PAGE, encoding="utf-8")
+    index = work / "_build" / "html" / "index.html"  # Jupyter Book's own has no icon
+    index.write_text(redirect("book/index.html"), encoding="utf-8")
 
 
 def _config(root: Path, stage: Path) -> str:
     """Return the book's configuration, with what is known only when it is built.
 
-    These are the buttons that its origin allows, and the downloads of its pages.
+    These are the days on which its pages changed, the buttons that its origin allows,
+    and the downloads of its pages.
     """
     told = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    sphinx = told.setdefault("sphinx", {})
+    sphinx["recursive_update"] = True
+    config = sphinx.setdefault("config", {})
+    if days := last_changed(root):
+        config["last_changed"] = days
     if (stage / EXTRA).is_dir():
-        sphinx = told.setdefault("sphinx", {})
-        sphinx["recursive_update"] = True
-        config = sphinx.setdefault("config", {})
         config["html_extra_path"] = [*config.get("html_extra_path", ()), EXTRA]
     if public := origin(root):
-        sphinx = told.setdefault("sphinx", {})
-        sphinx["recursive_update"] = True
-        config = sphinx.setdefault("config", {})
         for key, values in public.config().items():
             config[key] = {**config.get(key, {}), **values}
     return yaml.safe_dump(told, sort_keys=False)

@@ -8,6 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 _HASH_NAME = re.compile(r"(^|/)[0-9a-f]{32,}(\.\w+)?$")
 _GENERATED = ("search.html", "genindex.html", "py-modindex.html")
+# A page weighs at most 2.8 MB. What scripts and styles ask for, fonts and MathJax, is
+# not seen here; the bundle of the widgets, which only pages with one load, not counted.
+MAX_BYTES = 1_950_000
+_BUNDLE = re.compile(r"vendor/(widgets|requirejs)/")
 _UNKNOWN_MIME = re.compile(r"unknown[ -]mime", re.IGNORECASE)
 
 
@@ -16,14 +20,15 @@ def check(site: Path) -> list[str]:
 
     A page has one first heading; shows no error of a notebook and no output that a
     browser cannot; every picture says in words what it shows; every link, picture,
-    style and script of the site's own is there, and none comes from another host.
+    style and script of the site's own is there, and none comes from another host; all
+    that a page shows is not too much for a phone.
     """
     pages = {path: _Page(path) for path in sorted(site.rglob("*.html"))}
     return [
         f"{path.relative_to(site)}: {fault}"
         for path, page in pages.items()
-        if "_static" not in path.relative_to(site).parts and not page.redirects
-        for fault in [*page.faults(), *_broken(page, pages)]
+        if "_static" not in path.relative_to(site).parts
+        for fault in [*page.faults(), *_broken(page, pages), *_heavy(page)]
     ]
 
 
@@ -66,6 +71,8 @@ class _Page(HTMLParser):
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong within the page."""
+        if self.redirects:
+            return
         yield from self.marks
         if self.headings != 1 and self.path.name not in _GENERATED:
             yield f"{self.headings} first headings"
@@ -90,3 +97,13 @@ def _broken(page: _Page, pages: dict[Path, _Page]) -> Iterator[str]:
             yield f"leads nowhere: {address}"
         elif anchor and target in pages and anchor not in pages[target].ids:
             yield f"no such place on the page: {address}"
+
+
+def _heavy(page: _Page) -> Iterator[str]:
+    """Yield the weight of a page, with all that its tags load, if it is too much."""
+    parts = [urlsplit(each) for each in page.loads if not _BUNDLE.search(each)]
+    own = {unquote(part.path) for part in parts if not part.scheme and part.path}
+    files = (page.path.parent / name for name in own)
+    weight = sum(f.stat().st_size for f in (page.path, *files) if f.is_file())
+    if weight > MAX_BYTES:
+        yield f"weighs {weight:,} bytes with its pictures, over {MAX_BYTES:,}"

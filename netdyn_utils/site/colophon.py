@@ -1,12 +1,12 @@
 """How a page was made, told on the page: at its head in a line, at its foot in full."""
 
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from .git import git
 from .records import ShownRecord
 
 # Not as markdown: Sphinx would take a link to a notebook for one to a page.
@@ -141,11 +141,8 @@ def rerun_command(name: str, parameters: dict) -> str:
 
 def source_commit(root: Path) -> str:
     """Say which commit the pages come from."""
-    command = ("git", "-C", str(root), "describe", "--always", "--dirty=+")
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+    name = git(root, "describe", "--always", "--dirty=+")
+    if not name:
         return "outside of git"
-    name = run.stdout.strip()
     changed = " with local changes" * name.endswith("+")
     return f"commit `{name.removesuffix('+')}`{changed}"

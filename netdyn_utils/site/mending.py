@@ -11,6 +11,14 @@ _MENDS = (
     (r'<script src="[^"]*/fontawesome/[^"]*/all\.min\.js[^"]*"></script>\s*', ""),
     # Fonts that are fetched whether or not a page has an icon of theirs.
     (r'<link rel="preload"[^>]*/fa-(?:brands|regular)-400\.woff2"[^>]*>\s*', ""),
+    # Day or night is known before the page is drawn; the theme's own script asks for it
+    # at the end, and until then both logos show.
+    (
+        r'dataset\.theme = localStorage\.getItem\("theme"\) \|\| "auto";',
+        'dataset.theme = { light: "light", dark: "dark" }[document.documentElement'
+        '.dataset.mode] || (matchMedia("(prefers-color-scheme: dark)").matches'
+        ' ? "dark" : "light");',
+    ),
     # Names that hide the words which stand there: a speaker of "Search Ctrl K" or "The
     # parameters of this run" would not find the button.
     (r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1"),

@@ -6,9 +6,10 @@ other checkout has none of these: a page never shows a button that leads nowhere
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from .git import git
 
 # A notebook is edited in the text that it is made from.
 _FILE = "{{ file_name | replace('.ipynb', '.py') }}"
@@ -101,18 +102,6 @@ def parse(address: str, branch: str = "main") -> Origin | None:
 
 def origin(root: Path) -> Origin | None:
     """Return where the checkout in a folder comes from, if that is public."""
-    address = _git(root, "remote", "get-url", "origin")
-    head = _git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    address = git(root, "remote", "get-url", "origin")
+    head = git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     return parse(address, head.partition("/")[2] or "main")
-
-
-def _git(root: Path, *words: str) -> str:
-    """Return what git answers; nothing if it does not, or `root` is not its own."""
-    if not (root / ".git").exists():  # an unpacked copy inside another repository
-        return ""
-    try:
-        command = ("git", "-C", str(root), *words)
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return run.stdout.strip()

@@ -1,4 +1,4 @@
-"""Give each picture of a page its size, so that nothing jumps when it comes."""
+"""Give pictures and formulas of a page their room, so that nothing jumps."""
 
 import re
 from functools import cache
@@ -7,6 +7,9 @@ from pathlib import Path
 WIDE = 1.7  # width over height from which a picture scrolls on a phone
 _IMAGE = re.compile(r'<img (?![^>]*\bwidth=)([^>]*\bsrc="([^"]+\.svg)"[^>]*)>')
 _SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"', re.DOTALL)
+_FORMULA = re.compile(r'<div class="math [^"]*"(?=[^>]*>(.*?)</div>)', re.DOTALL)
+_TALL = re.compile(r"\\(?:[dt]?frac|i*int|sum|prod|begin)(?![a-zA-Z])")
+_TALLER = re.compile(r"\\begin\{.*\\dfrac", re.DOTALL)
 _SHARE = 96 / 72  # points to pixels of a page
 
 
@@ -14,6 +17,7 @@ def size(site: Path) -> None:
     """Write width and height into the picture tags of every page.
 
     A wide one says so too: side by side, two panels are too small to read on a phone.
+    A formula on a line of its own says how many lines of text it will be tall.
     """
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
@@ -26,8 +30,14 @@ def size(site: Path) -> None:
             kind = ' data-wide=""' if width > WIDE * height else ""
             return f'<img width="{width}" height="{height}"{kind} {found[1]}>'
 
-        if (new := _IMAGE.sub(sized, text)) != text:
+        new = _FORMULA.sub(_lined, _IMAGE.sub(sized, text))
+        if new != text:
             path.write_text(new, encoding="utf-8")
+
+
+def _lined(found: re.Match) -> str:
+    lines = 1 + bool(_TALL.search(found[1])) + bool(_TALLER.search(found[1]))
+    return f'<div data-lines="{lines}" {found[0].removeprefix("<div ")}'
 
 
 @cache
