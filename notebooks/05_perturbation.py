@@ -410,8 +410,8 @@ Markdown(
 )
 
 # %% [markdown]
-# The authors' arrays hold the layers one after another, equally many values of each. The
-# same question can be put to them.
+# The authors' arrays hold the layers one after another, equally many values of each. A run
+# that is given their folder as `published_dir` puts the same question to them.
 
 # %%
 kept = read_published(-1.0, first_epoch)
@@ -423,7 +423,7 @@ if kept is not None:
     cases |= {"together": kept, "mixture drawn": drawn}
 
 # %%
-told = "For this page no folder of their arrays was given."
+told = "The authors' arrays are not part of this book; this page was made without them."
 if cases:
     told = f"Their arrays, δ = −1, epoch {first_epoch}: " + ", ".join(
         f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"

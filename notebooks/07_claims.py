@@ -3,8 +3,9 @@
 #
 # **Question.** What of the paper holds? The chapters before show one run each. Here every
 # claim is put to all runs of the study: the authors' networks at the authors' size, with
-# several seeds, the two faults of their scripts switched on and off, and controls. Nothing
-# is trained on this page. It reads the records that come with the book.
+# several [seeds](../book/symbols.md#seed), the two faults of their scripts
+# switched on and off, and controls. Nothing is trained on this page. It reads the
+# [records](../book/symbols.md#record) that come with the book.
 
 # %% tags=["parameters"]
 results: str = "../book/results"  # folder of the study's records
@@ -81,19 +82,20 @@ Markdown(
 # training, and a test that takes them for independent finds everything significant.
 #
 # No law is exactly true of a billion counts either, so a difference must also matter. One
-# tolerance serves for all exponents: two that differ by less than 0.4 count as one. It
-# gives an allowance for rivals too. A power law whose exponent is wrong by
+# tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by
+# less than 0.4 count as one. It gives an allowance for
+# [rivals](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by
 # $\epsilon = 0.4$ loses
 #
 # $$ d(\alpha) = \ln \frac{\alpha - 1}{\alpha - 1 + \epsilon} + \frac{\epsilon}{\alpha - 1} $$
 #
-# nats per count. A rival that gains less than $d$ over the power law is as near to it as
+# [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power law is as near to it as
 # two exponents that count as one.
 
 # %% [markdown]
 # ## What the questions can see
 #
-# Before any run, the two questions about tails are put to laws that are known, two million
+# Before any run, the two questions about [tails](../book/symbols.md#tail) are put to laws that are known, two million
 # draws each. The last is a pool of Gaussian steps whose sizes differ, and nothing else.
 
 # %%
@@ -112,15 +114,18 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# `heavier` above zero says that a power law is nearer than an exponential. `lead` above one
+# `heavier` above zero says that a power law is nearer than an
+# [exponential](../book/symbols.md#exponential). `lead` above one
 # says that another law is clearly nearer than the power law. Thin tails are recognised. But a
-# wide log-normal passes, and so do unequal Gaussian steps: a thousandth of a sample is too
+# wide [log-normal](../book/symbols.md#log-normal) passes, and so do unequal Gaussian steps: a thousandth of a sample is too
 # short to tell them from a power law. A yes to these questions means "not refuted". That is
-# why a claim about single weights needs the mixture as its null, further down.
+# why a claim about single weights needs the mixture as its [null](../book/symbols.md#null),
+# further down.
 #
 # ## The table
 #
-# Names lead to figures. Below each figure are its answers, setting by setting.
+# Names lead to figures. Below each figure are its answers, setting by setting: mean and
+# spread over the runs, and the interval of the mean.
 
 # %%
 Markdown(paper.claims_table(list(claims.values())))
@@ -228,13 +233,14 @@ claims["Stable exponent"]
 # ## Are the steps of single weights heavy-tailed?
 #
 # Weights differ: some move far more than others. If each weight made Gaussian
-# steps of its own size, the pool of all would be a scale mixture of Gaussians, and its tail
+# steps of its own size, the pool of all would be a
+# [scale mixture](../book/symbols.md#scale-mixture) of Gaussians, and its tail
 # can be as heavy as one likes (the [theory](../book/theory.md) has the argument). The
 # excess in [this figure](#fig-mixture) is the number of large updates over what that mixture
 # gives.
 
 # %% mystnb={"figure": {"name": "fig-mixture", "caption": "Number of updates in the largest thousandth over what Gaussian steps with each weight's own variance give there, last window. One: unequal sizes explain the tail. The dashed line is the bound, two: they explain half of it."}, "image": {"alt": "A row for each network: ratio of large updates seen to those of the Gaussian mixture, dots for runs, intervals for means, a dashed line at two."}}
-figure, ax = plt.subplots(figsize=(7.4, 2.9))
+figure, ax = plt.subplots(figsize=(5.8, 2.7))
 draw(claims["More than unequal sizes"], [ax], ["large updates, seen over mixture"])
 ax.set(xscale="log", xticks=[1, 2, 4, 8], xticklabels=["1", "2", "4", "8"])
 ax.minorticks_off()
@@ -257,7 +263,7 @@ controls = {
     name.removeprefix("control: "): np.array(facts[name]["alpha, late"])
     for name in study.of("controls")
 }
-figure, ax = plt.subplots(figsize=(7.4, 4.2))
+figure, ax = plt.subplots(figsize=(5.6, 4))
 base = controls["as it is"].mean()
 ax.axvspan(base - 0.4, base + 0.4, color=plotting.GREY, alpha=0.15)
 for row, values in enumerate(controls.values()):
@@ -283,7 +289,8 @@ claims["Driven by information"]
 # %% [markdown]
 # ## Waiting times
 #
-# Intervals between the large updates of a weight, from step 5,000 on, of the largest
+# [Intervals](../book/symbols.md#interval) between the
+# [large updates](../book/symbols.md#large-update) of a weight, from step 5,000 on, of the largest
 # hundredth and the largest two-hundredth of all updates. The null shuffles the times of
 # each weight and keeps how often it moved: weights of unequal rates then have intervals
 # that look heavy-tailed without any memory. [This figure](#fig-waiting) holds the power law
@@ -297,6 +304,11 @@ plotting.sign(figure, *study.runs_of("intervals"))
 
 # %%
 claims["Waiting times"]
+
+# %% [markdown]
+# The exponent of the fit, the interval from which it holds, and the
+# [burstiness](../book/symbols.md#burstiness) with what it has above that of shuffled times.
+# Means over the runs, largest hundredth; the ConvNet's are shown, not judged.
 
 # %%
 bursts = {
@@ -386,8 +398,9 @@ claims["Large displacements"]
 # %% [markdown]
 # ## Is the product conserved?
 #
-# The points of $I\beta^*$ against the window before lie near the diagonal for anything that
-# changes slowly. Conservation means that the product spreads less than chance would let it,
+# Conserved is to be the product of the [information](../book/symbols.md#mutual-information)
+# $I$ and the [alignment](../book/symbols.md#alignment) $\beta^*$. Its points against the
+# window before lie near the diagonal for anything that changes slowly. Conservation means that the product spreads less than chance would let it,
 # and less than its parts; [this figure](#fig-conserved) asks for both.
 
 # %% mystnb={"figure": {"name": "fig-conserved", "caption": "Relative spread of the product over 99 windows. Left: over that of independent autoregressive series as smooth as I and β*. Right: over that of I alone. Below one the product is steadier."}, "image": {"alt": "Two panels with a row for each learning rate and batch size: spread of the product relative to chance, and relative to information alone, with a dashed line at one."}}
@@ -461,9 +474,10 @@ Markdown(
 # ## A line or likelihood?
 #
 # [This figure](#fig-line) has the same equal bins read twice: in the authors' way, by a
-# straight line through the logarithms of all bins, and by likelihood above a scanned cut.
+# straight line through the logarithms of all bins, and by
+# [likelihood](../book/symbols.md#likelihood) above a scanned cut.
 
-# %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each dot a run, early and late."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
+# %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))
 for setting in study.of("updates"):
     network, found = setting.partition(",")[0], facts[setting]
