@@ -552,7 +552,7 @@ plane = run.plane
 figure, ax = plt.subplots(figsize=(5.2, 4.2))
 levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
 contours = ax.contour(plane.steps, plane.steps, plane.losses.T, levels, cmap="viridis")
-ax.clabel(contours, fontsize=7, fmt="%.2g")
+ax.clabel(contours, contours.levels[::2], fontsize=9, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
 ax.locator_params(nbins=5)
