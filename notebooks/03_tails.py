@@ -276,7 +276,7 @@ sample = known["log-normal"]
 slope = local_slope(sample.edges * 1e-5, sample.counts)
 plotting.plot_local_slope(slope, ax, color=plotting.GREY, label="a log-normal")
 ax.set(xlim=(1e-6, 1), ylim=(-1, 9))
-legend = ax.legend(fontsize=8)
+legend = ax.legend(fontsize=9)
 plotting.sign(figure, mlp, convnet, transformers[8])
 
 # %% [markdown]
@@ -523,12 +523,15 @@ Markdown(
 # %% [markdown]
 # ## Beside the published histogram
 #
-# The authors published some of their histograms. Give their folder as `published_dir` and
-# the MLP's first window is drawn here beside ours, with both estimates.
+# Some of the authors' histograms are in their repository. A run that is given its folder as
+# `published_dir` draws the MLP's first window here beside ours, with both estimates. The
+# numbers that they print stand beside ours in [the verdicts](07_claims.ipynb).
 
 # %% mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}}
 stem = "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
-shown = "For this page no folder was given."
+shown = (
+    "The authors' arrays are not part of this book; this page was made without them."
+)
 if published_dir:
     theirs = read_published(Path(published_dir) / stem)
     line = ols_exponent(theirs.edges, theirs.counts)

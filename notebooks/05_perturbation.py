@@ -410,8 +410,8 @@ Markdown(
 )
 
 # %% [markdown]
-# The authors' arrays hold the layers one after another, equally many values of each. The
-# same question can be put to them.
+# The authors' arrays hold the layers one after another, equally many values of each. A run
+# that is given their folder as `published_dir` puts the same question to them.
 
 # %%
 kept = read_published(-1.0, first_epoch)
@@ -423,7 +423,7 @@ if kept is not None:
     cases |= {"together": kept, "mixture drawn": drawn}
 
 # %%
-told = "For this page no folder of their arrays was given."
+told = "The authors' arrays are not part of this book; this page was made without them."
 if cases:
     told = f"Their arrays, δ = −1, epoch {first_epoch}: " + ", ".join(
         f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"
@@ -552,7 +552,7 @@ plane = run.plane
 figure, ax = plt.subplots(figsize=(5.2, 4.2))
 levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
 contours = ax.contour(plane.steps, plane.steps, plane.losses.T, levels, cmap="viridis")
-ax.clabel(contours, fontsize=7, fmt="%.2g")
+ax.clabel(contours, contours.levels[::2], fontsize=9, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
 ax.locator_params(nbins=5)

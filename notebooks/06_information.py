@@ -295,7 +295,7 @@ figure, ax = plt.subplots()
 for name, run in runs.items():
     ax.plot(run.steps[1:], run.alignment("path"), color=SHADES[name], label=name)
 ax.set(xlabel="step", ylabel="alignment β* (|cos|)", ylim=(0, 1))
-legend = ax.legend(fontsize=8)
+legend = figure.legend(loc="outside upper center", ncols=2, fontsize=9)
 plotting.sign(figure, *runs.values())
 
 
@@ -371,7 +371,7 @@ def plane_frame(k):
         along = np.linspace(lowest, nats.max())
         ax.plot(along, measured[name].mean() / along, "--", **look)
     ax.set(xlabel="information I (nats)", ylabel="alignment β*", ylim=(0, 1.05))
-    figure.legend(loc="outside upper center", ncols=4, fontsize=7.5)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=9)
     return figure
 
 
@@ -437,8 +437,10 @@ Markdown(
 
 # %%
 lines = [f"{name}: {conservation(*pair, rng=rng)}" for name, pair in theirs.items()]
-told = "; ".join(lines) or "the folder of them was not given"
-Markdown(f"The authors' arrays: {told}.")
+told = "The authors' arrays are not part of this book; this page was made without them."
+if lines:
+    told = f"The authors' arrays: {'; '.join(lines)}."
+Markdown(told)
 
 # %% [markdown]
 # ## The numbers of this run

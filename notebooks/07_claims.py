@@ -3,8 +3,9 @@
 #
 # **Question.** What of the paper holds? The chapters before show one run each. Here every
 # claim is put to all runs of the study: the authors' networks at the authors' size, with
-# several seeds, the two faults of their scripts switched on and off, and controls. Nothing
-# is trained on this page. It reads the records that come with the book.
+# several [seeds](../book/symbols.md#seed), the two faults of their scripts
+# switched on and off, and controls. Nothing is trained on this page. It reads the
+# [records](../book/symbols.md#record) that come with the book.
 
 # %% tags=["parameters"]
 results: str = "../book/results"  # folder of the study's records
@@ -81,19 +82,20 @@ Markdown(
 # training, and a test that takes them for independent finds everything significant.
 #
 # No law is exactly true of a billion counts either, so a difference must also matter. One
-# tolerance serves for all exponents: two that differ by less than 0.4 count as one. It
-# gives an allowance for rivals too. A power law whose exponent is wrong by
+# tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by
+# less than 0.4 count as one. It gives an allowance for
+# [rivals](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by
 # $\epsilon = 0.4$ loses
 #
 # $$ d(\alpha) = \ln \frac{\alpha - 1}{\alpha - 1 + \epsilon} + \frac{\epsilon}{\alpha - 1} $$
 #
-# nats per count. A rival that gains less than $d$ over the power law is as near to it as
+# [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power law is as near to it as
 # two exponents that count as one.
 
 # %% [markdown]
 # ## What the questions can see
 #
-# Before any run, the two questions about tails are put to laws that are known, two million
+# Before any run, the two questions about [tails](../book/symbols.md#tail) are put to laws that are known, two million
 # draws each. The last is a pool of Gaussian steps whose sizes differ, and nothing else.
 
 # %%
@@ -112,9 +114,10 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# `heavier` above zero says that a power law is nearer than an exponential. `lead` above one
+# `heavier` above zero says that a power law is nearer than an
+# [exponential](../book/symbols.md#exponential). `lead` above one
 # says that another law is clearly nearer than the power law. Thin tails are recognised. But a
-# wide log-normal passes, and so do unequal Gaussian steps: the largest thousandth spans
+# wide [log-normal](../book/symbols.md#log-normal) passes, and so do unequal Gaussian steps: the largest thousandth spans
 # little more than a decade, too short a range to tell them apart, however many counts it
 # holds. A yes to these questions means "not refuted".
 #
@@ -145,7 +148,8 @@ pd.DataFrame(
 #
 # ## The table
 #
-# Names lead to figures. Below each figure are its answers, setting by setting.
+# Names lead to figures. Below each figure are its answers, setting by setting: mean and
+# spread over the runs, and the interval of the mean.
 
 # %%
 Markdown(paper.claims_table(list(claims.values())))
@@ -195,20 +199,24 @@ claims["Power law"]
 # has the same contest in each layer, for the thousandth.
 
 # %%
+short = {
+    "convnet, right, 10,000 steps": "convnet",
+    "transformer, causal, batch 8": "transformer",
+}
 layers = {
-    f"{setting}; {name.removeprefix('lead in ')}": np.mean(values)
+    f"{short.get(setting, setting)}; {name.removeprefix('lead in ')}": np.mean(values)
     for setting in paper.LAYERED
     for name, values in facts[setting].items()
     if name.startswith("lead in ") and "middle" not in name
 }
 
-# %% mystnb={"figure": {"name": "fig-layer-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training, for the transformer all of it. Left of the dashed line no rival is clearly nearer."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}}
-figure, ax = plt.subplots(figsize=(8.2, 0.19 * len(layers) + 0.8))
+# %% mystnb={"figure": {"name": "fig-layer-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Left of the dashed line no rival is clearly nearer."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}}
+figure, ax = plt.subplots(figsize=(5.8, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 shown = np.clip(list(layers.values()), 1e-3, None)
-shades = [plotting.COLOURS[name.partition(",")[0]] for name in layers]
+shades = [plotting.COLOURS[name.replace(";", ",").partition(",")[0]] for name in layers]
 ax.scatter(shown, rows, c=shades, s=22, zorder=3)
-ax.set_yticks(rows, list(layers), fontsize=8)
+ax.set_yticks(rows, list(layers), fontsize=9)
 ax.axvline(1, color="black", linewidth=0.9, linestyle="--")
 ax.set(xscale="log", xlabel="lead of the best rival (allowances)", ylim=(len(rows), -1))
 plotting.sign(figure, *study["convnet, right, 10,000 steps"])
@@ -235,7 +243,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.8))
 for setting, (network, line) in SHOWN.items():
     runs, colour = study[setting], plotting.COLOURS[network]
     windows = [paper.alpha_by_window(run) for run in runs]
-    losses = [run.loss for run in runs]
+    losses = [[part[::10] for part in run.loss] for run in runs]  # as many as show
     for ax, courses in zip(axes, (windows, losses), strict=True):
         done, values = (
             courses[0][0] / courses[0][0][-1],
@@ -260,7 +268,8 @@ claims["Stable exponent"]
 # ## Are the steps of single weights heavy-tailed?
 #
 # Weights differ: some move far more than others. If each weight made Gaussian
-# steps of its own size, the pool of all would be a scale mixture of Gaussians, and its tail
+# steps of its own size, the pool of all would be a
+# [scale mixture](../book/symbols.md#scale-mixture) of Gaussians, and its tail
 # can be as heavy as one likes (the [theory](../book/theory.md) has the argument). The
 # excess in [this figure](#fig-mixture) is the number of large updates over what that mixture
 # gives.
@@ -293,7 +302,7 @@ controls = {
     name.removeprefix("control: "): np.array(facts[name]["alpha, late"])
     for name in study.of("controls")
 }
-figure, ax = plt.subplots(figsize=(7.4, 4.2))
+figure, ax = plt.subplots(figsize=(5.6, 4))
 base = controls["as it is"].mean()
 ax.axvspan(
     base - paper.TOLERANCE, base + paper.TOLERANCE, color=plotting.GREY, alpha=0.15
@@ -321,7 +330,8 @@ claims["Driven by information"]
 # %% [markdown]
 # ## Waiting times
 #
-# Intervals between the large updates of a weight, from step 5,000 on, of the largest
+# [Intervals](../book/symbols.md#interval) between the
+# [large updates](../book/symbols.md#large-update) of a weight, from step 5,000 on, of the largest
 # hundredth and the largest two-hundredth of all updates. The null shuffles the times of
 # each weight and keeps how often it moved: weights of unequal rates then have intervals
 # that look heavy-tailed without any memory. [This figure](#fig-waiting) holds the power law
@@ -335,6 +345,11 @@ plotting.sign(figure, *study.runs_of("intervals"))
 
 # %%
 claims["Waiting times"]
+
+# %% [markdown]
+# The exponent of the fit, the interval from which it holds, and the
+# [burstiness](../book/symbols.md#burstiness) with what it has above that of shuffled times.
+# Means over the runs, largest hundredth; the ConvNet's are shown, not judged.
 
 # %%
 bursts = {
@@ -425,10 +440,12 @@ claims["Large displacements"]
 # %% [markdown]
 # ## Is the product conserved?
 #
-# The points of $I\beta^*$ against the window before lie near the diagonal for anything that
-# changes slowly. Conservation means that the product spreads less than chance would let it,
-# and less than each of its parts; [this figure](#fig-conserved) asks for both. Both series
-# fall steeply at first, and so the first question is also put to the windows after that.
+# Conserved is to be the product of the [information](../book/symbols.md#mutual-information)
+# $I$ and the [alignment](../book/symbols.md#alignment) $\beta^*$. Its points against the
+# window before lie near the diagonal for anything that changes slowly. Conservation means
+# that the product spreads less than chance would let it, and less than each of its parts;
+# [this figure](#fig-conserved) asks for both. Both series fall steeply at first, and so the
+# first question is also put to the windows after that.
 
 # %% mystnb={"figure": {"name": "fig-conserved", "caption": "Relative spread of the product over that of independent autoregressive series as smooth as information and alignment, in all windows and without the first of them; over that of alignment alone, and of information alone. Below one the product is steadier."}, "image": {"alt": "Four panels with a row for each learning rate and batch size: spread of the product relative to chance, the same without the first windows, relative to alignment, and relative to information, with dashed lines at one."}}
 figure, axes = plt.subplots(2, 2, figsize=(8.8, 4.8))
@@ -502,9 +519,10 @@ Markdown(
 # ## A line or likelihood?
 #
 # [This figure](#fig-line) has the same equal bins read twice: in the authors' way, by a
-# straight line through the logarithms of all bins, and by likelihood above a scanned cut.
+# straight line through the logarithms of all bins, and by
+# [likelihood](../book/symbols.md#likelihood) above a scanned cut.
 
-# %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each dot a run, early and late."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
+# %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))
 for setting in study.of("updates"):
     network, found = setting.partition(",")[0], facts[setting]

@@ -314,7 +314,7 @@ for name, histogram in histograms.items():
 if "adam" in rates:
     ax.axvline(bound * rates["adam"], color=LOOK["adam"], linestyle=":")
 ax.set(xlim=(1e-8, None))
-legend = ax.legend(loc="lower left", fontsize=8)
+legend = ax.legend(loc="lower left", fontsize=9)
 plotting.sign(figure)
 
 # %%

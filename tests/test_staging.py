@@ -11,6 +11,7 @@ from netdyn_utils.site.faults import SiteError
 from netdyn_utils.site.folding import fold
 from netdyn_utils.site.pictures import size
 from netdyn_utils.site.references import anchor, glossary, referred
+from netdyn_utils.site.staging import _held
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -39,6 +40,8 @@ FIGURE = {"mystnb": {"figure": {"name": "fig-a"}}}
         ("plotting.use_style()\nrng = np.random.default_rng(seed)", {}, "Set-up"),
         ("widgets.frame_slider(\n    draw,\n    values,\n)", FIGURE, "moves"),
         ("\n".join(["a = 1"] * 9), FIGURE, "the figure"),
+        ("\n".join(["a = 1"] * 9), {"mystnb": {"image": {}}}, "the figure"),
+        ("Markdown(paper.claims_table(claims))", {}, "the table"),
         ("pd.DataFrame(\n" + "    1,\n" * 9 + ").T", {}, "table"),
         ("pd.DataFrame(\n" + "    1,\n" * 9 + ").round(4)", {}, "table"),
     ],
@@ -128,6 +131,16 @@ def test_a_book_without_a_glossary_has_no_terms(tmp_path):
     assert glossary(tmp_path / "symbols.md") == {}
     (tmp_path / "symbols.md").write_text("# Symbols\n")
     assert glossary(tmp_path / "symbols.md") == {}
+
+
+# Sentences and tables that a cell computes.
+
+
+def test_a_number_and_its_error_stay_on_one_line():
+    told = "1.2 ± 0.1 to 3 ± 1; ± 0.4 | -1e-05 to 0.2 | 3 to 10 seeds |"
+    assert _held(told).replace("\u00a0", "_") == (
+        "1.2_±_0.1 to 3_±_1; ± 0.4 | -1e-05_to_0.2 | 3 to 10 seeds |"
+    )
 
 
 # Pictures.

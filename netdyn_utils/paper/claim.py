@@ -58,11 +58,11 @@ class Claim:
 
 
 def _table(answers: tuple[Answer, ...]) -> str:
-    rows = ["| Setting | Mean ± spread | Runs | 95 % of the mean | Answer |"]
+    rows = ["| Setting | Answer | Mean ± spread | 95 % of the mean | Runs |"]
     rows.append("|---|---|---|---|---|")
     for answer in answers:
         low, high = answer.interval
         mean, runs = plus_minus(answer.mean, answer.spread), f"{len(answer.held)}"
-        cells = answer.setting, mean, runs, f"{low:.3g} to {high:.3g}", answer.word
+        cells = answer.setting, answer.word, mean, f"{low:.3g} to {high:.3g}", runs
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

@@ -21,7 +21,7 @@ from .signing import sign as sign
 # (after Okabe & Ito 2008).
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
-WIDTH, HEIGHT = 6.4, 3.9  # inches of a figure with one axes
+WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a phone
 
 
 def use_style() -> None:

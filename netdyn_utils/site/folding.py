@@ -35,9 +35,11 @@ def _untaught(cell: dict) -> str:
         return "Code of the figure that moves"
     if called == "record":
         return "Code of the record"
+    if called == "Markdown" and _makes_table(last):
+        return "Code of the table"
     if called == "Markdown" and 2 * _lines(last) > len(source.split("\n")):
         return "Code of the sentence"
-    if long and "figure" in cell["metadata"].get("mystnb", {}):
+    if long and cell["metadata"].get("mystnb", {}).keys() & {"figure", "image"}:
         return "Code of the figure"
     if long and called == "pd.DataFrame":
         return "Code of the table"
@@ -58,6 +60,12 @@ def _called(node: ast.stmt) -> str:
     if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
         value = value.func.value  # pd.DataFrame(...).round(4)
     return ast.unparse(value.func)
+
+
+def _makes_table(node: ast.stmt) -> bool:
+    """Say whether what is shown is the table that a function makes: `claims_table`."""
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return any(ast.unparse(call.func).endswith("_table") for call in calls)
 
 
 def _draws_frames(body: list[ast.stmt]) -> bool:

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-WIDE = 1.7  # width over height from which a picture scrolls on a phone
+WIDE = 640  # pixels from which a picture scrolls on a phone
 _IMAGE = re.compile(r'<img (?![^>]*\bwidth=)([^>]*\bsrc="([^"]+\.svg)"[^>]*)>')
 _SIZE = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"', re.DOTALL)
 _FORMULA = re.compile(r'<div class="math [^"]*"(?=[^>]*>(.*?)</div>)', re.DOTALL)
@@ -27,7 +27,7 @@ def size(site: Path) -> None:
             if not (measured := _measured(picture)):
                 return found[0]
             width, height = measured
-            kind = ' data-wide=""' if width > WIDE * height else ""
+            kind = ' data-wide=""' if width > WIDE else ""
             return f'<img width="{width}" height="{height}"{kind} {found[1]}>'
 
         new = _FORMULA.sub(_lined, _IMAGE.sub(sized, text))

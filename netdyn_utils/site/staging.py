@@ -1,6 +1,7 @@
 """Copy pages and executed notebooks to where the site is built from."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from .references import glossary, referred
 from .widget_states import keep_shown
 
 EXTRA = "extra"  # laid over the site as it stands
+_ERROR = re.compile(r"(?<=[\d.]) ± (?=\d)")
+_RANGE = re.compile(r"(?<=\| )(-?\d[^ |]*) to (-?\d[^ |]*)(?= \|)")
 
 
 def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
@@ -114,5 +117,12 @@ def _strip(notebook: dict) -> None:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             data.pop(MIME, None)  # for programs; pages show the table
+            if told := data.get("text/markdown"):
+                data["text/markdown"] = _held("".join(told))
             if drawing := data.get("image/svg+xml"):
                 data["image/svg+xml"] = lighter("".join(drawing))
+
+
+def _held(told: str) -> str:
+    """Hold on one line what is read as one: a number with its error, a cell's range."""
+    return _RANGE.sub("\\1\u00a0to\u00a0\\2", _ERROR.sub("\u00a0±\u00a0", told))

@@ -16,7 +16,7 @@ from ..plotting.frames import Frame, draw_frames
 
 INTERVAL = 700  # milliseconds of a frame while it plays
 _FIT = "max-width: 100%; height: auto"
-_WIDE = 1.7  # width over height from which a phone scrolls instead of shrinking
+_WIDE = 640  # pixels from which a phone scrolls instead of shrinking
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -194,7 +194,7 @@ def _page(frame: Frame, alt: str, state: tuple[str, ...], caption: str | None) -
 def framed(frame: Frame, alt: str, caption: str | None = None) -> str:
     """Return one picture as HTML, with its words and a line below."""
     below = f"<p>{escape(caption)}</p>" if caption else ""
-    wide = 'data-wide="" ' if frame.width > _WIDE * frame.height else ""
+    wide = 'data-wide="" ' if frame.width > _WIDE else ""
     return (
         f'<div class="netdyn-frame"><img {wide}alt="{escape(alt)}" '
         f'width="{frame.width}" height="{frame.height}" style="{_FIT}" '
