@@ -56,14 +56,14 @@ def _range(answers: Sequence[Answer]) -> str:
 
 def agreements_table(rows: Sequence[Agreement]) -> str:
     """Return a table of published numbers beside ours."""
-    lines = ["| Quantity | Setting | Published | Ours | Runs | Allowed | |"]
+    lines = ["| Quantity | Setting | Published | Ours | Allowed | Result | Runs |"]
     lines.append("|---|---|---|---|---|---|---|")
     for row in rows:
         allowed = f"× {row.allowed:g}" if row.factor else f"± {row.allowed:g}"
         word = "agrees" if row.agrees else "**differs**"
         lines.append(
             f"| {row.quantity} | {row.setting} | {row.published:g} | {_ours(row)} | "
-            f"{len(row.values)} | {allowed} | {word} |"
+            f"{allowed} | {word} | {len(row.values)} |"
         )
     return "\n".join(lines)
 
