@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
 from netdyn_utils import site
 from netdyn_utils.profiles import plan
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 TOC = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+REDIRECTS = CONFIG["sphinx"]["config"]["redirects"]
 BUNDLE = "vendor/(widgets|requirejs)/"  # of pages with a widget; not counted
 MAX_BYTES = 2_800_000  # of a page with all that it loads, but for the bundle
 MAX_SECONDS, MAX_SHIFT = 1.5, 0.1  # until the first chapter answers; how a page jumps
@@ -108,7 +111,8 @@ def test_an_old_name_leads_to_the_same_place_on_the_new_page(address, page):
     page.goto(f"{address}book/glossary.html#glossary")
     page.wait_for_url(f"{address}book/symbols.html#glossary")
     assert page.locator("article h1").inner_text().startswith("Symbols")
-    assert faults == []
+    left = f"failed: {address}book/glossary.html"  # as soon as its script is read
+    assert set(faults) <= {left}
 
 
 # Every page, in one visit: what it asks for, how it reads, how it looks.
@@ -118,7 +122,8 @@ def test_every_page_is_whole_reads_well_and_looks_right(built, address, browser)
     shutil.rmtree(SCREENSHOTS, ignore_errors=True)
     names = [path.relative_to(built).as_posix() for path in built.rglob("*.html")]
     faults = []
-    for name in sorted(n for n in names if not n.startswith(("_static", "_modules"))):
+    read = {name for name in names if not name.startswith(("_static", "_modules"))}
+    for name in sorted(read - {f"{old}.html" for old in ("index", *REDIRECTS)}):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.add_init_script(WATCH)
         found = _heard(page, address)

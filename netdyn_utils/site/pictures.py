@@ -37,7 +37,8 @@ def size(site: Path) -> None:
 
 def _lined(found: re.Match) -> str:
     lines = 1 + bool(_TALL.search(found[1])) + bool(_TALLER.search(found[1]))
-    return f'<div data-lines="{lines}" {found[0].removeprefix("<div ")}'
+    told = f'data-lines="{lines}" tabindex="0"'  # it scrolls, without a mouse too
+    return f"<div {told} {found[0].removeprefix('<div ')}"
 
 
 @cache
