@@ -36,7 +36,7 @@ def claims_table(claims: Sequence[Claim]) -> str:
         )
         told = (
             f"*Claimed:* {claim.claimed}",
-            f"*Measured:* {' '.join(measured)}",
+            f"*Measured:* {'<br>'.join(measured)}",
             f"*Test:* {claim.test}.",
             f"*Null:* {claim.null}.",
             f"*Published:* {claim.published}.",
