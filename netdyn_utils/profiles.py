@@ -100,7 +100,7 @@ def _load(folder: Path, profile: str) -> dict[str, dict]:
     blocks = read_yaml(path)
     for name, block in blocks.items():
         if not isinstance(block, dict):
-            raise ValueError(f"{path}: {name} must be a block of parameters: {{}}")
+            raise ValueError(f"{path}: {name!r} must be a block of parameters: {{}}")
     return blocks
 
 

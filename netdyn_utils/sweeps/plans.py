@@ -85,7 +85,9 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     show, over = _map(told, path)
     names = dict.fromkeys(name for given in sets for name in given)
     for name in sorted(names.keys() & same):
-        faults[f"{name} is in `parameters`, the same in every run, and varies"] = None
+        faults[
+            f"{shown(name)} is in `parameters`, the same in every run, and varies"
+        ] = None
     for name in over:
         if name not in names:
             faults[f"`over` names {name!r}, which does not vary"] = None
@@ -109,7 +111,9 @@ def _sets(told: dict, path: Path) -> Iterator[dict]:
     grid = _mapping(told["grid"], "grid", path)
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise ValueError(f"{path.name}: {name} in `grid` must be a list [a, b]")
+            raise ValueError(
+                f"{path.name}: {shown(name)} in `grid` must be a list [a, b]"
+            )
     if not grid:
         raise ValueError(f"{path.name}: `grid` names no parameter to vary")
     size = 1
