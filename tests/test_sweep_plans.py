@@ -66,8 +66,8 @@ def test_a_list_is_taken_as_it_stands_over_the_profile(root):
         ({"grid": {"steps": [1, 0], "rate": [2]}}, r"rate must .*\nsteps must"),
         ({"grid": {"stepz": [1]}}, "unknown parameter 'stepz' .*'steps'"),
         ({"grid": {"steps": [1, "1"]}}, "is there twice"),
-        ({"grid": {"steps": 1}}, r"steps in `grid` must be a list \[a, b\]"),
-        ({"grid": {"steps": []}}, r"steps in `grid` must be a list \[a, b\]"),
+        ({"grid": {"steps": 1}}, r"'steps' in `grid` must be a list \[a, b\]"),
+        ({"grid": {"steps": []}}, r"'steps' in `grid` must be a list \[a, b\]"),
         ({"grid": {}}, "`grid` names no parameter to vary"),
         ({"grid": {"steps": [1]}, "over": ["steps"] * 2}, "`over` names 'steps' twice"),
         ({"grid": [1]}, "grid must be `name: value` lines"),
@@ -77,7 +77,7 @@ def test_a_list_is_taken_as_it_stands_over_the_profile(root):
         ({"parameters": [1], "list": [{}]}, "parameters must be"),
         (
             {"parameters": {"steps": 1}, "grid": {"steps": [2]}},
-            "steps is in `parameters`, the same in every run, and varies",
+            "'steps' is in `parameters`, the same in every run, and varies",
         ),
         (
             {"grid": {"steps": list(range(1, 1000)), "word": ["a"] * 1000}},
