@@ -22,7 +22,7 @@ from IPython.display import Markdown
 from netdyn_utils import paper, plotting
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.recorded import record
-from netdyn_utils.tails import ols_exponent
+from netdyn_utils.tails import crossover, ols_exponent
 
 plotting.use_style()
 
@@ -82,21 +82,27 @@ Markdown(
 # training, and a test that takes them for independent finds everything significant.
 #
 # No law is exactly true of a billion counts either, so a difference must also matter. One
-# tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by
-# less than 0.4 count as one. It gives an allowance for
-# [rivals](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by
-# $\epsilon = 0.4$ loses
+# tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by less
+# than $\epsilon$ count as one. It gives an allowance for [rivals](../book/symbols.md#rival)
+# too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by $\epsilon$
+# loses
 #
 # $$ d(\alpha) = \ln \frac{\alpha - 1}{\alpha - 1 + \epsilon} + \frac{\epsilon}{\alpha - 1} $$
 #
-# [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power law is as near to it as
-# two exponents that count as one.
+# [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power
+# law is as near to it as two exponents that count as one.
+
+# %%
+Markdown(
+    f"Here $\\epsilon$ = {paper.TOLERANCE:g}. At $\\alpha$ = 4.5 the allowance is "
+    f"{paper.allowance(4.5):.4f} nats."
+)
 
 # %% [markdown]
 # ## What the questions can see
 #
-# Before any run, the two questions about [tails](../book/symbols.md#tail) are put to laws that are known, two million
-# draws each. The last is a pool of Gaussian steps whose sizes differ, and nothing else.
+# Before any run, the two questions about [tails](../book/symbols.md#tail) are put to laws
+# that are known. The last is a pool of Gaussian steps whose sizes differ, and nothing else.
 
 # %%
 rng, n = np.random.default_rng(seed), 2_000_000
@@ -115,11 +121,11 @@ pd.DataFrame(
 
 # %% [markdown]
 # `heavier` above zero says that a power law is nearer than an
-# [exponential](../book/symbols.md#exponential). `lead` above one
-# says that another law is clearly nearer than the power law. Thin tails are recognised. But a
-# wide [log-normal](../book/symbols.md#log-normal) passes, and so do unequal Gaussian steps: the largest thousandth spans
-# little more than a decade, too short a range to tell them apart, however many counts it
-# holds. A yes to these questions means "not refuted".
+# [exponential](../book/symbols.md#exponential). `lead` above one says that another law is
+# clearly nearer than the power law. Thin tails are recognised. But a wide
+# [log-normal](../book/symbols.md#log-normal) passes, and so do unequal Gaussian steps: the
+# largest thousandth spans little more than a decade, too short a range to tell them apart,
+# however many counts it holds. A yes to these questions means "not refuted".
 #
 # So a claim about the steps of single weights needs another question, and that one has a
 # blind spot too. Here steps of known laws have sizes that differ from weight to weight. What
@@ -159,15 +165,14 @@ Markdown(paper.claims_table(list(claims.values())))
 #
 # Judged are the largest hundredth, thousandth and ten-thousandth of all updates, the same
 # shares in every run. A scanned cut would take another part of the tail in each seed; that
-# scatter is shown further down. In [this figure](#fig-rivals), and in the others like it, each dot is a run, the thick line
-# is the interval of the mean, and the dashed line is the bound. Blue circles say yes, orange
-# squares no, grey diamonds open.
+# scatter is shown further down. In [this figure](#fig-rivals), and in the others like it,
+# each dot is a run, the thick line is the interval of the mean, and the dashed line is the
+# bound. Blue circles say yes, orange squares no, grey diamonds open.
 
 
 # %%
-def draw(claim, axes, names, first=0):
-    questions = claim.questions[first : first + len(names)]
-    for ax, question, name in zip(np.ravel(axes), questions, names, strict=True):
+def draw(claim, axes, names):
+    for ax, question, name in zip(np.ravel(axes), claim.questions, names, strict=False):
         named = ax.get_subplotspec().is_first_col()
         plotting.plot_answers(claim.of(question), ax, labels=named)
         ax.set_title(name, fontsize=9)
@@ -219,7 +224,7 @@ ax.scatter(shown, rows, c=shades, s=22, zorder=3)
 ax.set_yticks(rows, list(layers), fontsize=9)
 ax.axvline(1, color="black", linewidth=0.9, linestyle="--")
 ax.set(xscale="log", xlabel="lead of the best rival (allowances)", ylim=(len(rows), -1))
-plotting.sign(figure, *study["convnet, right, 10,000 steps"])
+plotting.sign(figure, *(run for name in paper.LAYERED for run in study[name]))
 
 # %%
 Markdown(
@@ -245,10 +250,8 @@ for setting, (network, line) in SHOWN.items():
     windows = [paper.alpha_by_window(run) for run in runs]
     losses = [[part[::10] for part in run.loss] for run in runs]  # as many as show
     for ax, courses in zip(axes, (windows, losses), strict=True):
-        done, values = (
-            courses[0][0] / courses[0][0][-1],
-            np.array([c[1] for c in courses]),
-        )
+        done = courses[0][0] / courses[0][0][-1]
+        values = np.array([course for _, course in courses])
         middle, half = values.mean(0), values.std(0, ddof=1)
         ax.plot(done, middle, line, color=colour, linewidth=1.2, label=setting)
         ax.fill_between(done, middle - half, middle + half, color=colour, alpha=0.18)
@@ -291,13 +294,13 @@ claims["More than unequal sizes"]
 # %% [markdown]
 # ## Must there be something to learn?
 #
-# Controls on the sample images, 3,000 steps of the MLP. Labels exchanged at random leave
+# Controls are short runs of the MLP on the sample images. Labels exchanged at random leave
 # nothing to learn but by heart. Noise with the spectrum of the images has no digits in it.
 # Full-batch gradient descent has no sampling noise. A linear model has no hidden layer.
 # The widths tell whether the exponent depends on the size of the network.
 # [This figure](#fig-controls) has them all.
 
-# %% mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance of 0.4. Full-batch descent made 1,000 steps."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within 0.4."}}
+# %% mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance. Full-batch descent made fewer steps than the others."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within the tolerance."}}
 controls = {
     name.removeprefix("control: "): np.array(facts[name]["alpha, late"])
     for name in study.of("controls")
@@ -330,12 +333,12 @@ claims["Driven by information"]
 # %% [markdown]
 # ## Waiting times
 #
-# [Intervals](../book/symbols.md#interval) between the
-# [large updates](../book/symbols.md#large-update) of a weight, from step 5,000 on, of the largest
-# hundredth and the largest two-hundredth of all updates. The null shuffles the times of
-# each weight and keeps how often it moved: weights of unequal rates then have intervals
-# that look heavy-tailed without any memory. [This figure](#fig-waiting) holds the power law
-# against its rivals and against that null.
+# [Intervals](../book/symbols.md#interval) between the [large
+# updates](../book/symbols.md#large-update) of a weight, the first steps left out as the
+# authors do. Large are the largest hundredth and the largest two-hundredth of all updates.
+# The null shuffles the times of each weight and keeps how often it moved: weights of
+# unequal rates then have intervals that look heavy-tailed without any memory. [This
+# figure](#fig-waiting) holds the power law against its rivals and against that null.
 
 # %% mystnb={"figure": {"name": "fig-waiting", "caption": "Longest hundredth of the intervals. Left: lead of the best rival over the power law; middle: lead of the power law over shuffled times; both in allowances. Right: burstiness less that of shuffled times."}, "image": {"alt": "Three panels with a row for each learning rate and threshold: lead of the best rival, lead over shuffled times, and burstiness beyond shuffled times."}}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.5))
@@ -378,16 +381,19 @@ pd.DataFrame(
 
 # %% mystnb={"figure": {"name": "fig-turn", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line a seed. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}}
 turns, shades = {}, {"+δ": "#D55E00", "−δ": "#0072B2"}
-landscapes = study.runs_of("landscape")
+landscapes, rng = study.runs_of("landscape"), np.random.default_rng(seed)
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.4), sharey=True)
 for ax, epoch in zip(axes, (50, 100), strict=True):
     for run in landscapes:
-        deltas, found = paper.ratios_by_displacement(run, epoch)
-        for sign, ratios in found.items():
-            turn = paper.turning_point(deltas, ratios)
-            turns.setdefault(f"{sign}, epoch {epoch}", []).append(turn)
-            label = sign if run is landscapes[0] else None
-            ax.semilogx(deltas, ratios, color=shades[sign], linewidth=1, label=label)
+        curve = run.curves[epoch]
+        for sign, (name, colour) in enumerate(shades.items()):
+            changes = curve.response[:, sign]
+            turn = crossover(curve.deltas, changes, rng=rng, share=0.5, replicates=20)
+            turns.setdefault(f"{name}, epoch {epoch}", []).append(turn.delta)
+            label = name if run is landscapes[0] else None
+            ax.semilogx(
+                turn.deltas, turn.ratios, color=colour, linewidth=1, label=label
+            )
     ax.axhline(0, color=plotting.GREY, linewidth=0.8)
     ax.set_title(f"epoch {epoch}", loc="left")
     ax.set(xlabel="displacement (weight)")
@@ -499,7 +505,11 @@ for at, (batch, told) in enumerate(paper.TRANSFORMER.items()):
 axes[2].set_xticks(range(3), [f"batch {batch}" for batch in paper.TRANSFORMER])
 axes[2].set(ylabel="exponent α")
 legend = axes[2].legend(fontsize=8)
-plotting.sign(figure, *study["convnet, bare, 10,000 steps"])
+networks = ("convnet", "transformer")
+plotting.sign(
+    figure,
+    *(r for r in study.runs_of("updates") if r.record.config["network"] in networks),
+)
 
 # %%
 agreements = paper.agreements_of(facts)
@@ -554,9 +564,8 @@ Markdown(
 # ## Beside the published numbers
 #
 # Where the definitions are the same, and our mean with the spread between seeds. What was
-# allowed was fixed before the runs: 0.4 for an exponent (0.3 for the transformer), 30 % for
-# the largest update, a quarter for information and alignment, a factor of 1.5 for changes
-# of the loss. The ConvNet and the transformer stand there in their variants, the changes of
+# allowed was fixed before the runs; it stands in the table, as a difference or as a factor.
+# The ConvNet and the transformer stand there in their variants, the changes of
 # the loss on test and on training images, since what the authors used is not said for all.
 
 # %%
@@ -622,7 +631,9 @@ record(
 #   learned got ten seeds after three had left them open. Tolerance and bounds are choices,
 #   made with the first numbers known: zero and one are natural, tolerance and shares are
 #   round. Questions were added after a review had shown what the first ones could not see:
-#   the other shares, the layers, the fourth moment, the settled windows. None was dropped.
+#   the other shares, the layers, the fourth moment, the straight line, the settled windows.
+#   Two were put anew: the change of an exponent with its sign, and the lead over shuffled
+#   times in allowances. None was dropped.
 #   The tables have the numbers for other choices.
 # - With so many answers at 95 % a few are wrong by chance. A verdict rests on several.
 # - Within layers exponents are high, and the allowance shrinks with them: a tolerance in

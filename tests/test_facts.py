@@ -109,14 +109,6 @@ def test_times_without_memory_are_no_nearer_to_a_power_law_than_shuffled():
     assert abs(found["burstier"]) < 0.02
 
 
-def test_the_turning_point_is_the_last():
-    deltas = np.array([0.01, 0.1, 1.0, 10.0])
-    turn = paper.turning_point
-    assert turn(deltas, np.array([-1, 1, -1, 1.0])) == pytest.approx(10**0.5)
-    assert turn(deltas, np.ones(4)) == 0.01
-    assert np.isnan(turn(deltas, -np.ones(4)))
-
-
 def test_an_empty_folder_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(LookupError, match=r"no record of the study in .*clone it"):
         paper.read_study(tmp_path)

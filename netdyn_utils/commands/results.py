@@ -77,7 +77,7 @@ def _compute(root: Path, arguments: argparse.Namespace) -> int:
     return _status(root, arguments)
 
 
-def _status(root: Path, arguments: argparse.Namespace) -> int:  # noqa: ARG001
+def _status(root: Path, _arguments: argparse.Namespace) -> int:
     from ..paper import paper_runs, standing
 
     found = [standing(run, _folder(root)) for run in paper_runs()]

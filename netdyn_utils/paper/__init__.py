@@ -4,9 +4,9 @@ from .agreement import Agreement, agreements_of
 from .checking import GOOD, Check, checked_runs, is_cheap, is_slow, recheck
 from .claim import Claim
 from .claims import claims_of
-from .curves import alpha_by_window, ratios_by_displacement, turning_point
+from .curves import alpha_by_window
 from .exporting import export
-from .facts import TOLERANCE, tail_facts
+from .facts import TOLERANCE, allowance, tail_facts
 from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
@@ -35,6 +35,7 @@ __all__ = [
     "Study",
     "agreements_of",
     "agreements_table",
+    "allowance",
     "alpha_by_window",
     "checked_runs",
     "claims_of",
@@ -45,14 +46,12 @@ __all__ = [
     "is_slow",
     "paper_runs",
     "plus_minus",
-    "ratios_by_displacement",
     "read_study",
     "recheck",
     "standing",
     "step_facts",
     "summary",
     "tail_facts",
-    "turning_point",
     "verdict",
     "write_summary",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .verdicts import Answer, plus_minus, verdict
+from .verdicts import Answer, from_to, plus_minus, verdict
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def _table(answers: tuple[Answer, ...]) -> str:
     rows = ["| Setting | Answer | Mean ± spread | 95 % of the mean | Runs |"]
     rows.append("|---|---|---|---|---|")
     for answer in answers:
-        low, high = answer.interval
         mean, runs = plus_minus(answer.mean, answer.spread), f"{len(answer.held)}"
-        cells = answer.setting, answer.word, mean, f"{low:.3g} to {high:.3g}", runs
+        ends = from_to(answer.interval, answer.spread)
+        cells = answer.setting, answer.word, mean, ends, runs
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

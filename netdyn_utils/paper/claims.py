@@ -1,6 +1,7 @@
 """The claims of the paper as questions to the facts, each with a verdict."""
 
 from .claim import Claim
+from .facts import UNSETTLED
 from .plan import INFORMATION
 from .quoted import PRINTED_INTERVALS
 from .study import DELTAS, EPOCHS, Facts
@@ -106,7 +107,7 @@ def _large(facts: Facts) -> Claim:
 def _conserved(facts: Facts) -> Claim:
     asked = {
         "to chance": "Does the product spread less than independent smooth series?",
-        "settled": "And without the first 20 windows?",
+        "settled": f"And without the first {UNSETTLED} windows?",
         "to alignment": "Does it spread less than the alignment alone?",
         "to information": "Does it spread less than the information alone?",
     }

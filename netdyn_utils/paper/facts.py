@@ -187,7 +187,6 @@ def interval_facts(run, share: float) -> dict[str, float]:
     return {
         "alpha": fit.alpha,
         "cut": fit.xmin,
-        "decades": float(np.log10(len(held) / fit.xmin)),
         "lead": lead(compared, without=("shuffled times",)),
         "over shuffled": compared["shuffled times"].ratio
         / fit.n_tail

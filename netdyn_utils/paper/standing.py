@@ -27,7 +27,7 @@ class _Asked(Exception):
 class _Listening:
     """A store that hears the question and answers none."""
 
-    def get(self, kind, config, data, source, compute, notes=None):  # noqa: ARG002
+    def get(self, kind, config, data, source, *_, **__):
         """Raise with the question."""
         raise _Asked(kind, run_key(kind, config, data), source)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .agreement import Agreement
 from .claim import Claim
+from .facts import TOLERANCE
 from .verdicts import Answer, plus_minus
 
 
@@ -94,7 +95,7 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         f"{said('Heavy tails', 0)} settings, to the thousandth in "
         f"{said('Heavy tails', 1)}, to the ten-thousandth in "
         f"{said('Heavy tails', 2)}, and within layers in {said('Heavy tails', 3)}. The "
-        f"exponent stays within 0.4 in {said('Stable exponent', 0, 1, 2)}.",
+        f"exponent stays within {TOLERANCE:g} in {said('Stable exponent', 0, 1, 2)}.",
         f"**Power-law waiting times: {word['Waiting times']}. Exponential ruggedness "
         f"under small displacements: {word['Small displacements']}; power law under "
         f"large ones: {word['Large displacements']}.** The power law is clearly nearer "

@@ -4,7 +4,7 @@ import numpy as np
 
 from .claim import Claim
 from .facts import TAILS, TOLERANCE
-from .quoted import CONVNET, MLP
+from .quoted import CONVNET, MLP, TRANSFORMER
 from .study import JUDGED, LAYERED, LEARNING, Facts
 from .verdicts import Answer
 
@@ -41,6 +41,12 @@ def _layers(facts: Facts, fact: str, question: str, bound: float, yes: str):
     )
 
 
+def _lines(told) -> str:
+    """Return the published exponents by a line, least to most."""
+    lines = sorted(found["line"] for found in told.values())
+    return f"{lines[0]:.2f} to {lines[-1]:.2f}"
+
+
 def heavy(facts: Facts) -> Claim:
     """Ask whether tails fall more slowly than an exponential."""
     pooled = "Largest {}: is a power law nearer than an exponential?"
@@ -52,7 +58,8 @@ def heavy(facts: Facts) -> Claim:
         + _layers(facts, "heavier", single, 0.0, "above"),
         "ln L of the power law less that of the exponential, nats per update",
         "an exponential tail",
-        "exponents from 4.4 to 4.5 (MLP, CNN) and 3.5 (transformer), by a line",
+        f"exponents by a line: {_lines(MLP)} (MLP), {_lines(CONVNET)} (CNN), "
+        f"{_lines(TRANSFORMER)} (transformer)",
         "fig-rivals",
     )
 
@@ -122,7 +129,10 @@ def unequal(facts: Facts) -> Claim:
 
 def learned(facts: Facts) -> Claim:
     """Ask whether tails go when there is nothing to learn."""
-    higher = "Is the exponent higher by more than 0.4 when there is nothing to learn?"
+    higher = (
+        f"Is the exponent higher by more than {TOLERANCE:g} when there is nothing to "
+        "learn?"
+    )
     gone = "Is an exponential nearer when there is nothing to learn?"
     base, *controls = LEARNING
     before = np.array(facts[base]["alpha, late"])

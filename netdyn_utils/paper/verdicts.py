@@ -116,9 +116,23 @@ def plus_minus(mean: float, spread: float) -> str:
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
     ('4.73 ± 0.21', '-0.0012 ± 0.0040', '2.00 ± 0.00')
     """
-    size = spread if spread > 0 else 0.1
-    digits = min(max(1 - int(np.floor(np.log10(size))), 0), 4)
+    digits = _digits(spread)
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def from_to(interval: tuple[float, float], spread: float) -> str:
+    """Return an interval with as many decimals as a mean with this spread.
+
+    >>> from_to((4.2162, 5.2504), 0.2082), from_to((-8e-6, 2e-5), 1e-5)
+    ('4.22 to 5.25', '0.0000 to 0.0000')
+    """
+    digits = _digits(spread)
+    return " to ".join(f"{round(end, digits) + 0.0:.{digits}f}" for end in interval)
+
+
+def _digits(spread: float) -> int:
+    size = spread if spread > 0 else 0.1
+    return min(max(1 - int(np.floor(np.log10(size))), 0), 4)
 
 
 def verdict(answers: Sequence[Answer]) -> str:

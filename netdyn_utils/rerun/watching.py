@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from tqdm import tqdm
@@ -42,7 +43,7 @@ class Lines:
     def moved(self, job: Job, done: int, cells: int) -> None:
         """Write nothing: a log is read afterwards."""
 
-    def ended(self, job: Job, run: NotebookRun) -> None:  # noqa: ARG002
+    def ended(self, _job: Job, run: NotebookRun) -> None:
         """Write how it went."""
         self._write(str(run))
 
@@ -79,4 +80,4 @@ def watch() -> Watch:
     """Return live lines where somebody watches, plain ones elsewhere."""
     if sys.stderr.isatty() and sys.stdout.isatty():
         return Bars()
-    return Lines(lambda line: print(line, flush=True))  # noqa: T201
+    return Lines(partial(print, flush=True))

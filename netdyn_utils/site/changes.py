@@ -13,6 +13,7 @@ _SHOWN = {
     "book/index": ("book/_verdicts.md", "book/_static"),
     "book/api": ("netdyn_utils",),
     "book/references": ("book/references.bib",),
+    "notebooks/07_claims": ("book/results", "netdyn_utils/paper"),
 }
 _PACKAGE = "netdyn_utils/"
 _TITLE = re.compile(r"^(?:# )?# (.+)$", re.MULTILINE)
