@@ -20,8 +20,11 @@ parts:
 FILES = {
     "_toc.yml": TOC,
     "book/index.md": "# The front\n",
-    "book/api.md": "# The package\n",
+    "book/api.md": "# The package\n\n.. automodule:: netdyn_utils.part\n"
+    ".. automodule:: netdyn_utils.room\n",
     "netdyn_utils/part.py": "x = 1\n",
+    "netdyn_utils/other.py": "x = 1\n",
+    "netdyn_utils/room/part.py": "x = 1\n",
     "notebooks/01_topic.py": '# %% [markdown]\n# # Topic: what is "it"?\n',
     "notebooks/01_topic.ipynb": "{}",
     "notebooks/02_other.py": "# %% [markdown]\n# # Other\n",
@@ -63,12 +66,14 @@ def test_a_page_comes_from_its_text_and_from_what_it_shows(root):
         "notebooks/02_other",
     ]
     assert found["notebooks/01_topic"] == ("notebooks/01_topic.py",)
-    assert found["book/api"] == ("book/api.md", "netdyn_utils")
+    described = ("netdyn_utils/part.py", "netdyn_utils/room")
+    assert found["book/api"] == ("book/api.md", *described)
 
 
 def test_each_page_has_the_day_of_its_last_commit(root):
     write(root, "2026-03-04", **{"notebooks/02_other.py": "# # Another\n"})
     write(root, "2026-05-06", **{"netdyn_utils/part.py": "x = 2\n"})
+    write(root, "2026-05-07", **{"netdyn_utils/other.py": "x = 2\n"})
     assert last_changed(root) == {
         "book/index": "2026-01-02",
         "book/api": "2026-05-06",

@@ -166,8 +166,9 @@ def test_public_names_resolve(room):
         assert name in dir(netdyn_utils)
 
 
-def test_every_public_name_is_described_on_the_page_of_the_package():
-    page = (PACKAGE.parent / "book" / "api.md").read_text(encoding="utf-8")
+def test_every_public_name_is_described_on_a_page_of_the_package():
+    pages = (PACKAGE.parent / "book" / "api").glob("*.md")
+    page = "".join(path.read_text(encoding="utf-8") for path in pages)
     for name in netdyn_utils.__all__:
         value = getattr(netdyn_utils, name)
         home = getattr(value, "__module__", "netdyn_utils.experiments.settings")

@@ -11,11 +11,11 @@ from .git import git
 # Pages that show more than their own file.
 _SHOWN = {
     "book/index": ("book/_verdicts.md", "book/_static"),
-    "book/api": ("netdyn_utils",),
     "book/references": ("book/references.bib",),
     "notebooks/07_claims": ("book/results", "netdyn_utils/paper"),
 }
 _PACKAGE = "netdyn_utils/"
+_MODULE = re.compile(r"^\.\. automodule:: (\S+)", re.MULTILINE)
 _TITLE = re.compile(r"^(?:# )?# (.+)$", re.MULTILINE)
 
 
@@ -25,7 +25,7 @@ def sources(root: Path) -> dict[str, tuple[str, ...]]:
     found = {}
     for page in _files(yaml.safe_load(toc)):
         own = f"{page}.py" if (root / f"{page}.py").exists() else f"{page}.md"
-        found[page] = (own, *_SHOWN.get(page, ()))
+        found[page] = (own, *_SHOWN.get(page, ()), *_described(root, own))
     return found
 
 
@@ -77,6 +77,13 @@ def _files(toc) -> list[str]:
         return []
     own = [toc[key] for key in ("root", "file") if key in toc]
     return own + [page for value in toc.values() for page in _files(value)]
+
+
+def _described(root: Path, page: str) -> tuple[str, ...]:
+    """Return the files or folders of the modules whose docstrings a page shows."""
+    text = (root / page).read_text(encoding="utf-8") if (root / page).exists() else ""
+    paths = [name.replace(".", "/") for name in _MODULE.findall(text)]
+    return tuple(p if (root / p).is_dir() else f"{p}.py" for p in paths)
 
 
 def _within(file: str, paths: tuple[str, ...]) -> bool:
