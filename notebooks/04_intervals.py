@@ -38,8 +38,9 @@ plotting.use_style()
 # %% [markdown]
 # ## Definition
 #
-# An update is **large** if its magnitude reaches a threshold $\theta$ that a given share of
-# all updates of the run exceeds: one in a hundred, or one in two hundred. An **interval**
+# An update is **large** if its magnitude reaches a threshold $\theta$: the lowest edge of a
+# bin that at most a given share of all updates of the run reach, one in a hundred or one in
+# two hundred. An **interval**
 # $\Delta t$ is the number of steps between two successive large updates of the same weight.
 
 # %%
@@ -98,15 +99,15 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# A threshold is an edge of a histogram's bin, so the share above it is known exactly and is
-# a little below the one asked for.
+# A threshold is an edge of a histogram's bin, so the share that reaches it is known exactly
+# and is a little below the one asked for.
 #
 # ## The null: the same weights, shuffled times
 #
 # Take each weight's own number of large updates and scatter them evenly over the run. A
-# weight with $n$ of them then waits about $T/n$ steps each time, nearly geometrically
-# distributed. Pooled over weights that differ in $n$ this mixture is broad: it can look
-# like a power law with no memory in any weight
+# weight with $n$ of them then waits about $T/n$ steps each time ($T$: the steps counted),
+# nearly geometrically distributed. Pooled over weights that differ in $n$ this mixture is
+# broad: it can look like a power law with no memory in any weight
 # ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What
 # shuffling gives is known exactly, and stands in [this figure](#fig-intervals) beside what
 # was counted.
@@ -118,7 +119,7 @@ nulls = {
     for share in run.shares
 }
 
-# %% mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give at the lower one (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}}
+# %% mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     for share, shade in zip(run.shares, (1.0, 0.5), strict=True):
@@ -165,7 +166,7 @@ def threshold_caption(share):
     )
 
 
-# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large."}}
+# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large. A spike means that many weights were moved far at the same two steps."}}
 widgets.frame_slider(
     threshold_frame,
     shares,
@@ -201,16 +202,21 @@ pd.DataFrame(
 ).T
 
 # %%
-excess = {
-    name: run.counts().burstiness - nulls[name, run.shares[0]].burstiness
+beyond = {
+    name: {s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.shares}
     for name, run in runs.items()
 }
+excess = {name: found[runs[name].shares[0]] for name, found in beyond.items()}
 
 # %%
 Markdown(
     "Burstiness beyond that of unequal rates: "
-    + ", ".join(f"{name} {value:+.2f}" for name, value in excess.items())
-    + f" (threshold of {runs['mlp'].shares[0]:.0%}, one run each)."
+    + "; ".join(
+        f"{name} "
+        + ", ".join(f"{value:+.2f} (top {share:.1%})" for share, value in found.items())
+        for name, found in beyond.items()
+    )
+    + ". One run each."
 )
 
 # %% [markdown]
@@ -248,6 +254,14 @@ for name, group in groups:
         fit = fits[name, group]
         comparisons[name, group] = compare_intervals(counts, fit, null=null)
 
+# %% [markdown]
+# The table has the lower threshold. A rival's column names the law that is favoured. The ±
+# takes every interval as independent, which they are not: seeds differ by far more (see
+# [the verdicts](07_claims.ipynb)).
+
+# %%
+BRIEF = {"power law with cutoff": "cutoff", "shuffled times": "shuffled"}
+
 # %%
 pd.DataFrame(
     {
@@ -255,7 +269,12 @@ pd.DataFrame(
             "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
             "from": f"{fit.xmin:.0f}",
             "in the tail": f"{fit.n_tail:,}",
-            **{r.name: r.favoured for r in comparisons[name, group].rivals},
+            **{
+                BRIEF.get(rival.name, rival.name): BRIEF.get(
+                    rival.favoured, rival.favoured
+                )
+                for rival in comparisons[name, group].rivals
+            },
         }
         for (name, group), fit in fits.items()
     }
@@ -274,7 +293,29 @@ Markdown(
     )
     + ". The line leaves out the first bin, where "
     + ", ".join(f"{left_out(runs[name].counts()):.1%} ({name})" for name in pooled)
-    + " of the intervals lie."
+    + " of the intervals lie; the likelihood, from $x_{\\min}$ on, leaves out "
+    + ", ".join(
+        f"{1 - fit.n_tail / fit.n:.1%} ({name})" for name, fit in pooled.items()
+    )
+    + "."
+)
+
+# %%
+higher = {}
+for name in pooled:
+    counts = runs[name].counts(runs[name].shares[-1])
+    if np.count_nonzero(counts.counts) > 10:
+        higher[name] = fit_discrete_power_law(counts)
+
+# %%
+Markdown(
+    "With the higher threshold the exponent of all layers is "
+    + ", ".join(
+        f"{fit.alpha:.2f} (from {fit.xmin:.0f} steps) in place of "
+        f"{pooled[name].alpha:.2f} ({name})"
+        for name, fit in higher.items()
+    )
+    + ". One run each."
 )
 
 # %%
@@ -304,36 +345,66 @@ Markdown(
 # [activations](../book/symbols.md#activation) on a fixed batch of images differ after $\tau$
 # steps, relative to their size. Both are in [this figure](#fig-drift).
 
-# %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), by layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}}
-figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
+# %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), one marker for each layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}}
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 4))
 for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
-    shades = np.linspace(0.4, 1, len(run.drift.layers))
-    for layer, shade in zip(run.drift.layers, shades, strict=True):
-        colour = (plotting.COLOURS[name], shade)
-        squares = np.nanmean(run.drift.squares(layer), axis=0)
-        axes[0].loglog(run.drift.lags, squares, dash, color=colour)
-    for index, layer in enumerate(run.drift.active):
-        colour = (plotting.COLOURS[name], shades[run.drift.layers.index(layer)])
-        distance = np.nanmean(run.drift.distance[:, :, index], axis=0)
-        axes[1].semilogx(
-            run.drift.lags, distance, dash, color=colour, label=f"{name} {layer}"
-        )
+    drift = run.drift
+    looks = {
+        layer: {"color": plotting.COLOURS[name], "linestyle": dash, "marker": marker}
+        | {"markersize": 4, "linewidth": 1, "label": f"{name} {layer}"}
+        for layer, marker in zip(drift.layers, "osv^Dx", strict=False)
+    }
+    for layer, look in looks.items():
+        axes[0].loglog(drift.lags, np.nanmean(drift.squares(layer), axis=0), **look)
+    for index, layer in enumerate(drift.active):
+        distance = np.nanmean(drift.distance[:, :, index], axis=0)
+        axes[1].semilogx(drift.lags, distance, **looks[layer])
 axes[0].set(xlabel="lag τ (steps)", ylabel="mean squared displacement")
 axes[1].set(xlabel="lag τ (steps)", ylabel="relative distance of activations")
-legend = axes[1].legend(fontsize=7)
+handles = axes[0].get_lines()
+figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8)
 plotting.sign(figure, *runs.values())
 
 # %%
-exponents = {name: run.drift.exponent() for name, run in runs.items()}
+exponents = {
+    (name, group): run.drift.exponent(group)
+    for name, run in runs.items()
+    for group in ("all", *run.drift.layers)
+}
+
 
 # %%
+def pace(found):
+    if found.low <= 1 <= found.high:
+        return "not decided"
+    return "slower" if found.high < 1 else "faster"
+
+
+# %%
+pd.DataFrame(
+    {
+        f"{name} {group}": {
+            "γ": f"{found.gamma:.2f}",
+            f"{found.level:.0%} interval": f"{found.low:.2f} to {found.high:.2f}",
+            "than a random walk": pace(found),
+        }
+        for (name, group), found in exponents.items()
+    }
+).T
+
+# %% [markdown]
+# The interval is from stretches of the run. Where it lies below 1 weights move apart more
+# slowly than in a random walk: steps partly undo each other. Where it lies above 1 they partly
+# go on in one direction. "All" weighs each weight alike, so the largest layer counts most.
+
+# %%
+walks = [pace(exponents[name, "all"]) for name in runs]
+layers = [pace(found) for (_, group), found in exponents.items() if group != "all"]
 Markdown(
-    "Exponent of the displacement, all layers: "
-    + ", ".join(
-        f"{name} γ = {found.gamma:.2f} ({found.low:.2f} to {found.high:.2f})"
-        for name, found in exponents.items()
-    )
-    + f". The range is a {exponents['mlp'].level:.0%} interval from stretches of the run."
+    "Is that a random walk? All weights together: "
+    + ", ".join(f"{word} ({name})" for name, word in zip(runs, walks, strict=True))
+    + f". Of {len(layers)} layers {layers.count('slower')} are slower and "
+    f"{layers.count('faster')} faster; {layers.count('not decided')} are not decided."
 )
 
 # %% [markdown]
@@ -346,7 +417,7 @@ record(
     {f"alpha_{name}": fit.alpha for name, fit in pooled.items()}
     | {f"sigma_{name}": fit.sigma for name, fit in pooled.items()}
     | {f"burstiness_excess_{name}": value for name, value in excess.items()}
-    | {f"gamma_{name}": found.gamma for name, found in exponents.items()}
+    | {f"gamma_{name}": exponents[name, "all"].gamma for name in runs}
 )
 
 # %% [markdown]
@@ -356,6 +427,9 @@ record(
 #   have unequal rates.
 # - Rivals that are favoured over the power law in every layer.
 # - An exponent that depends on the threshold.
+#
+# One of these speaks against one reading of the claim. A verdict counts all its questions and
+# all seeds: [the verdicts](07_claims.ipynb) say which have come about.
 #
 # ## Limits
 #
@@ -410,17 +484,36 @@ record(
 #
 # ```python
 # for name, run in runs.items():
+#     whole = run.counts().total
 #     for group in run.groups:
 #         counts = run.counts(None, group)
-#         print(f"{name} {group}: {counts.never / counts.weights:.1%}")
+#         never, part = counts.never / counts.weights, counts.total / whole
+#         print(f"{name} {group}: {never:.1%} never large, {part:.1%} of all intervals")
 # ```
 #
-# One threshold holds for all layers, so a layer of small steps hardly reaches it. It is the
-# layer that holds most of the weights, so "all layers" is mostly silent about it.
+# One threshold holds for all layers. The first fully connected layer holds most of the
+# weights, so it may also give most of the intervals: compare the rows of the table above;
+# "all layers" is then nearly that layer alone.
 #
 # </details>
 #
 # ## Summary
 #
-# Intervals between large updates were counted exactly, for every weight, in two identical
-# passes. Beside each number stands what the same weights would give by chance.
+# Intervals between large updates were counted exactly, for every weight, beside what the same
+# weights would give by chance.
+
+# %%
+nearer = [each["shuffled times"].favoured for each in comparisons.values()]
+excesses = [value for found in beyond.values() for value in found.values()]
+
+# %%
+Markdown(
+    f"In this run burstiness differs from that of shuffled times by "
+    f"{min(excesses):+.2f} to {max(excesses):+.2f}. For the long intervals, the power "
+    f"law is nearer than shuffled times in {nearer.count('power law')} of "
+    f"{len(nearer)} cases, layers alone or all together; shuffled times are nearer in "
+    f"{nearer.count('shuffled times')}."
+)
+
+# %% [markdown]
+# Whether that holds for other seeds is a question for [the verdicts](07_claims.ipynb).

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,12 +112,31 @@ def test_about_names_versions_runs_records_and_what_is_stale(run, record, tmp_pa
         "| profile | `paper` |",
         "commit `abc`",
         f"| torch | {record.manifest['versions']['torch']} |",
-        "[01_topic](../notebooks/01_topic.ipynb) | 2 s |",
+        "[01_topic](../notebooks/01_topic.ipynb) | 2\u00a0s |",
         "`x=3`",
-        f"| updates `{record.key[:12]}` | **stale** | this build | "
-        f"{record.manifest['created']} |",
+        f"| updates `{record.key[:12]}` | **stale** | this build | {minute(record)} |",
+        f"Processor of the records: {record.manifest['processor']}.",
     ):
         assert words in text
+    assert "The verdicts" not in text
+
+
+def minute(record):
+    """As a table has it: no line ends between day and time, or within one of them."""
+    day, time = record.manifest["created"].split("T")
+    return f"{day.replace('-', chr(0x2011))}\u00a0{time[:5]}"
+
+
+def test_about_counts_the_records_of_the_study(run, record, tmp_path):
+    results = tmp_path / "book" / "results"
+    results.mkdir()
+    shutil.copy(record.path, results)
+    (results / "damaged.json").write_text("{}")
+    run.output.write_text(json.dumps({"cells": []}))
+    page = tmp_path / "book" / "about.md"
+    write_about(page, [replace(run, name="07_claims")], "paper", "commit `abc`")
+    told = "[The verdicts](../notebooks/07_claims.ipynb) rest on the 1 records"
+    assert told in page.read_text()
 
 
 def test_about_says_so_if_no_record_is_shown(run, tmp_path):

@@ -137,15 +137,17 @@ for number in range(10**6):
     noise = np.random.default_rng(0).random(20_000)
     arrays = {"x": number % 40 + noise}
     store.get("k", config, "d", str(number // 40), lambda: arrays)
+    print(number, flush=True)
 """
 
 
 def test_a_store_whose_writers_are_killed_at_random_moments_is_whole(tmp_path, recwarn):
     moments = random.Random(0)
-    for _ in range(12):
+    for written in (25, *range(1, 12)):  # how many records at least, however slow
         command = [sys.executable, "-c", WRITER, str(tmp_path)]
         writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment())
-        writer.stdout.readline()
+        for _ in range(1 + written):
+            writer.stdout.readline()
         time.sleep(moments.uniform(0, 0.4))
         writer.kill()
         writer.communicate()

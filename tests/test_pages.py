@@ -134,8 +134,8 @@ def test_every_symbol_has_a_name_a_unit_and_a_chapter():
     table = prose(ROOT / "book" / "symbols.md").split("## Glossary")[0]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| $")]
     assert len(rows) > 20
-    for symbol, name, unit, words, where in rows:
-        assert all(map(str.strip, (symbol, name, unit, words)))
+    for symbol, words, name, unit, where in rows:
+        assert all(map(str.strip, (symbol, words, name, unit)))
         assert re.search(r"\.\./notebooks/\d\d_\w+\.ipynb|\{doc\}", where), symbol
 
 

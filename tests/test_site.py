@@ -29,7 +29,8 @@ TOPIC = """# %% [markdown]
 # # T
 
 # %% tags=["parameters"]
-x: int = 1
+x: int = 1  # of é; in [1, inf)
+kept = 'é'
 
 # %%
 x
@@ -69,22 +70,18 @@ def staged(run, root):
     return path.read_text(), nbformat.read(path, as_version=4)
 
 
-def test_stage_leaves_no_trace_of_a_machine_and_folds_the_injected_cell(
+def test_stage_leaves_no_trace_of_a_machine_and_shows_the_runs_parameters(
     executed, tmp_path
 ):
     text, notebook = staged(executed, tmp_path)
     nbformat.validate(notebook)
     assert "papermill" not in notebook.metadata
     assert "/home" not in text
-    assert [set(cell.metadata) for cell in notebook.cells[:5]] == [
-        set(),
-        set(),
-        {"tags"},
-        {"tags", "mystnb"},
-        set(),
-    ]
-    assert notebook.cells[3].metadata.tags == ["injected-parameters", "hide-input"]
-    assert notebook.cells[4].outputs[0].text == "2"
+    metadata = [set(cell.metadata) for cell in notebook.cells[:4]]
+    assert metadata == [set(), set(), {"tags"}, set()]
+    assert notebook.cells[2].metadata.tags == ["parameters"]
+    assert notebook.cells[2].source == "x: int = 2  # of é; in [1, inf)\nkept = 'é'"
+    assert notebook.cells[3].outputs[0].text == "2"
     assert (tmp_path / "stage" / "book" / "index.md").exists()
 
 
@@ -111,7 +108,7 @@ def test_page_has_the_words_of_now_and_the_outputs_of_the_run(executed, tmp_path
     source.write_text(json.dumps(to_notebook(newer)))
     _, notebook = staged(executed, tmp_path)
     assert notebook.cells[0].source == "# A better title"
-    assert notebook.cells[4].outputs[0].text == "2"
+    assert notebook.cells[3].outputs[0].text == "2"
     source.write_text(json.dumps(to_notebook(newer + "\n# %%\ny = 1\n")))
     with pytest.raises(site.SiteError, match="run it anew"):
         staged(executed, tmp_path)
@@ -223,6 +220,17 @@ def test_faults_of_the_theme_are_mended(tmp_path):
     assert (tmp_path / "page.html").stat().st_mtime_ns == before
 
 
+def test_only_a_last_column_of_words_may_break_its_lines(tmp_path):
+    table = '<table border="1" class="dataframe"><tr><td>{}</td>\n</tr></table>'
+    page = tmp_path / "page.html"
+    page.write_text(table.format("0.123 ± 0.004") + table.format("log-normal, cutoff"))
+    mend(tmp_path)
+    once = page.read_text()
+    assert re.findall('class="(.*?)"', once) == ["dataframe", "dataframe words"]
+    mend(tmp_path)
+    assert page.read_text() == once
+
+
 # Redirects: an old name leads to the new one.
 
 
@@ -325,11 +333,12 @@ def test_vendored_files_are_what_was_fetched():
 
 def test_pages_and_table_of_contents_agree():
     listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text()))
-    pages = {f"book/{path.stem}" for path in (ROOT / "book").glob("[!_]*.md")}
-    notebooks = {
-        f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb")
-    }
-    assert listed == pages | notebooks
+    found = [
+        path.relative_to(ROOT).with_suffix("").as_posix()
+        for pattern in ("book/[!_]*.md", "book/api/*.md", "notebooks/*.ipynb")
+        for path in ROOT.glob(pattern)
+    ]
+    assert sorted(listed) == sorted(found)
 
 
 def test_papermill_as_typed_runs_a_chapter(tmp_path):

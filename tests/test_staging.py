@@ -37,6 +37,7 @@ FIGURE = {"mystnb": {"figure": {"name": "fig-a"}}}
             {},
             "frame",
         ),
+        ("def loss_caption(k):\n    return str(k)", {}, "caption"),
         ("plotting.use_style()\nrng = np.random.default_rng(seed)", {}, "Set-up"),
         ("widgets.frame_slider(\n    draw,\n    values,\n)", FIGURE, "moves"),
         ("\n".join(["a = 1"] * 9), FIGURE, "the figure"),
@@ -137,9 +138,9 @@ def test_a_book_without_a_glossary_has_no_terms(tmp_path):
 
 
 def test_a_number_and_its_error_stay_on_one_line():
-    told = "1.2 ± 0.1 to 3 ± 1; ± 0.4 | -1e-05 to 0.2 | 3 to 10 seeds |"
+    told = "1.2 ± 0.1 to 3 ± 1; ± 0.4 | -1e-05 to 0.2 | −1.0 to 2 | 3 to 10 seeds |"
     assert _held(told).replace("\u00a0", "_") == (
-        "1.2_±_0.1 to 3_±_1; ± 0.4 | -1e-05_to_0.2 | 3 to 10 seeds |"
+        "1.2_±_0.1 to 3_±_1; ± 0.4 | -1e-05_to_0.2 | −1.0_to_2 | 3 to 10 seeds |"
     )
 
 

@@ -11,7 +11,7 @@ from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
 from .steps import step_facts
-from .study import LAYERED, Study, facts_of, read_study
+from .study import JUDGED, LAYERED, Study, facts_of, read_study
 from .tables import (
     agreements_table,
     claims_table,
@@ -23,6 +23,7 @@ from .verdicts import Answer, plus_minus, verdict
 __all__ = [
     "CONVNET",
     "GOOD",
+    "JUDGED",
     "LAYERED",
     "TOLERANCE",
     "TRANSFORMER",

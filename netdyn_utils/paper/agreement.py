@@ -138,7 +138,7 @@ def _landscape(facts: Facts):
         for images in ("test images", "training images"):
             yield Agreement(
                 "mean change of the loss",
-                f"δ = {delta:+g}, epoch {epoch}, {images}",
+                f"δ = {delta:+g}, epoch {epoch}, {images}".replace("-", "−"),
                 theirs,
                 found[images],
                 CHANGE_OF_LOSS,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .verdicts import Answer, from_to, plus_minus, verdict
+from .verdicts import Answer, from_to, plus_minus, tally, verdict
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Claim:
         """Return one of the four words."""
         return verdict(self.answers)
 
+    @property
+    def told(self) -> str:
+        """Return the verdict and its counts: "holds in part (1 yes, 2 no)"."""
+        return f"{self.verdict} ({tally(self.answers)})"
+
     def of(self, question: str) -> tuple[Answer, ...]:
         """Return the answers to one question."""
         return tuple(a for a in self.answers if a.question == question)
@@ -48,7 +53,7 @@ class Claim:
 
     def _repr_markdown_(self) -> str:
         """Return the verdict, and folded a table for each question, a row a setting."""
-        parts = [f"{self.claimed} **{self.verdict.capitalize()}.**"]
+        parts = [f"{self.claimed} **{self.told.capitalize()}.**"]
         parts += ["<details><summary>Answers, setting by setting</summary>"]
         for question in self.questions:
             answers = self.of(question)
@@ -62,7 +67,7 @@ def _table(answers: tuple[Answer, ...]) -> str:
     rows.append("|---|---|---|---|---|")
     for answer in answers:
         mean, runs = plus_minus(answer.mean, answer.spread), f"{len(answer.held)}"
-        ends = from_to(answer.interval, answer.spread)
+        ends = from_to(answer.interval, answer.spread, answer.bound)
         cells = answer.setting, answer.word, mean, ends, runs
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

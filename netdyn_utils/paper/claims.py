@@ -60,7 +60,7 @@ def _landscape(facts: Facts, fact: str, question: str, wanted, yes: str):
     return tuple(
         Answer(
             question,
-            f"δ = {delta:+g}, epoch {epoch}",
+            f"δ = {delta:+g}, epoch {epoch}".replace("-", "−"),
             facts[f"landscape, epoch {epoch}, {delta:+g}"][fact],
             0.0,
             yes,
@@ -71,14 +71,22 @@ def _landscape(facts: Facts, fact: str, question: str, wanted, yes: str):
     )
 
 
+def _contest(facts: Facts, question: str, wanted, yes: str):
+    """Ask which of two laws is nearer: to the pool of all layers, and within them."""
+    within = "And within the layers, on their mean?"
+    return _landscape(facts, "pooled", question, wanted, yes) + _landscape(
+        facts, "layers", within, wanted, yes
+    )
+
+
 def _small(facts: Facts) -> Claim:
     question = "Is an exponential nearer than a power law, all layers together?"
     return Claim(
         "Small displacements",
         "Under small displacements of one weight the loss changes exponentially.",
-        _landscape(facts, "pooled", question, lambda size: size < 0.1, "below"),
+        _contest(facts, question, lambda size: size < 0.1, "below"),
         "larger half; ln p of the power law less that of the exponential, nats per "
-        "weight",
+        "weight; no other law is tried",
         "a power law",
         "exponential, by eye on semi-logarithmic axes",
         "fig-turn",
@@ -86,17 +94,11 @@ def _small(facts: Facts) -> Claim:
 
 
 def _large(facts: Facts) -> Claim:
-    pooled = "Is a power law nearer than an exponential, all layers together?"
-    within = "And within the layers, on their mean?"
-    answers = tuple(
-        answer
-        for fact, question in (("pooled", pooled), ("layers", within))
-        for answer in _landscape(facts, fact, question, lambda x: x > 0.1, "above")
-    )
+    question = "Is a power law nearer than an exponential, all layers together?"
     return Claim(
         "Large displacements",
         "Under large displacements the changes of the loss follow a power law.",
-        answers,
+        _contest(facts, question, lambda size: size > 0.1, "above"),
         "the same numbers",
         "layers of different size, each with an exponential of its own",
         "power law, by eye on doubly logarithmic axes",

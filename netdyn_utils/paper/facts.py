@@ -151,7 +151,7 @@ def update_facts(
 
 
 def _layers(run, part: int | None) -> dict[str, float]:
-    """Return what the layers have to say, each and the middle one of them."""
+    """Return what the layers have to say, each and the median over them."""
     judged = {name: third(run, part, name) for name in run.updates.groups}
     judged = {n: h for n, h in judged.items() if h.binned * LARGEST >= FEWEST}
     found = {name: tail_facts(histogram) for name, histogram in judged.items()}
@@ -161,8 +161,8 @@ def _layers(run, part: int | None) -> dict[str, float]:
         )
     facts = {f"lead in {name}": read["lead"] for name, read in found.items()}
     for fact in ("heavier", "lead", "excess"):
-        middle = np.median([read[fact] for read in found.values()])
-        facts[f"{fact} in the middle layer"] = float(middle)
+        median = np.median([read[fact] for read in found.values()])
+        facts[f"{fact}, median over layers"] = float(median)
     return facts
 
 

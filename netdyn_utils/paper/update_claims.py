@@ -34,7 +34,7 @@ def _tails(facts: Facts, fact: str, question: str, bound: float, yes: str):
 
 
 def _layers(facts: Facts, fact: str, question: str, bound: float, yes: str):
-    name = f"{fact} in the middle layer"
+    name = f"{fact}, median over layers"
     return tuple(
         Answer(question, setting, facts[setting][name], bound, yes)
         for setting in LAYERED
@@ -50,7 +50,9 @@ def _lines(told) -> str:
 def heavy(facts: Facts) -> Claim:
     """Ask whether tails fall more slowly than an exponential."""
     pooled = "Largest {}: is a power law nearer than an exponential?"
-    single = "Largest thousandth of the middle layer: is it nearer there?"
+    single = (
+        "Largest thousandth of each layer: is it nearer, as the median over layers?"
+    )
     return Claim(
         "Heavy tails",
         "The sizes of updates are heavy-tailed in all three networks.",
@@ -67,7 +69,9 @@ def heavy(facts: Facts) -> Claim:
 def power_law(facts: Facts) -> Claim:
     """Ask whether another law is clearly nearer."""
     pooled = "Largest {}: does no rival lead by more than the allowance?"
-    single = "Largest thousandth of the middle layer: does none lead there?"
+    single = (
+        "Largest thousandth of each layer: does none lead, as the median over layers?"
+    )
     return Claim(
         "Power law",
         "The tail follows a power law.",
@@ -108,7 +112,7 @@ def stable(facts: Facts) -> Claim:
 def unequal(facts: Facts) -> Claim:
     """Ask whether single weights make heavy steps, or unequal sizes the tail."""
     pooled = "All weights: more than twice as many large updates as the null gives?"
-    single = "The middle layer: more than twice as many?"
+    single = "Each layer: more than twice as many, as the median over layers?"
     moment = "Is the fourth moment above that of the null?"
     answers = [Answer(pooled, name, facts[name]["excess"], MORE) for name in JUDGED]
     answers += _layers(facts, "excess", single, MORE, "above")
@@ -128,12 +132,12 @@ def unequal(facts: Facts) -> Claim:
 
 
 def learned(facts: Facts) -> Claim:
-    """Ask whether tails go when there is nothing to learn."""
+    """Ask whether tails go when nothing can be learned but by heart."""
     higher = (
-        f"Is the exponent higher by more than {TOLERANCE:g} when there is nothing to "
-        "learn?"
+        f"Is the exponent higher by more than {TOLERANCE:g} when all must be learned "
+        "by heart?"
     )
-    gone = "Is an exponential nearer when there is nothing to learn?"
+    gone = "Is an exponential nearer when all must be learned by heart?"
     base, *controls = LEARNING
     before = np.array(facts[base]["alpha, late"])
     answers = []
@@ -148,8 +152,8 @@ def learned(facts: Facts) -> Claim:
         "Driven by information",
         "Heavy tails arise because updates take up information.",
         tuple(sorted(answers, key=lambda answer: answer.question != higher)),
-        "exponent of the control less that of the same run as it is; ln L of the power "
-        "law less that of the exponential",
+        "exponent of the control less that of the same seed as it is; ln L of the "
+        "power law less that of the exponential",
         "the same network and steps on shuffled labels, and on noise with the spectrum "
         "of the images",
         "not tried",

@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 LEVEL = 0.95  # of the interval of a mean
 LEAST = 3  # runs that may answer at all
+_MOST = 4  # decimals
 VERDICTS = ("holds", "holds in part", "not decided", "does not hold")
 
 
@@ -114,25 +115,51 @@ def plus_minus(mean: float, spread: float) -> str:
     """Return a mean with its spread, to two digits of it but at most four decimals.
 
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
-    ('4.73 ± 0.21', '-0.0012 ± 0.0040', '2.00 ± 0.00')
+    ('4.73 ± 0.21', '−0.0012 ± 0.0040', '2.00 ± 0.00')
     """
     digits = _digits(spread)
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+    return f"{_signed(mean, digits)} ± {spread:.{digits}f}"
 
 
-def from_to(interval: tuple[float, float], spread: float) -> str:
+def from_to(
+    interval: tuple[float, float], spread: float, bound: float | None = None
+) -> str:
     """Return an interval with as many decimals as a mean with this spread.
 
+    One more where an end would otherwise read as the bound that it is not.
+
     >>> from_to((4.2162, 5.2504), 0.2082), from_to((-8e-6, 2e-5), 1e-5)
-    ('4.22 to 5.25', '0.0000 to 0.0000')
+    ('4.22 to 5.25', '0.00 to 0.00')
+    >>> from_to((0.3987, 0.67), 0.19), from_to((0.3987, 0.67), 0.19, bound=0.4)
+    ('0.40 to 0.67', '0.399 to 0.670')
     """
     digits = _digits(spread)
-    return " to ".join(f"{round(end, digits) + 0.0:.{digits}f}" for end in interval)
+    if any(round(end, digits) == bound != end for end in interval):
+        digits += 1
+    return " to ".join(_signed(end, digits) for end in interval)
 
 
 def _digits(spread: float) -> int:
-    size = spread if spread > 0 else 0.1
-    return min(max(1 - int(np.floor(np.log10(size))), 0), 4)
+    size = spread if spread > 10**-_MOST / 2 else 0.1  # else it would be all zeros
+    return min(max(1 - int(np.floor(np.log10(size))), 0), _MOST)
+
+
+def _signed(number: float, digits: int) -> str:
+    """Return a number with a true minus sign, and none before a zero."""
+    return f"{round(number, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def tally(answers: Sequence[Answer]) -> str:
+    """Return how many answers say what.
+
+    >>> yes = Answer("?", "a", (1.0, 1.1, 1.2), bound=0)
+    >>> no = Answer("?", "b", (-1.0, -1.1, -1.2), bound=0)
+    >>> tally([yes, yes]), tally([yes, no, no])
+    ('2 yes', '1 yes, 2 no')
+    """
+    words = [answer.word for answer in answers]
+    told = (f"{words.count(w)} {w}" for w in ("yes", "no", "open") if w in words)
+    return ", ".join(told)
 
 
 def verdict(answers: Sequence[Answer]) -> str:

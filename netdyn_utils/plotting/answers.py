@@ -32,5 +32,5 @@ def plot_answers(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
     ax.set_yticks(rows if labels else [], settings)
     ax.set_ylim(len(answers) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     return ax

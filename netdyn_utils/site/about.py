@@ -8,6 +8,8 @@ from .colophon import seconds
 from .records import ShownRecord, run_manifest, shown_records
 
 _MADE_WITH = ("jupyter-book", "sphinx", "myst-nb", "papermill")
+_VERDICTS = "07_claims"  # rests on every record of the study and shows none
+_UNBROKEN = str.maketrans("T -", "\u00a0\u00a0\u2011")
 
 
 def write_about(page: Path, runs: Iterable, profile: str, commit: str) -> None:
@@ -16,7 +18,7 @@ def write_about(page: Path, runs: Iterable, profile: str, commit: str) -> None:
     Parameters
     ----------
     page : Path
-        Staged; left alone if it is not there.
+        Staged; left alone if it is not there. Beside it are the records of the study.
     runs : iterable of NotebookRun
     profile, commit : str
     """
@@ -27,7 +29,7 @@ def write_about(page: Path, runs: Iterable, profile: str, commit: str) -> None:
         page.read_text(encoding="utf-8").rstrip(),
         _build(runs, profile, commit),
         _notebooks(runs),
-        _records(runs),
+        _records(runs, _study(page.parent / "results")),
     ]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -41,7 +43,7 @@ def _build(runs, profile: str, commit: str) -> str:
         ("profile", f"`{profile}`"),
         ("pages from", commit),
         *((name, version) for name, version in versions.items()),
-        ("processor", "; ".join(sorted(processors)) or "?"),
+        ("processor of this build", "; ".join(sorted(processors)) or "?"),
     ]
     return "## This build\n\n" + _table(("what", "which"), told)
 
@@ -55,37 +57,61 @@ def _notebooks(runs) -> str:
     for run in runs:
         told = run_manifest(run)
         given = ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
-        threads, when = (told.get(key) or "?" for key in ("threads", "created"))
+        threads, when = told.get("threads") or "?", _minute(told)
         name = f"[{run.name}](../notebooks/{run.name}.ipynb)"
-        rows.append((name, seconds(run.seconds), when, threads, given or "as written"))
-    head = ("notebook", "run time", "run at", "threads", "parameters given")
+        rows.append((name, _spent(run.seconds), when, threads, given or "as written"))
+    head = ("notebook", "took", "run at (UTC)", "threads", "parameters given")
     return "## Notebooks\n\n" + _table(head, rows)
 
 
-def _records(runs) -> str:
+def _records(runs, study: list[dict]) -> str:
     users: dict[ShownRecord, list[str]] = {}
     for run in runs:
         for record in shown_records(run.output):
             users.setdefault(record, []).append(run.name)
-    if not users:
-        return "## Records\n\nNo notebook of this build shows a stored record."
-    rows = [_record_row(record, names) for record, names in users.items()]
-    head = ("record", "state", "from", "computed", "in", "with torch", "shown in")
-    return "## Records\n\n" + _table(head, rows)
+    parts = ["## Records", "No notebook of this build shows a stored record."]
+    if users:
+        rows = [_record_row(record, names) for record, names in users.items()]
+        head = ("record", "state", "from", "computed (UTC)", "took")
+        parts[1] = _table((*head, "with torch", "shown in"), rows)
+    if study and any(run.name == _VERDICTS for run in runs):
+        parts.append(
+            f"[The verdicts](../notebooks/{_VERDICTS}.ipynb) rest on the {len(study)} "
+            "records of the study, which came with the book."
+        )
+    told = [*study, *(record.manifest for record in users)]
+    if made_on := sorted({str(p) for m in told if (p := m.get("processor"))}):
+        parts.append(f"Processor of the records: {'; '.join(made_on)}.")
+    return "\n\n".join(parts)
+
+
+def _study(folder: Path) -> list[dict]:
+    """Return the manifests of the records that came with the book."""
+    paths = sorted(folder.glob("*.json"))
+    told = (ShownRecord("", "", "", path).manifest for path in paths)
+    return [manifest for manifest in told if manifest]
 
 
 def _record_row(record: ShownRecord, names: list[str]) -> tuple[str, ...]:
     told = record.manifest
-    spent = told.get("seconds")
     return (
         f"{record.kind} `{record.key}`",
         f"**{record.state}**" if record.state == "stale" else record.state,
         "the book's results" if record.archived else "this build",
-        str(told.get("created", "?")),
-        "?" if spent is None else seconds(spent),
+        _minute(told),
+        _spent(told.get("seconds")),
         str(told.get("versions", {}).get("torch", "?")),
         ", ".join(names),
     )
+
+
+def _minute(told: dict) -> str:
+    """Return when something was made, in characters between which no line ends."""
+    return str(told.get("created") or "?")[:16].translate(_UNBROKEN)
+
+
+def _spent(spent: float | None) -> str:
+    return "?" if spent is None else seconds(spent).translate(_UNBROKEN)
 
 
 def _table(head, rows) -> str:

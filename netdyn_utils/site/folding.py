@@ -30,7 +30,7 @@ def _untaught(cell: dict) -> str:
     if any(_called(node) == "plotting.use_style" for node in body):
         return "Set-up"
     if _draws_frames(body):
-        return "Code of one frame"
+        return "Code of the caption" if _only_tells(body) else "Code of one frame"
     if called == "widgets.frame_slider":
         return "Code of the figure that moves"
     if called == "record":
@@ -66,6 +66,10 @@ def _makes_table(node: ast.stmt) -> bool:
     """Say whether what is shown is the table that a function makes: `claims_table`."""
     calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
     return any(ast.unparse(call.func).endswith("_table") for call in calls)
+
+
+def _only_tells(body: list[ast.stmt]) -> bool:
+    return all(node.name.endswith("_caption") for node in body)
 
 
 def _draws_frames(body: list[ast.stmt]) -> bool:

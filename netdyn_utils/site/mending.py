@@ -19,8 +19,8 @@ _MENDS = (
         '.dataset.mode] || (matchMedia("(prefers-color-scheme: dark)").matches'
         ' ? "dark" : "light");',
     ),
-    # Names that hide the words which stand there: a speaker of "Search Ctrl K" or "The
-    # parameters of this run" would not find the button.
+    # Names that hide the words which stand there: a speaker of "Search Ctrl K" or
+    # "Code of the figure" would not find the button.
     (r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     # A list without items, as the references are none.
@@ -32,6 +32,10 @@ _MENDS = (
     ),
 )
 
+_TABLE = re.compile(r'<table class="dataframe"(.*?)</table>', re.DOTALL)
+_LAST = re.compile(r"<td>([^<]*)</td>\s*</tr>")
+_WORDS = 16  # letters in a cell from which it is words, and may break
+
 
 def mend(site: Path) -> None:
     """Mend every page of a site that was just built."""
@@ -39,5 +43,13 @@ def mend(site: Path) -> None:
         text = mended = path.read_text(encoding="utf-8")
         for fault, remedy in _MENDS:
             mended = re.sub(fault, remedy, mended)
+        mended = _TABLE.sub(_worded, mended)
         if mended != text:
             path.write_text(mended, encoding="utf-8")
+
+
+def _worded(found: re.Match) -> str:
+    """Mark a table whose last column holds words: that column may break its lines."""
+    long = any(len(cell) > _WORDS for cell in _LAST.findall(found[1]))
+    words = ' class="dataframe words"' if long else ' class="dataframe"'
+    return f"<table{words}{found[1]}</table>"

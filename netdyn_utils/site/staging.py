@@ -13,13 +13,14 @@ from .drawings import lighter
 from .faults import SiteError
 from .folding import fold
 from .origin import origin
+from .parameters import show_parameters
 from .records import lay_downloads, shown_records
 from .references import glossary, referred
 from .widget_states import keep_shown
 
 EXTRA = "extra"  # laid over the site as it stands
 _ERROR = re.compile(r"(?<=[\d.]) ± (?=\d)")
-_RANGE = re.compile(r"(?<=\| )(-?\d[^ |]*) to (-?\d[^ |]*)(?= \|)")
+_RANGE = re.compile(r"(?<=\| )([-−]?\d[^ |]*) to ([-−]?\d[^ |]*)(?= \|)")
 
 
 def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
@@ -47,6 +48,7 @@ def stage(runs: Iterable, into: Path, *, root: Path, profile: str) -> None:
             raise SiteError(f"{run.name} is not a page: its run {run.status}")
         source = root / "notebooks" / run.output.name
         notebook = _with_outputs(*map(_read, (source, run.output)))
+        show_parameters(notebook)
         _strip(notebook)
         keep_shown(notebook)
         _suit(notebook, terms)
@@ -101,18 +103,14 @@ def _suit(notebook: dict, terms: dict[str, str]) -> None:
 
 
 def _strip(notebook: dict) -> None:
-    """Remove what differs from run to run, and fold the injected parameters."""
+    """Remove what differs from run to run."""
     kept = ("kernelspec", "language_info", "widgets")
     metadata = notebook["metadata"]
     notebook["metadata"] = {key: metadata[key] for key in kept if key in metadata}
     for cell in notebook["cells"]:
         for key in ("papermill", "execution", "ExecuteTime"):
             cell["metadata"].pop(key, None)
-        tags = cell["metadata"].get("tags", [])
-        if "injected-parameters" in tags:
-            words = {"code_prompt_show": "The parameters of this run"}
-            cell["metadata"] |= {"tags": [*tags, "hide-input"], "mystnb": words}
-        elif not tags:
+        if not cell["metadata"].get("tags"):
             cell["metadata"].pop("tags", None)
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
