@@ -332,8 +332,8 @@ claims["Stable exponent"]
 names = ["all weights (doublings)", "median over layers (doublings)", "fourth moment"]
 claim = claims["More than unequal sizes"]
 figure = draw(claim, names, "ratio")
-plotting.sign(figure, *study.runs_of("updates"))
 figure.axes[2].set(xscale="log")
+plotting.sign(figure, *study.runs_of("updates"))
 
 # %%
 claims["More than unequal sizes"]

@@ -542,7 +542,7 @@ def test_the_chapter_reports_on_a_network_of_ones_own(folder):
     assert "sgd" not in shown
     largest, alpha = plain_loop(source, path)
     assert f"The largest update: momentum {largest:.2g} (" in shown
-    assert f"momentum **{alpha:.3f}**" in shown
+    assert f"momentum **{alpha:.2f}**" in shown
 
 
 def plain_loop(source, path):
