@@ -305,7 +305,7 @@ def test_paper_and_a_page_without_scripts_have_the_plain_figure(
     page.emulate_media(media="print")
     assert plain.is_visible()
     assert not page.locator(".netdyn-frames").first.is_visible()
-    solution = page.locator("details:not(.hide) > :not(summary)").first
+    solution = page.locator("article details:not(.hide) > :not(summary)").first
     assert solution.evaluate("e => e.checkVisibility({contentVisibilityAuto: true})")
     assert not page.locator("details.hide").first.is_visible()
     context = browser.new_context(java_script_enabled=False)

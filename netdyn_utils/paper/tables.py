@@ -91,7 +91,6 @@ _IN_WORDS = {  # where a claim's name stands without the claim
 def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
     """Return the verdicts in three lines, every number counted."""
     by_name = {claim.name: claim for claim in claims}
-    verdicts = {name: claim.told for name, claim in by_name.items()}
 
     def said(name, *questions):
         claim = by_name[name]
@@ -107,7 +106,7 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
     )
     ways = len(by_name[stable].questions)
     return (
-        _line(verdicts, heavy, "Power law", stable, unequal)
+        _line(by_name, heavy, "Power law", stable, unequal)
         + "A power law is nearer than an exponential to the largest hundredth of all "
         f"updates in {said(heavy, 0)}, to the thousandth in {said(heavy, 1)}, to the "
         f"ten-thousandth in {said(heavy, 2)}, and to the thousandth of single layers, "
@@ -116,13 +115,13 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         f"last in {said(stable, *range(ways))}. Large updates are more than twice as "
         "many as Gaussian steps would give, each weight with a size of its own, in "
         f"{said(unequal, 0)}.",
-        _line(verdicts, waiting, "Small displacements", large)
+        _line(by_name, waiting, "Small displacements", large)
         + "The long waiting times of the MLP are burstier than the same times shuffled "
         f"within each weight in {said(waiting, 2)}; a power law is clearly nearer than "
         f"that in {said(waiting, 1)}. To the changes of the loss under large "
         "displacements of one weight a power law is nearer than an exponential with "
         f"the layers pooled in {said(large, 0)}, within layers in {said(large, 1)}.",
-        _line(verdicts, product, "Driven by information")
+        _line(by_name, product, "Driven by information")
         + "The product of information and alignment spreads less than independent "
         f"smooth series in {said(product, 0)}, without the first windows in "
         f"{said(product, 1)}, and less than the information alone in "
@@ -130,9 +129,13 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
     )
 
 
-def _line(verdicts: Mapping[str, str], *names: str) -> str:
-    told = (f"{_IN_WORDS.get(name, name)}: {verdicts[name]}" for name in names)
-    return f"**{'. '.join(told)}.** "
+def _line(claims: Mapping[str, Claim], *names: str) -> str:
+    """Return verdicts that can be seen at a glance, with the counts they rest on."""
+    return "".join(
+        f"**{_IN_WORDS.get(name, name)}: {claims[name].verdict}** "
+        f"({tally(claims[name].answers)}). "
+        for name in names
+    )
 
 
 def write_summary(lines: Sequence[str], page: Path) -> None:

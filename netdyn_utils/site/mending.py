@@ -23,6 +23,11 @@ _MENDS = (
     # "Code of the figure" would not find the button.
     (r'(<button class="btn search-button-field[^>]*?) aria-label="[^"]*"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # What opens the pages below another has a sign and no name.
+    (
+        r'(has-children"><a [^>]*>([^<]*)</a><details[^>]*>)<summary>',
+        r'\1<summary aria-label="Pages below: \2">',
+    ),
     # A list without items, as the references are none.
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     # Wide tables scroll, and must do so without a mouse too.
