@@ -47,7 +47,7 @@ release: $(READY) ## pack the site that was built last, with SHA-256 checksums
 	@$(BIN)/python -m netdyn_utils release
 
 test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(READY) ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
