@@ -250,22 +250,15 @@ ax.set(xlim=(1e-6, None), ylim=(None, 1e6))
 legend = ax.legend(loc="lower left")
 plotting.sign(figure, *transformers.values())
 
-
-# %%
-def exceeded(histogram, share=1e-3):
-    above = np.cumsum(histogram.counts[::-1])
-    return histogram.edges[-2 - np.searchsorted(above, share * histogram.total)]
-
-
 # %%
 pooled = {size: transformers[size].updates.histogram() for size in sorted(transformers)}
-far = {size: exceeded(histogram) for size, histogram in pooled.items()}
+far = {size: histogram.threshold(0.001) for size, histogram in pooled.items()}
 shrinks = far[4] / far[16]
 tops = [f"{part.largest:#.2g} with batches of {size}" for size, part in pooled.items()]
 
 # %%
 Markdown(
-    "One update in a thousand is larger than "
+    "One update in a thousand reaches "
     + ", ".join(f"{edge:#.2g} with batches of {size}" for size, edge in far.items())
     + f". From 4 to 16 that edge of the tail shrinks by a factor of {shrinks:.1f}; noise of "
     "independent samples with a finite variance would shrink by 2. So the tail "

@@ -493,9 +493,9 @@ pd.DataFrame(
 # %%
 def shares_above(run):
     pooled = run.updates.histogram()
-    cut = fit_power_law(pooled.edges, pooled.counts).xmin * 0.999  # edges are exact
+    cut = fit_power_law(pooled.edges, pooled.counts).xmin
     layers = {group: run.updates.histogram(group) for group in run.updates.groups}
-    above = {name: h.counts[h.edges[:-1] > cut].sum() for name, h in layers.items()}
+    above = {name: h.counts[h.edges[:-1] >= cut].sum() for name, h in layers.items()}
     return pd.Series(above) / sum(above.values())
 
 
@@ -613,7 +613,7 @@ plotting.sign(figure, *runs.values())
 # %%
 def against(name, factor):
     histogram, null, result = nulls[name]
-    far = histogram.edges[:-1] > factor * result.observed.xmin * 0.999
+    far = histogram.edges[:-1] >= factor * result.observed.xmin
     seen, expected = histogram.counts[far].sum(), null.expected[far].sum()
     if expected >= 0.5:
         return f"{seen / expected:.1f}"

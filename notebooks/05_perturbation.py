@@ -455,7 +455,7 @@ Markdown(
     "beyond where an exponential has any, and there neither law need fit. At δ = −1 the "
     "largest of a layer, over its mean, is "
     + ", ".join(f"{height:.0f} ({layer})" for layer, height in heights.items())
-    + f"; {most:,} exponential values reach about {np.log(most) + 0.58:.0f}."
+    + f"; {most:,} exponential values reach about {np.log(most) + np.euler_gamma:.0f}."
 )
 
 # %% [markdown]

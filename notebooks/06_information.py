@@ -258,19 +258,19 @@ off = {
     for how in READINGS
 }
 nearest = min(off, key=off.get)
-orders = [
-    sorted(PUBLISHED, key=lambda name: PUBLISHED[name][0]),
-    sorted(PUBLISHED, key=lambda name: means[name][nearest]),
-]
+theirs_up = " < ".join(sorted(PUBLISHED, key=lambda name: PUBLISHED[name][0]))
+ours_up = " < ".join(sorted(PUBLISHED, key=lambda name: means[name][nearest]))
 
 # %%
 Markdown(
     "Mean distance from the published numbers: "
     + ", ".join(f"{how} {value:.0%}" for how, value in off.items())
     + f". Nearest: **{nearest}**. The settings stand in "
-    + ("the published order." if orders[0] == orders[1] else "another order there: ")
-    + ("" if orders[0] == orders[1] else f"{' < '.join(orders[1])}; published ")
-    + ("" if orders[0] == orders[1] else f"{' < '.join(orders[0])}.")
+    + (
+        "the published order."
+        if ours_up == theirs_up
+        else f"another order there: {ours_up}; published {theirs_up}."
+    )
 )
 
 # %% [markdown]

@@ -87,8 +87,8 @@ Markdown(
 #
 # No law is exactly true of a billion counts either, so a difference must also matter. One
 # tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by less
-# than $\epsilon$ count as one. It gives an [allowance](../book/symbols.md#allowance) for [rivals](../book/symbols.md#rival)
-# too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by $\epsilon$
+# than $\epsilon$ count as one. It gives an [allowance](../book/symbols.md#allowance) for
+# [rivals](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by $\epsilon$
 # loses
 #
 # $$ d(\alpha) = \ln \frac{\alpha - 1}{\alpha - 1 + \epsilon} + \frac{\epsilon}{\alpha - 1} $$
@@ -186,9 +186,16 @@ pd.DataFrame(
 # only that it is large.
 #
 # Several questions are asked of each layer, and answered by the **median over the layers**:
-# of each run the number of every layer with at least a million counted updates is taken, and
-# the median of these is the run's answer; of two layers it is their mean.
-#
+# the number is taken for every layer of a run that has enough updates, and their median is
+# the run's answer; of two layers it is their mean.
+
+# %%
+Markdown(
+    f"Enough are {paper.FEWEST / paper.LARGEST:,.0f} counted updates, so that "
+    f"{paper.FEWEST:,} are in the largest {paper.LARGEST:.1%}."
+)
+
+# %% [markdown]
 # ## The table
 #
 # Names lead to figures. "Means" are those of the lowest and the highest
@@ -341,8 +348,8 @@ claims["More than unequal sizes"]
 # %% [markdown]
 # ## Must there be something to learn?
 #
-# [Controls](../book/symbols.md#control) are short runs of the MLP on the sample images. Labels exchanged at random, and
-# noise with the spectrum of the images, leave nothing to learn but by heart. A network that
+# [Controls](../book/symbols.md#control) are short runs of the MLP on the sample images.
+# Labels exchanged at random, and noise with the spectrum of the images, leave nothing to learn but by heart. A network that
 # learns by heart takes up information too. So this asks whether heavy tails need structure
 # in the data; it cannot rule out information of another kind. Each control is compared with
 # the unchanged run of the same seed.
@@ -415,24 +422,21 @@ bursts = {
     if name.startswith("intervals")
 }
 
-
-# %%
-def with_spread(values):
-    if len(values) < 2:
-        return f"{np.mean(values):.3g}"
-    return paper.plus_minus(np.mean(values), np.std(values, ddof=1))
-
+shown = {
+    "exponent": "alpha",
+    "from (steps)": "cut",
+    "burstiness": "burstiness",
+    "more than shuffled": "burstier",
+}
 
 # %%
 pd.DataFrame(
     {
         name: {
-            "exponent": with_spread(found["alpha"]),
-            "from (steps)": with_spread(found["cut"]),
-            "burstiness": with_spread(found["burstiness"]),
-            "more than shuffled": with_spread(found["burstier"]),
-            "runs": len(found["alpha"]),
+            word: paper.plus_minus(np.mean(found[fact]), pd.Series(found[fact]).std())
+            for word, fact in shown.items()
         }
+        | {"runs": len(found["alpha"])}
         for name, found in bursts.items()
     }
 ).T
@@ -710,7 +714,9 @@ record(
 #   learned got ten seeds after three had left them open. Tolerance and bounds are choices,
 #   made with the first numbers known: zero and one are natural, tolerance and shares are
 #   round. Questions were added after a review had shown what the first ones could not see:
-#   the other shares, the layers, the fourth moment, the straight line, the settled windows.
+#   the other shares, the layers, the fourth moment, the straight line, the settled windows,
+#   and, when its answers could be foreseen from [Perturbation](05_perturbation.ipynb), the
+#   layers under small displacements.
 #   Two were put anew: the change of an exponent with its sign, and the lead over shuffled
 #   times in allowances. None was dropped.
 #   The tables have the numbers for other choices.
@@ -737,8 +743,8 @@ record(
 #         print(answer.question, answer.setting, answer.word, "→", wide.word)
 # ```
 #
-# Settings below the new bound change their word. The verdict is as good as its tolerance, and so
-# the numbers stand beside it.
+# A word changes where the interval comes to lie on the other side of the bound, or to hold
+# it. The verdict is as good as its tolerance, and so the numbers stand beside it.
 #
 # </details>
 #

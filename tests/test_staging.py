@@ -3,10 +3,13 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from matplotlib.figure import Figure
 
 from netdyn_utils.site.docstrings import _keep_initials
+from netdyn_utils.site.drawings import lighter
 from netdyn_utils.site.faults import SiteError
 from netdyn_utils.site.folding import fold
 from netdyn_utils.site.pictures import size
@@ -145,6 +148,23 @@ def test_a_number_and_its_error_stay_on_one_line():
 
 
 # Pictures.
+
+
+def test_a_lighter_drawing_keeps_every_letter(tmp_path):
+    figure = Figure()
+    ax = figure.add_subplot(title="$\\alpha_{ij}$ of Ωé", xlabel="plain")
+    ax.plot([0, 1], "o-", label="bold")
+    ax.legend(prop={"weight": "bold"})
+    figure.savefig(tmp_path / "drawing.svg")
+    before = (tmp_path / "drawing.svg").read_text()
+    after = lighter(before)
+    assert len(after) < len(before)
+    assert ElementTree.fromstring(after) is not None
+    for mark in ("href=", "<use", "<path"):
+        assert after.count(mark) == before.count(mark) > 0
+    names = re.findall(' id="(.*?)"', after)
+    assert len(names) == len(set(names)) == len(re.findall(' id="(.*?)"', before))
+    assert set(re.findall('href="#(.*?)"', after)) <= set(names)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from .claim import Claim
 from .claims import claims_of
 from .curves import alpha_by_window
 from .exporting import export
-from .facts import TOLERANCE, allowance, tail_facts
+from .facts import FEWEST, LARGEST, TOLERANCE, allowance, tail_facts
 from .plan import PaperRun, paper_runs
 from .quoted import CONVNET, TRANSFORMER
 from .standing import Standing, standing
@@ -22,8 +22,10 @@ from .verdicts import Answer, plus_minus, verdict
 
 __all__ = [
     "CONVNET",
+    "FEWEST",
     "GOOD",
     "JUDGED",
+    "LARGEST",
     "LAYERED",
     "TOLERANCE",
     "TRANSFORMER",

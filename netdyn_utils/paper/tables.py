@@ -20,10 +20,9 @@ def count_words(answers: Sequence[Answer], noun: str = "") -> str:
     >>> count_words([yes, yes]), count_words([yes, no], "settings")
     ('2 of 2', '1 of 2 settings (1 no)')
     """
-    words = [answer.word for answer in answers]
-    others = [f"{words.count(w)} {w}" for w in ("no", "open") if w in words]
-    told = f"{words.count('yes')} of {len(words)} {noun}".rstrip()
-    return f"{told} ({', '.join(others)})" if others else told
+    others = [answer for answer in answers if answer.word != "yes"]
+    told = f"{len(answers) - len(others)} of {len(answers)} {noun}".rstrip()
+    return f"{told} ({tally(others)})" if others else told
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
@@ -71,12 +70,9 @@ def agreements_table(rows: Sequence[Agreement]) -> str:
 
 
 def _ours(row: Agreement) -> str:
-    spread = row.spread
-    if not np.isfinite(spread):
-        return f"{row.mean:.3g}"
-    if row.mean < 1e-3:
-        return f"{row.mean:.2g} ± {spread:.1g}"
-    return plus_minus(row.mean, spread)
+    if row.mean < 1e-3 and np.isfinite(row.spread):
+        return f"{row.mean:.2g} ± {row.spread:.1g}"
+    return plus_minus(row.mean, row.spread)
 
 
 _IN_WORDS = {  # where a claim's name stands without the claim

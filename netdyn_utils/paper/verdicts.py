@@ -14,6 +14,7 @@ from scipy.stats import t as student
 LEVEL = 0.95  # of the interval of a mean
 LEAST = 3  # runs that may answer at all
 _MOST = 4  # decimals
+_ALL = 12  # decimals that a number of interest can need
 VERDICTS = ("holds", "holds in part", "not decided", "does not hold")
 
 
@@ -106,18 +107,22 @@ class Answer:
         '4.73 ± 0.21 (3 runs)'
         """
         number = f"{self.held.size} run{'s' * (self.held.size != 1)}"
-        if self.held.size < 2:
-            return f"{self.mean:.3g} ({number})"
         return f"{plus_minus(self.mean, self.spread)} ({number})"
 
 
 def plus_minus(mean: float, spread: float) -> str:
     """Return a mean with its spread, to two digits of it but at most four decimals.
 
+    A single run has no spread, and its number stands alone.
+
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
     ('4.73 ± 0.21', '−0.0012 ± 0.0040', '2.00 ± 0.00')
+    >>> plus_minus(0.0372, 1e-5), plus_minus(1e-6, 1e-6), plus_minus(4.96, float("nan"))
+    ('0.0372 ± 0.0000', '0.00 ± 0.00', '4.96')
     """
-    digits = _digits(spread)
+    if not np.isfinite(spread):
+        return f"{mean:.3g}".replace("-", "−")
+    digits = _digits(spread, mean)
     return f"{_signed(mean, digits)} ± {spread:.{digits}f}"
 
 
@@ -126,22 +131,26 @@ def from_to(
 ) -> str:
     """Return an interval with as many decimals as a mean with this spread.
 
-    One more where an end would otherwise read as the bound that it is not.
+    More where an end would otherwise read as the bound that it is not.
 
     >>> from_to((4.2162, 5.2504), 0.2082), from_to((-8e-6, 2e-5), 1e-5)
     ('4.22 to 5.25', '0.00 to 0.00')
     >>> from_to((0.3987, 0.67), 0.19), from_to((0.3987, 0.67), 0.19, bound=0.4)
     ('0.40 to 0.67', '0.399 to 0.670')
+    >>> from_to((0.39996, 0.67), 0.19, bound=0.4)
+    '0.39996 to 0.67000'
     """
-    digits = _digits(spread)
-    if any(round(end, digits) == bound != end for end in interval):
+    digits = _digits(spread, *interval)
+    while digits < _ALL and any(round(e, digits) == bound != e for e in interval):
         digits += 1
     return " to ".join(_signed(end, digits) for end in interval)
 
 
-def _digits(spread: float) -> int:
-    size = spread if spread > 10**-_MOST / 2 else 0.1  # else it would be all zeros
-    return min(max(1 - int(np.floor(np.log10(size))), 0), _MOST)
+def _digits(spread: float, *shown: float) -> int:
+    """Return decimals for two digits of a spread; two where all would be zeros."""
+    if not spread > 0 or not any(round(number, _MOST) for number in (spread, *shown)):
+        return 2
+    return min(max(1 - int(np.floor(np.log10(spread))), 0), _MOST)
 
 
 def _signed(number: float, digits: int) -> str:

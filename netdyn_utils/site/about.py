@@ -76,8 +76,8 @@ def _records(runs, study: list[dict]) -> str:
         parts[1] = _table((*head, "with torch", "shown in"), rows)
     if study and any(run.name == _VERDICTS for run in runs):
         parts.append(
-            f"[The verdicts](../notebooks/{_VERDICTS}.ipynb) rest on the {len(study)} "
-            "records of the study, which came with the book."
+            f"[The verdicts](../notebooks/{_VERDICTS}.ipynb) rest on the study, which "
+            f"came with the book. Its records are {len(study)}."
         )
     told = [*study, *(record.manifest for record in users)]
     if made_on := sorted({str(p) for m in told if (p := m.get("processor"))}):

@@ -15,7 +15,7 @@ def lighter(svg: str) -> str:
     """Return a drawing of matplotlib with coordinates to a hundredth of a point.
 
     Letters are drawings too, named once each and placed many times: with short names a
-    figure of many words loses a third of its bytes.
+    figure of many words loses about a sixth of its bytes.
 
     >>> lighter('<path d="M 1.23456 2 \\nL 3.5 4.999 "/>\\n <!-- 1 --><g/>')
     '<path d="M 1.23 2 L 3.5 4.99"/><g/>'
