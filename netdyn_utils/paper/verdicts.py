@@ -117,11 +117,14 @@ def plus_minus(mean: float, spread: float) -> str:
 
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
     ('4.73 ± 0.21', '−0.0012 ± 0.0040', '2.00 ± 0.00')
-    >>> plus_minus(0.0372, 1e-5), plus_minus(1e-6, 1e-6), plus_minus(4.96, float("nan"))
-    ('0.0372 ± 0.0000', '0.00 ± 0.00', '4.96')
+    >>> plus_minus(0.0372, 1e-5), plus_minus(1e-6, 1e-6)
+    ('0.0372 ± 0.0000', '0.00 ± 0.00')
+    >>> plus_minus(4.961, float("nan")), plus_minus(1384.0, float("nan"))
+    ('4.96', '1384')
     """
     if not np.isfinite(spread):
-        return f"{mean:.3g}".replace("-", "−")
+        told = f"{mean:.0f}" if abs(mean) >= 1000 else f"{mean:.3g}"
+        return told.replace("-", "−")
     digits = _digits(spread, mean)
     return f"{_signed(mean, digits)} ± {spread:.{digits}f}"
 
