@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
 from netdyn_utils.store.provenance import surroundings
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 
 from . import information, landscape, measures, reruns, tracking
 from .timing import Row

@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "shapes": (),
-    "store": ("RunRecord", "RunStore", "run_key"),
+    "store": ("MissingRecordError", "RunRecord", "RunSpec", "RunStore"),
     "histogram": ("LogHistogram", "read_published"),
     "tails": (
         *("TailFit", "fit_power_law", "fit_power_law_samples", "compare_tails"),
@@ -61,7 +61,8 @@ _PUBLIC = {
         *("loss_line", "loss_plane", "random_direction"),
     ),
     "experiments": (
-        *("FIVE_LAYERS", "UpdatesConfig", "run_updates", "run_intervals"),
+        *("FIVE_LAYERS", "ExperimentConfig", "UpdatesConfig"),
+        *("run_updates", "run_intervals"),
         *("run_perturbation", "run_information"),
     ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),

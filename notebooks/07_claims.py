@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from netdyn_utils import paper, plotting
+from netdyn_utils import plotting, study as paper
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.recorded import record
 from netdyn_utils.tails import crossover, ols_exponent

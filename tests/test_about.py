@@ -14,7 +14,7 @@ from netdyn_utils.recorded import MIME
 from netdyn_utils.rerun import NotebookRun, write_manifest
 from netdyn_utils.site.about import write_about
 from netdyn_utils.site.records import lay_downloads, shown_records
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 
 TEXT = """# %% [markdown]
 # # T

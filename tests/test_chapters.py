@@ -10,7 +10,7 @@ import yaml
 
 from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.experiments.updates import run_updates
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())["02_updates"]

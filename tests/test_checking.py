@@ -17,8 +17,8 @@ from netdyn_utils.experiments.trajectory import data_digest, plain
 from netdyn_utils.paper import GOOD, PaperRun, checked_runs, is_cheap, is_slow, recheck
 from netdyn_utils.paper.parts import Part
 from netdyn_utils.paper.plan import paper_runs
-from netdyn_utils.store.records import write_record
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import write_record
+from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig
 
 SMALL = UpdatesConfig(

@@ -20,7 +20,7 @@ from netdyn_utils.profiles import Job
 from netdyn_utils.recorded import read_recorded
 from netdyn_utils.rerun import cached, fingerprints, run_notebook, write_manifest
 from netdyn_utils.store.provenance import unseal
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 from netdyn_utils.sweeps.results import read_row
 
 TIMES = 50

@@ -11,7 +11,7 @@ import torch
 from netdyn_utils.data.batches import InMemoryBatches, load_images
 from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
 from netdyn_utils.models import build_model
-from netdyn_utils.store.runs import RunStore, run_key
+from netdyn_utils.store import RunStore, run_key
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import DivergenceError, TrainConfig, evaluate, train_steps
 

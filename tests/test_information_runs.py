@@ -15,7 +15,7 @@ from netdyn_utils.experiments.information import (
 from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.information.readings import STRIDE, read_window
 from netdyn_utils.models import build_model
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.probe import probe_batch
 from netdyn_utils.training import TrainConfig, train_steps
 

@@ -18,7 +18,7 @@ from netdyn_utils.intervals.nulls import interval_null
 from netdyn_utils.intervals.waiting import IntervalCounts
 from netdyn_utils.models import build_model
 from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, train_steps
 
 SMALL = UpdatesConfig(

@@ -20,7 +20,7 @@ from small_book import (
 
 from netdyn_utils.rerun import run_notebook
 from netdyn_utils.store.provenance import unseal
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 
 STUBBORN = """# %%
 import os, pathlib, signal, subprocess, sys, time
@@ -129,7 +129,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 store = RunStore(Path(sys.argv[1]))
 print("ready", flush=True)
 for number in range(10**6):

@@ -20,7 +20,7 @@ from netdyn_utils.paper import PaperRun, export, paper_runs, standing
 from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ from netdyn_utils.experiments.perturbation import run_perturbation
 from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.models import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
 SMALL = UpdatesConfig(

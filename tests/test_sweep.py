@@ -10,7 +10,7 @@ import pytest
 from small_book import TINY, environment, family, make_book, start, told, wait_for
 
 from netdyn_utils.store.provenance import seal, unseal
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 
 PLAN = """notebook: tiny
 parameters: {word: "a <b> 'ü'"}
@@ -110,7 +110,7 @@ COMPUTING = """# %% tags=["parameters"]
 n: int = 1
 
 # %%
-from netdyn_utils.store.runs import RunStore
+from netdyn_utils.store import RunStore
 RunStore.default().get("k", {"n": n}, "d", "s", lambda: {"x": [n + 0.5]})
 """
 

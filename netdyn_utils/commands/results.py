@@ -1,4 +1,4 @@
-"""``results``: the runs of the study computed, counted, checked, and one exported."""
+"""``results``: the runs of the study computed, counted, verified, and one exported."""
 
 import argparse
 from collections import Counter
@@ -12,28 +12,28 @@ def add(commands) -> None:
     results = commands.add_parser("results", help="the runs of the study, paper size")
     parts = results.add_subparsers(dest="part", required=True, metavar="PART")
     compute = parts.add_parser("compute", help="compute what is missing or stale")
-    compute.add_argument("--only", default="", help="runs whose name holds this")
+    compute.add_argument("--only", default="", help="runs whose name contains this")
     compute.add_argument("--claim", default="", help="runs of one claim")
     compute.set_defaults(run=_compute)
     status = parts.add_parser("status", help="say which records are fresh")
     status.set_defaults(run=_status)
-    check = parts.add_parser("check", help="compute a first part anew, and compare")
-    check.add_argument("--only", default="", help="runs whose name holds this")
-    check.add_argument(
-        "--cheap", action="store_true", help="only what needs no full image sets"
+    verify = parts.add_parser("verify", help="compute first parts again, and compare")
+    verify.add_argument("--only", default="", help="runs whose name contains this")
+    verify.add_argument(
+        "--no-full-data", action="store_true", help="only what ships with the package"
     )
-    check.add_argument("--slow", action="store_true", help="also what takes minutes")
-    check.add_argument(
-        "--elsewhere", action="store_true", help="to the tolerances, not to the bit"
+    verify.add_argument("--all", action="store_true", help="also what takes minutes")
+    verify.add_argument(
+        "--tolerance", action="store_true", help="within tolerances, not to the bit"
     )
-    check.set_defaults(run=_check)
+    verify.set_defaults(run=_verify)
     verdicts = parts.add_parser("verdicts", help="say the verdicts in three lines")
     verdicts.add_argument(
         "--write", action="store_true", help="into the front page and the README"
     )
     verdicts.set_defaults(run=_verdicts)
     export = parts.add_parser("export", help="write one record out")
-    export.add_argument("key", help="the first letters of its key")
+    export.add_argument("key", help="the last eight letters of its file name")
     export.add_argument("folder", type=Path)
     export.set_defaults(run=_export)
 
@@ -45,11 +45,11 @@ def _folder(root: Path) -> Path:
 def _compute(root: Path, arguments: argparse.Namespace) -> int:
     import time
 
-    from ..paper import paper_runs, standing
-    from ..store.runs import RunStore
+    from ..store import RunStore
+    from ..study import record_status, study_runs, write_statistics
 
     store = RunStore(_folder(root))
-    runs = paper_runs()
+    runs = study_runs()
     claims = {run.claim for run in runs}
     if arguments.claim and arguments.claim not in claims:
         raise Refused(f"no claim {arguments.claim!r}: {', '.join(sorted(claims))}")
@@ -59,70 +59,73 @@ def _compute(root: Path, arguments: argparse.Namespace) -> int:
         if arguments.only in run.name and arguments.claim in ("", run.claim)
     ]
     if not wanted:
-        raise Refused(f"no run's name holds {arguments.only!r}, as {runs[0].name!r}")
+        raise Refused(f"no run's name contains {arguments.only!r}: {runs[0].name!r}")
     for number, run in enumerate(wanted, 1):
-        word = standing(run, store.root).word
-        if word == "fresh":
+        status, _ = record_status(run, store.root)
+        if status == "fresh":
             continue
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
             run.compute(store)
         except (ArithmeticError, OSError, ValueError, RuntimeError) as error:
             print(f"{number}/{len(wanted)} {run.name}: failed, {error}", flush=True)
             continue
-        spent = time.monotonic() - begun
-        print(
-            f"{number}/{len(wanted)} {run.name}: was {word}, {spent:.0f} s", flush=True
-        )
+        spent = time.monotonic() - start
+        line = f"{number}/{len(wanted)} {run.name}: was {status}, {spent:.0f} s"
+        print(line, flush=True)
+    print(write_statistics(store.root))
     return _status(root, arguments)
 
 
 def _status(root: Path, _arguments: argparse.Namespace) -> int:
-    from ..paper import paper_runs, standing
+    from ..study import record_status, study_runs
 
-    found = [standing(run, _folder(root)) for run in paper_runs()]
-    for one in found:
-        if one.word != "fresh":
-            print(f"{one.word:8} {one.run.name} {one.fault}".rstrip())
-    count = Counter(one.word for one in found)
-    print(", ".join(f"{number} {word}" for word, number in count.items()))
+    count = Counter()
+    for run in study_runs():
+        status, why = record_status(run, _folder(root))
+        count[status] += 1
+        if status != "fresh":
+            print(f"{status:8} {run.name} {why}".rstrip())
+    print(", ".join(f"{number} {status}" for status, number in count.items()))
     return 0 if set(count) == {"fresh"} else 1
 
 
-def _check(root: Path, arguments: argparse.Namespace) -> int:
-    from ..paper import GOOD, checked_runs, is_cheap, is_slow, recheck
+def _verify(root: Path, arguments: argparse.Namespace) -> int:
+    from ..study import PASSING, is_cheap, is_slow, verified_runs, verify_record
 
-    runs = [run for run in checked_runs() if arguments.only in run.name]
+    runs = [run for run in verified_runs() if arguments.only in run.name]
     if not runs:
-        raise Refused(f"no checked run's name holds {arguments.only!r}")
-    words = Counter()
+        raise Refused(f"no verified run's name contains {arguments.only!r}")
+    count = Counter()
     for run in runs:
-        if arguments.cheap and not is_cheap(run):
-            print(f"skipped  {run.name}: needs the full images, and --cheap was asked")
-        elif is_slow(run) and not arguments.slow:
-            print(f"skipped  {run.name}: takes minutes, --slow computes it")
+        if arguments.no_full_data and not is_cheap(run):
+            print(f"skipped  {run.name}: needs the full images")
+        elif is_slow(run) and not arguments.all:
+            print(f"skipped  {run.name}: takes minutes, --all computes it")
         else:
-            check = recheck(run, _folder(root), elsewhere=arguments.elsewhere)
-            words[check.word] += 1
-            print(check, flush=True)
+            found = verify_record(run, _folder(root), tolerance=arguments.tolerance)
+            count[found.status] += 1
+            print(found, flush=True)
             continue
-        words["skipped"] += 1
-    print(", ".join(f"{number} {word}" for word, number in words.items()))
-    bad = sum(number for word, number in words.items() if word not in GOOD)
+        count["skipped"] += 1
+    print(", ".join(f"{number} {status}" for status, number in count.items()))
+    bad = sum(number for status, number in count.items() if status not in PASSING)
     if bad:
         print(f"{bad} of {len(runs)} records are not what their code computes")
     return 1 if bad else 0
 
 
 def _verdicts(root: Path, arguments: argparse.Namespace) -> int:
-    from ..paper import claims_of, facts_of, read_study, summary, write_summary
+    from ..study import claims_of, facts_of, read_study, summary, write_summary
 
-    try:
-        study = read_study(_folder(root))
-    except LookupError as error:
-        raise Refused(error) from error
-    lines = summary(claims_of(facts_of(study)))
+    study = read_study(_folder(root))
+    lines = summary(claims_of(facts_of(study, _folder(root))))
     print(*lines, sep="\n")
+    if study.note:
+        print(study.note)
+        if arguments.write:
+            print("nothing written: the front page gets verdicts of all records")
+            return 1
     if arguments.write:
         for page in (root / "book" / "_verdicts.md", root / "README.md"):
             write_summary(lines, page)
@@ -131,14 +134,18 @@ def _verdicts(root: Path, arguments: argparse.Namespace) -> int:
 
 
 def _export(root: Path, arguments: argparse.Namespace) -> int:
-    from ..paper import export, paper_runs, standing
+    from ..store import open_record
+    from ..study import export
 
-    found = [standing(run, _folder(root)) for run in paper_runs()]
-    match = [one for one in found if one.record and one.key.startswith(arguments.key)]
+    match = sorted(_folder(root).glob(f"*{arguments.key}*.json"))
     if len(match) != 1:
         raise Refused(
-            f"{len(match)} records begin with {arguments.key!r}: `results status` and "
-            f"the file names in {_folder(root)} tell the keys"
+            f"{len(match)} records have {arguments.key!r} in their name: give the last "
+            f"eight letters of a file name in {_folder(root)}"
         )
-    print(*export(match[0].record, arguments.folder), sep="\n")
+    try:
+        record = open_record(match[0])
+    except ValueError as error:
+        raise Refused(error) from error
+    print(*export(record, arguments.folder), sep="\n")
     return 0

@@ -6,21 +6,26 @@ and how far the window's leading direction lies from the one before.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..checks import choose, positive_int
 from ..directions import LeadingDirection, alignment, leading_direction
 from ..information.readings import ESTIMATORS, READINGS, read_window
-from ..store.runs import RunRecord, RunStore
+from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.probe import ActivationProbe, probe_batch
 from ..tracking.update_windows import UpdateWindow
-from ..training import pick_device
-from .settings import UpdatesConfig
-from .trajectory import Trajectory, data_digest, load_data, plain, source_of
+from .config import (
+    ExperimentConfig,
+    TrainingRun,
+    load_data,
+    run_spec,
+    stored_run,
+)
 
+VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
+NEUTRAL = {"permutations": 20}  # see `config.NEUTRAL`
 DIRECTIONS = ("path", "updates", "magnitudes")
 PER_CLASS = 10  # samples of each class in the probe batch
 
@@ -108,9 +113,9 @@ class InformationRun:
 
 
 def run_information(
-    config: UpdatesConfig,
+    config: ExperimentConfig,
     *,
-    permutations: int = 20,
+    permutations: int = NEUTRAL["permutations"],
     store: RunStore | None = None,
     device: str = "auto",
     data_root=None,
@@ -119,7 +124,7 @@ def run_information(
 
     Parameters
     ----------
-    config : UpdatesConfig
+    config : ExperimentConfig
         Windows have ``config.window`` steps; what is left at the end is not measured.
     permutations : int
         Arrangements of units in each null.
@@ -138,40 +143,46 @@ def run_information(
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from netdyn_utils.training import TrainConfig
-    >>> config = UpdatesConfig(window=20, train=TrainConfig(steps=40))
+    >>> config = ExperimentConfig(window=20, train=TrainConfig(steps=40))
     >>> run = run_information(config, permutations=2, store=RunStore(Path(mkdtemp())))
     >>> run.information("rank").nats.shape, run.alignment("path").shape
     ((2,), (1,))
     """
+    spec = information_spec(config, permutations=permutations, data_root=data_root)
+
+    def compute(target):
+        data = load_data(config, data_root)
+        return _train_and_inform(config, data, target, permutations)
+
+    return InformationRun.of(stored_run(spec, compute, store, device))
+
+
+def information_spec(
+    config: ExperimentConfig,
+    *,
+    permutations: int = NEUTRAL["permutations"],
+    data_root=None,
+) -> RunSpec:
+    """Return what the record of `run_information` is found by."""
     positive_int(permutations, "permutations")
     if config.train.steps < 2 * config.window:
         raise ValueError(
             f"{config.train.steps} steps are fewer than two windows of "
             f"{config.window}: take more steps or a smaller window"
         )
-    target = pick_device(device)
-    record = (store or RunStore.default()).get(
-        "information",
-        plain({**asdict(config), "permutations": permutations}),
-        data_digest(config, data_root),
-        source_of(_train_and_inform),
-        lambda: _train_and_inform(
-            config, load_data(config, data_root), target, permutations
-        ),
-        notes={"threads": torch.get_num_threads(), "device": target.type},
+    asked = {"permutations": permutations}
+    return run_spec(
+        "information", VERSION, config, asked, neutral=NEUTRAL, data_root=data_root
     )
-    return InformationRun.of(record)
 
 
 def _train_and_inform(config, data, device, permutations):
-    trajectory = Trajectory(config, data, device)
-    probe = ActivationProbe(
-        trajectory.model, *probe_batch(*trajectory.test_set, PER_CLASS)
-    )
-    window = UpdateWindow(trajectory.model, config.window)
+    training = TrainingRun(config, data, device)
+    probe = ActivationProbe(training.model, *probe_batch(*training.test_set, PER_CLASS))
+    window = UpdateWindow(training.model, config.window)
     found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
     steps, losses, aligned, explained, before = [], [], [], [], None
-    for step, loss in _windows(trajectory, (probe, window), config.window):
+    for step, loss in _windows(training, (probe, window), config.window):
         updates, activations = window.take(), probe.take()
         magnitudes = np.abs(updates)
         layers = [
@@ -199,15 +210,15 @@ def _train_and_inform(config, data, device, permutations):
         "loss": np.array(losses),
         "alignment": np.array(aligned),
         "explained": np.array(explained),
-        "final": trajectory.digest(),
+        "final": training.digest(),
         **{name: np.array(rows) for name, rows in found.items()},
     }
 
 
-def _windows(trajectory, observers, size: int) -> Iterator[tuple[int, float]]:
+def _windows(training, observers, size: int) -> Iterator[tuple[int, float]]:
     """Train, let all observers see each step, and yield at the end of each window."""
     losses = []
-    for step in trajectory.steps():
+    for step in training.steps():
         for observer in observers:
             observer.update()
         losses.append(step.loss)

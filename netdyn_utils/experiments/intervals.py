@@ -5,30 +5,29 @@ is the same run again, bit by bit, watched with these thresholds. That it was th
 is proved, not hoped for: the final parameters and all counts of updates must agree.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..intervals.waiting import IntervalCounts
-from ..store.provenance import surroundings
-from ..store.runs import RunRecord, RunStore
+from ..store import RunRecord, RunSpec, RunStore, environment_info
 from ..tracking.drift import DriftCurves, DriftRecorder
 from ..tracking.intervals import IntervalTracker
 from ..tracking.updates import UpdateTracker
-from ..training import pick_device
-from .settings import UpdatesConfig
-from .trajectory import (
-    Trajectory,
-    data_digest,
+from .config import (
+    ExperimentConfig,
+    TrainingRun,
     load_data,
-    plain,
     prefixed,
-    source_of,
-    within,
+    run_spec,
+    stored_run,
+    strip_prefix,
 )
 from .updates import UpdatesRun, run_updates
 
+VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
+NEUTRAL = {"shares": (0.01, 0.005), "start": 0}  # see `config.NEUTRAL`
 PROBES = {"transformer": 16}  # samples of the fixed batch for the drift, …
 PROBE = 64  # … and of the other networks
 LENGTHS = ("counts", "opening", "closing", "events")  # arrays of `IntervalCounts`
@@ -89,7 +88,7 @@ class IntervalsRun:
             )
             for i, threshold in enumerate(thresholds)
         )
-        drift = DriftCurves.from_arrays(within(arrays, "drift_"))
+        drift = DriftCurves.from_arrays(strip_prefix(arrays, "drift_"))
         return cls(record, groups, shares, thresholds, start, cells, drift)
 
     def counts(self, share: float | None = None, group: str = "all") -> IntervalCounts:
@@ -110,10 +109,10 @@ class IntervalsRun:
 
 
 def run_intervals(
-    config: UpdatesConfig,
+    config: ExperimentConfig,
     *,
-    shares: tuple[float, ...] = (0.01, 0.005),
-    start: int = 0,
+    shares: tuple[float, ...] = NEUTRAL["shares"],
+    start: int = NEUTRAL["start"],
     store: RunStore | None = None,
     device: str = "auto",
     data_root=None,
@@ -122,7 +121,7 @@ def run_intervals(
 
     Parameters
     ----------
-    config : UpdatesConfig
+    config : ExperimentConfig
         As for `run_updates`, which is the first pass.
     shares : tuple of float
         Shares of all updates in the window, zeros included, that count as large, each
@@ -149,11 +148,30 @@ def run_intervals(
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from netdyn_utils.training import TrainConfig
-    >>> config = UpdatesConfig(window=10, train=TrainConfig(steps=20))
+    >>> config = ExperimentConfig(window=10, train=TrainConfig(steps=20))
     >>> run = run_intervals(config, store=RunStore(Path(mkdtemp())))
     >>> run.groups, run.counts(0.01).weights, run.counts(0.01).share <= 0.01
     (('fc1', 'fc2'), 101770, True)
     """
+    store = store or RunStore.default()
+    spec = intervals_spec(config, shares=shares, start=start, data_root=data_root)
+
+    def compute(target):
+        first = run_updates(config, store=store, device=device, data_root=data_root)
+        data = load_data(config, data_root)
+        return _second_pass(config, shares, start, first, data, target)
+
+    return IntervalsRun.of(stored_run(spec, compute, store, device))
+
+
+def intervals_spec(
+    config: ExperimentConfig,
+    *,
+    shares: tuple[float, ...] = NEUTRAL["shares"],
+    start: int = NEUTRAL["start"],
+    data_root=None,
+) -> RunSpec:
+    """Return what the record of `run_intervals` is found by."""
     shares = tuple(float(share) for share in shares)
     if not shares or not all(0 < share < 1 for share in shares):
         raise ValueError(f"shares must lie between 0 and 1, got {shares}")
@@ -168,44 +186,32 @@ def run_intervals(
             f"a window from step {start} to {config.train.steps} holds no interval: it "
             "needs two steps or more"
         )
-    store, target = store or RunStore.default(), pick_device(device)
-    machine = {"threads": torch.get_num_threads(), "device": target.type}
-
-    def compute():
-        first = run_updates(config, store=store, device=device, data_root=data_root)
-        data = load_data(config, data_root)
-        return _run_again(config, shares, start, first, data, target, machine)
-
-    record = store.get(
-        "intervals",
-        plain({**asdict(config), "shares": shares, "start": start}),
-        data_digest(config, data_root),
-        source_of(_run_again),
-        compute,
-        notes=machine,
+    asked = {"shares": shares, "start": start}
+    return run_spec(
+        "intervals", VERSION, config, asked, neutral=NEUTRAL, data_root=data_root
     )
-    return IntervalsRun.of(record)
 
 
-def _run_again(config, shares, start, first, data, device, machine):
+def _second_pass(config, shares, start, first, data, device):
     """Make a run again, count its intervals and drift, and prove it was the same."""
     sizes = first.updates.histogram("all", slice(start // config.window, None))
     thresholds = [sizes.threshold(share) for share in shares]
-    trajectory = Trajectory(config, data, device)
-    tracker = UpdateTracker(trajectory.model)
+    training = TrainingRun(config, data, device)
+    tracker = UpdateTracker(training.model)
     # Two shares may end in one bin of the histogram.
     intervals = IntervalTracker(tracker, [*dict.fromkeys(thresholds)], skip=start)
     drift = DriftRecorder(
-        trajectory.model,
-        trajectory.test_set[0][: PROBES.get(config.network, PROBE)],
+        training.model,
+        training.test_set[0][: PROBES.get(config.network, PROBE)],
         steps=config.train.steps - start,
         skip=start,
     )
-    for _ in trajectory.steps():
+    for _ in training.steps():
         tracker.update()
         intervals.update()
         drift.update()
-    _compare(first, tracker.histogram(), trajectory.digest(), machine)
+    machine = {"threads": torch.get_num_threads(), "device": device.type}
+    _compare(first, tracker.histogram(), training.digest(), machine)
 
     groups = intervals.groups
     cells = [[intervals.counts(t, group) for group in groups] for t in thresholds]
@@ -235,7 +241,7 @@ def _compare(first: UpdatesRun, again, final, machine) -> None:
         differs.append("the counts of updates")
     if not differs:
         return
-    then, now = first.record.manifest, {**surroundings(), **machine}
+    then, now = first.record.manifest, {**environment_info(), **machine}
     names = ("threads", "device", "versions", "processor")
     changes = [
         f"{n}: {then.get(n)} then, {now[n]} now" for n in names if then.get(n) != now[n]

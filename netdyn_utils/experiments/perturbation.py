@@ -5,7 +5,7 @@ and the change of the loss is measured, over all training data and over all test
 The same weights are displaced each time.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,21 +14,34 @@ from ..checks import positive_int
 from ..parameters import FlatParameters
 from ..perturbation.landscape import LossPlane, loss_plane
 from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation_scan
-from ..store.runs import RunRecord, RunStore
-from ..training import evaluate, pick_device
-from .settings import UpdatesConfig
-from .trajectory import (
-    Trajectory,
-    data_digest,
+from ..store import RunRecord, RunSpec, RunStore
+from ..training import evaluate
+from .config import (
+    ExperimentConfig,
+    TrainingRun,
     load_data,
-    plain,
     prefixed,
-    source_of,
+    run_spec,
     steps_per_epoch,
-    within,
+    stored_run,
+    strip_prefix,
 )
 
-CURVE = tuple(np.geomspace(1e-3, 3, 12).tolist())  # displacements of the scaling curve
+VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
+# Displacements of the scaling curve: from 0.001 to 3 in equal ratios. Written out, for
+# processors compute the last digit differently, and these are part of a record's key.
+CURVE = (
+    *(0.001, 0.0020706272838739, 0.00428749734872302, 0.0088778089898029),
+    *(0.0183826335153069, 0.0380635825062493, 0.0788154924594252, 0.163197509078444),
+    *(0.337921214958084, 0.699708887492027, 1.44883631321005, 3.0),
+)
+NEUTRAL = {  # see `config.NEUTRAL`
+    "epochs": (50, 100),
+    "deltas": (0.01, 1.0),
+    "weights_per_layer": 500,
+    "curve": CURVE,
+    "curve_weights": 100,
+}
 PLANE_SAMPLES = 2_000  # of the training data, for the picture of the landscape
 
 
@@ -66,24 +79,24 @@ class PerturbationRun:
         found = [
             {
                 epoch: PerturbationResponse.from_arrays(
-                    within(arrays, f"{kind}{epoch}_")
+                    strip_prefix(arrays, f"{kind}{epoch}_")
                 )
                 for epoch in epochs
             }
             for kind in ("response", "held_out", "curve")
         ]
-        plane = LossPlane.from_arrays(within(arrays, "plane_"))
+        plane = LossPlane.from_arrays(strip_prefix(arrays, "plane_"))
         return cls(record, epochs, *found, plane, tests)
 
 
 def run_perturbation(
-    config: UpdatesConfig,
+    config: ExperimentConfig,
     *,
-    epochs: tuple[int, ...] = (50, 100),
-    deltas: tuple[float, ...] = (0.01, 1.0),
-    weights_per_layer: int = 500,
+    epochs: tuple[int, ...] = NEUTRAL["epochs"],
+    deltas: tuple[float, ...] = NEUTRAL["deltas"],
+    weights_per_layer: int = NEUTRAL["weights_per_layer"],
     curve: tuple[float, ...] = CURVE,
-    curve_weights: int = 100,
+    curve_weights: int = NEUTRAL["curve_weights"],
     store: RunStore | None = None,
     device: str = "auto",
     data_root=None,
@@ -92,7 +105,7 @@ def run_perturbation(
 
     Parameters
     ----------
-    config : UpdatesConfig
+    config : ExperimentConfig
         Network, data and training; the epochs say how long, not ``config.train.steps``.
     epochs : tuple of int
         After how many passes through the data to measure, ascending.
@@ -116,7 +129,7 @@ def run_perturbation(
     --------
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
-    >>> config = UpdatesConfig(options={"widths": (784, 5, 10)}, digits=(0, 1))
+    >>> config = ExperimentConfig(options={"widths": (784, 5, 10)}, digits=(0, 1))
     >>> run = run_perturbation(
     ...     config, epochs=(1,), weights_per_layer=3, curve_weights=2,
     ...     store=RunStore(Path(mkdtemp()))
@@ -124,66 +137,73 @@ def run_perturbation(
     >>> run.responses[1].response.shape        # (displacements, signs, weights)
     (2, 2, 6)
     """
-    epochs = tuple(epochs)
-    if not epochs or any(b <= a for a, b in zip((0, *epochs), epochs, strict=False)):
-        raise ValueError(f"epochs must be positive and ascending, got {epochs}")
-    for sizes in (deltas, curve):
-        check_deltas(sizes)
-    for count in (weights_per_layer, curve_weights):
-        positive_int(count, "number of weights")
-    target = pick_device(device)
     asked = {
-        "epochs": epochs,
-        "deltas": deltas,
+        "epochs": tuple(epochs),
+        "deltas": tuple(deltas),
         "weights_per_layer": weights_per_layer,
-        "curve": curve,
+        "curve": tuple(curve),
         "curve_weights": curve_weights,
     }
-    described = asdict(config)
-    del described["window"], described["train"]["steps"]  # they change nothing here
-    record = (store or RunStore.default()).get(
+    spec = perturbation_spec(config, **asked, data_root=data_root)
+
+    def compute(target):
+        data = load_data(config, data_root)
+        return _train_and_perturb(config, data, target, **asked)
+
+    return PerturbationRun.of(stored_run(spec, compute, store, device))
+
+
+def perturbation_spec(config: ExperimentConfig, *, data_root=None, **asked) -> RunSpec:
+    """Return what the record of `run_perturbation` is found by."""
+    asked = {**NEUTRAL, **asked}
+    epochs = asked["epochs"]
+    if not epochs or any(b <= a for a, b in zip((0, *epochs), epochs, strict=False)):
+        raise ValueError(f"epochs must be positive and ascending, got {epochs}")
+    for sizes in ("deltas", "curve"):
+        check_deltas(asked[sizes])
+    for count in ("weights_per_layer", "curve_weights"):
+        positive_int(asked[count], "number of weights")
+    return run_spec(
         "perturbation",
-        plain({**described, **asked}),
-        data_digest(config, data_root),
-        source_of(_train_and_displace),
-        lambda: _train_and_displace(
-            config, load_data(config, data_root), target, **asked
-        ),
-        notes={"threads": torch.get_num_threads(), "device": target.type},
+        VERSION,
+        config,
+        asked,
+        neutral=NEUTRAL,
+        without=("steps", "window"),  # the epochs say how long, and nothing is counted
+        data_root=data_root,
     )
-    return PerturbationRun.of(record)
 
 
-def _train_and_displace(
+def _train_and_perturb(
     config, data, device, *, epochs, deltas, weights_per_layer, curve, curve_weights
 ):
     per_epoch = steps_per_epoch(config, data)
     train = replace(config.train, steps=epochs[-1] * per_epoch)
-    trajectory = Trajectory(replace(config, train=train), data, device)
-    train_set, test_set = trajectory.train_set, trajectory.test_set
+    training = TrainingRun(replace(config, train=train), data, device)
+    train_set, test_set = training.train_set, training.test_set
     asked = {
         "response": (train_set, deltas, weights_per_layer),
         "held_out": (test_set, deltas, weights_per_layer),
         "curve": (train_set, curve, curve_weights),
     }
     arrays, tests = {}, []
-    for step in trajectory.steps():
+    for step in training.steps():
         epoch, rest = divmod(step.step, per_epoch)
         if rest or epoch not in epochs:
             continue
         for kind, (batch, sizes, count) in asked.items():
             response = perturbation_scan(
-                trajectory.model,
+                training.model,
                 *batch,
                 deltas=sizes,
-                weights_per_layer=_at_most(trajectory.model, count),
+                weights_per_layer=_at_most(training.model, count),
                 generator=torch.Generator().manual_seed(config.train.seed),
             )
             arrays |= prefixed(f"{kind}{epoch}_", response.to_arrays())
-        tested = evaluate(trajectory.model, *test_set)
+        tested = evaluate(training.model, *test_set)
         tests.append((epoch, response.loss, tested.loss, tested.accuracy))
     plane = loss_plane(
-        trajectory.model,
+        training.model,
         *(part[:PLANE_SAMPLES] for part in train_set),
         generator=torch.Generator().manual_seed(config.train.seed),
     )
@@ -191,7 +211,7 @@ def _train_and_displace(
         **arrays,
         **prefixed("plane_", plane.to_arrays()),
         "tests": np.array(tests),
-        "final": trajectory.digest(),
+        "final": training.digest(),
     }
 
 

@@ -1,29 +1,29 @@
 """From a configuration to a stored record, computed once.
 
 Each ``run_…`` asks the store for a run and computes it only if it is not there. What a
-run was made of (data, network, training, code) is part of its key or its manifest.
+run is (network, data, training) makes its key; the version beside each kind says when
+its numbers were last meant to change.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from ..store.runs import RunRecord, RunStore
+from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.updates import UpdateTracker
 from ..tracking.windows import WindowedHistograms
-from ..training import DivergenceError, evaluate, pick_device
-from .settings import UpdatesConfig
-from .trajectory import (
-    Trajectory,
-    data_digest,
+from ..training import DivergenceError, evaluate
+from .config import (
+    ExperimentConfig,
+    TrainingRun,
     load_data,
-    plain,
     prefixed,
-    source_of,
-    within,
+    run_spec,
+    stored_run,
+    strip_prefix,
 )
 
+VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
 LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
 EVALUATIONS = 20  # measurements on the test data in a run, at most
 EVALUATE_EVERY = 50  # steps between two of them, at least
@@ -49,7 +49,7 @@ class UpdatesRun:
     @classmethod
     def of(cls, record: RunRecord) -> "UpdatesRun":
         """Read the arrays of a record."""
-        parts = (within(record.arrays, prefix) for prefix in ("updates_", "rms_"))
+        parts = (strip_prefix(record.arrays, prefix) for prefix in ("updates_", "rms_"))
         return cls(record, *map(WindowedHistograms.from_arrays, parts))
 
     @property
@@ -69,7 +69,7 @@ class UpdatesRun:
 
 
 def run_updates(
-    config: UpdatesConfig,
+    config: ExperimentConfig,
     *,
     store: RunStore | None = None,
     device: str = "auto",
@@ -79,7 +79,7 @@ def run_updates(
 
     Parameters
     ----------
-    config : UpdatesConfig
+    config : ExperimentConfig
     store : RunStore, optional
         Where records lie; see `RunStore.default`.
     device : str
@@ -97,31 +97,32 @@ def run_updates(
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from netdyn_utils.training import TrainConfig
-    >>> config = UpdatesConfig(window=5, train=TrainConfig(steps=10))
+    >>> config = ExperimentConfig(window=5, train=TrainConfig(steps=10))
     >>> run = run_updates(config, store=RunStore(Path(mkdtemp())))
     >>> run.parameters, run.updates.groups, run.updates.stops
     (101770, ('fc1', 'fc2'), (5, 10))
     """
-    target = pick_device(device)
-    record = (store or RunStore.default()).get(
-        "updates",
-        plain(asdict(config)),
-        data_digest(config, data_root),
-        source_of(_train_and_count),
-        lambda: _train_and_count(config, load_data(config, data_root), target),
-        notes={"threads": torch.get_num_threads(), "device": target.type},
-    )
-    return UpdatesRun.of(record)
+    spec = updates_spec(config, data_root)
+
+    def compute(target):
+        return _train_and_count(config, load_data(config, data_root), target)
+
+    return UpdatesRun.of(stored_run(spec, compute, store, device))
 
 
-def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarray]:
-    train, trajectory = config.train, Trajectory(config, data, device)
-    model, test_set = trajectory.model, trajectory.test_set
+def updates_spec(config: ExperimentConfig, data_root=None) -> RunSpec:
+    """Return what the record of `run_updates` is found by."""
+    return run_spec("updates", VERSION, config, data_root=data_root)
+
+
+def _train_and_count(config: ExperimentConfig, data, device) -> dict[str, np.ndarray]:
+    train, training = config.train, TrainingRun(config, data, device)
+    model, test_set = training.model, training.test_set
     tracker = UpdateTracker(model, window=config.window)
 
     every = max(-(-train.steps // EVALUATIONS), EVALUATE_EVERY)
     losses, tests = [], [(0, *_row(evaluate(model, *test_set)))]
-    for step in trajectory.steps():
+    for step in training.steps():
         tracker.update()
         losses.append(step.loss)
         if step.step % every == 0 or step.step == train.steps:
@@ -138,7 +139,7 @@ def _train_and_count(config: UpdatesConfig, data, device) -> dict[str, np.ndarra
         "loss_steps": stops,
         "loss": means.astype(np.float32),
         "tests": np.array(tests),
-        "final": trajectory.digest(),
+        "final": training.digest(),
         **prefixed("updates_", tracker.histograms().to_arrays()),
         **prefixed("rms_", tracker.rms_histograms().to_arrays()),
     }

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..profiles import Job
-from ..store.provenance import source_digest, unseal
+from ..store import source_digest, unseal
 from .manifests import code_digest, manifest_path
 from .outcomes import NotebookRun
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..declarations import code_cells, declared, resolve
 from ..recorded import read_recorded
-from ..store.provenance import seal, surroundings
-from ..store.records import write_whole
+from ..store import seal, surroundings
+from ..store import write_whole
 from .outcomes import NotebookRun
 
 

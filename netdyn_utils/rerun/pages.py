@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from ..store.records import write_whole
+from ..store import write_whole
 
 
 def write_page(output: Path, mathjax: str = "") -> Path:

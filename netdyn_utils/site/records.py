@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..recorded import read_recorded
-from ..store.provenance import unseal
-from ..store.runs import RunStore
+from ..store import unseal
+from ..store import RunStore
 
 # As a record prints itself in a notebook: kind, first letters of its key, state.
 _SHOWN = re.compile(r"RunRecord\((\w+) ([0-9a-f]{12}), (fresh|stale)\b")

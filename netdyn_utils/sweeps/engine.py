@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from ..profiles import Job
 from ..rerun import cached, fingerprints, lay_mathjax, package_digest
 from ..rerun.manifests import manifest_path
-from ..store.records import write_whole
-from ..store.runs import RunStore
+from ..store import write_whole
+from ..store import RunStore
 from .plans import Sweep
 from .results import Row, read_row, write_results
 from .tasks import Delivery, Order, execute

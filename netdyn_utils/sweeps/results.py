@@ -10,8 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from ..store.provenance import unseal
-from ..store.records import write_whole
+from ..store import unseal
+from ..store import write_whole
 from .plans import Sweep
 
 

@@ -1,0 +1,202 @@
+"""Golden runs: tiny runs of each kind, computed again and compared with what they were.
+
+A difference means that the numbers of this kind have changed. If they were not meant
+to, take the change back. If they were, raise VERSION beside the experiment, write the
+golden runs again (`NETDYN_GOLDEN=write pytest tests/test_golden.py`), and run `make
+results`.
+
+Where processor, instruction set and libraries are those of the files, every bit must
+agree. Elsewhere sums are rounded in another order, and TOLERANCES hold.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_limits
+
+from netdyn_utils.experiments import (
+    ExperimentConfig,
+    run_information,
+    run_intervals,
+    run_perturbation,
+    run_updates,
+)
+from netdyn_utils.experiments.intervals import IntervalsRun
+from netdyn_utils.experiments.updates import UpdatesRun
+from netdyn_utils.histogram import bin_codes
+from netdyn_utils.store import RunStore, open_record
+from netdyn_utils.study.verify import Comparison
+from netdyn_utils.training import TrainConfig
+
+FOLDER = Path(__file__).parent / "golden"
+MACHINE = FOLDER / "machine.json"
+WRITE = os.environ.get("NETDYN_GOLDEN") == "write"
+MLP = ExperimentConfig(
+    options={"widths": (784, 8, 10)}, window=20, train=TrainConfig(steps=60)
+)
+DEEP = replace(MLP, options={"widths": (784, 12, 12, 10)}, window=15)
+RUNS = {
+    "updates": lambda **o: run_updates(MLP, **o),
+    "updates of a ConvNet": lambda **o: run_updates(
+        ExperimentConfig.from_paper(
+            *("convnet", 12), windows=2, options={"channels": (3, 4), "hidden": 6}
+        ),
+        **o,
+    ),
+    "updates of a transformer": lambda **o: run_updates(
+        ExperimentConfig.from_paper(
+            *("transformer", 12),
+            windows=2,
+            options={"width": 8, "heads": 2, "layers": 1, "hidden": 8},
+        ),
+        **o,
+    ),
+    "intervals": lambda **o: run_intervals(MLP, start=20, **o),
+    "information": lambda **o: run_information(DEEP, permutations=3, **o),
+    "perturbation": lambda **o: run_perturbation(
+        replace(MLP, digits=(0, 1), train=TrainConfig(batch_size=250)),
+        epochs=(1, 2),
+        weights_per_layer=20,
+        curve=(0.01, 0.1, 1.0),
+        curve_weights=5,
+        **o,
+    ),
+}
+# Where the machine is another one: relative distance Σ|again − golden| / Σ|golden|.
+# Rounding moves a few updates across the edge of a bin. Five to ten times what was
+# measured with instruction sets switched off; a wrong constant moves far more.
+TOLERANCE = 0.01
+FLOOR = 1e-9
+WIDE = {"rms": 0.05, "largest": 0.05, "information": 0.05, "drift": 0.05, "curve": 0.05}
+
+
+def machine():
+    """Return what last bits depend on."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
+    wanted = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
+    found = {line.partition("\t")[0].strip(): line for line in lines[:30]}
+    features = np._core._multiarray_umath.__cpu_features__
+    libraries = ("torch", "numpy", "scipy", "numba")
+    return {
+        "processor": [found.get(name, "") for name in wanted],
+        "torch": torch.backends.cpu.get_cpu_capability(),
+        "numpy": [name for name, there in features.items() if there],
+        "versions": {name: metadata.version(name) for name in libraries},
+    }
+
+
+def dense(histogram):
+    """Return counts by code of the bin, in one shape on any machine.
+
+    Last comes what is below FLOOR: there gradients that are exactly zero, as those of a
+    bias in front of a softmax, leave nothing but rounding.
+    """
+    counts = np.zeros(2**11 + 1, np.int64)
+    counts[histogram.start : histogram.start + histogram.counts.size] = histogram.counts
+    floor = bin_codes(np.float32([FLOOR]))[0]
+    counts[-1] = histogram.zeros + counts[:floor].sum()
+    counts[:floor] = 0
+    return counts
+
+
+def quantities(record):
+    """Yield what a run found by name, in shapes that do not depend on the machine."""
+    if record.kind == "updates":
+        run = UpdatesRun.of(record)
+        for window in range(len(run.updates.stops)):
+            for group in run.updates.groups:
+                counts = dense(run.updates.histogram(group, window))
+                yield f"updates of {group}", counts
+            yield "rms", dense(run.rms.histogram(window=window))
+        yield "largest", record["updates_largest"]
+        yield "loss", record["loss"]
+        yield "test loss", record["tests"][:, :2]
+    elif record.kind == "intervals":
+        run = IntervalsRun.of(record)
+        yield "thresholds", np.array(run.thresholds)
+        for share in run.shares:
+            for group in run.groups:
+                counts = np.zeros(64, np.int64)
+                found = run.counts(share, group).counts
+                counts[: len(found)] = found
+                yield f"intervals of {group}", counts
+        for name, array in record.arrays.items():
+            if name.startswith("drift_") and array.dtype.kind in "fiu":
+                yield name, array
+    else:
+        for name, array in record.arrays.items():
+            if array.dtype.kind in "fiu" and name != "final":
+                yield name, array
+
+
+def differences(golden, again):
+    """Return what is further off than its tolerance, with the distance."""
+    pairs = zip(quantities(golden), quantities(again), strict=True)
+    found = []
+    for (name, then), (same_name, now) in pairs:
+        assert name == same_name
+        wide = next((t for start, t in WIDE.items() if name.startswith(start)), None)
+        distance = Comparison(name, then, now).distance
+        if not distance <= (wide or TOLERANCE):
+            found.append(f"{name} is off by {distance:.2g}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def compute(tmp_path_factory):
+    """Return a function that computes a run once, on one thread as the golden ones."""
+    folder, found = tmp_path_factory.mktemp("golden"), {}
+
+    def run(name):
+        if name not in found:
+            with one_thread():
+                store = RunStore(FOLDER if WRITE else folder)
+                found[name] = RUNS[name](store=store, device="cpu").record
+        return found[name]
+
+    return run
+
+
+@contextmanager
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_golden_run_gives_the_numbers_that_it_gave(compute, name):
+    if WRITE:
+        MACHINE.write_text(json.dumps(machine(), indent=1))
+    again = compute(name)
+    golden = open_record(FOLDER / f"{again.name}.json")
+    assert golden.size < 50_000
+    advice = f"revert, or raise VERSION of {again.kind!r} and run `make results`"
+    assert golden.manifest["version"] == again.manifest["version"], advice
+    assert {*golden.arrays} == {*again.arrays}
+    if json.loads(MACHINE.read_text()) == machine():
+        moved = [
+            n for n, a in again.arrays.items() if a.tobytes() != golden[n].tobytes()
+        ]
+    else:
+        moved = differences(golden, again)
+    assert not moved, f"the numbers of {name!r} changed ({moved[:5]}): {advice}"
+
+
+def test_no_golden_run_is_left_over(compute):
+    known = {f"{compute(name).name}.npz" for name in RUNS} | {"machine.json"}
+    known |= {name.replace(".npz", ".json") for name in known}
+    # The intervals' run rests on a run of updates, which is not among the golden ones.
+    assert {path.name for path in FOLDER.iterdir()} <= known
