@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from netdyn_utils import plotting, study as paper
+from netdyn_utils import plotting
+from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.recorded import record
 from netdyn_utils.tails import crossover, ols_exponent
@@ -36,30 +37,14 @@ plotting.use_style()
 places = [Path(results), Path("notebooks", results)]
 folder = next((place for place in places if place.is_dir()), places[0])
 study = paper.read_study(folder)
-facts = paper.facts_of(study, seed=seed)
+facts = paper.facts_of(study, folder)
 claims = {claim.name: claim for claim in paper.claims_of(facts)}
 
 # %%
 Markdown("- " + "\n- ".join(paper.summary(list(claims.values()))))
 
 # %%
-records = study.records
-made = sorted({one.manifest["created"][:10] for one in records})
-hours = sum(one.manifest["seconds"] for one in records) / 3600
-threads = sorted({one.manifest["threads"] for one in records})
-versions = sorted({one.manifest["versions"]["torch"] for one in records})
-Markdown(
-    f"{len(records)} runs, computed on {' and '.join(made)} in {hours:.1f} hours of "
-    f"{' or '.join(map(str, threads))} thread on "
-    f"{', '.join(sorted({one.manifest['processor'] for one in records}))}, torch "
-    f"{', '.join(versions)}. "
-    + (f"Missing: {', '.join(study.missing)}. " if study.missing else "None missing. ")
-    + (
-        f"Stale: {', '.join(study.stale)}."
-        if study.stale
-        else "All are of the code as it is."
-    )
-)
+Markdown(study.description)
 
 # %% [markdown]
 # ## The rule
@@ -222,15 +207,16 @@ Markdown(paper.claims_table(list(claims.values())))
 # %%
 def draw(claim, names, unit):
     """Draw a panel for each question, one below the other."""
-    rows = [len(claim.of(question)) for question in claim.questions]
+    rows = [max(len(claim.of(question)), 1) for question in claim.questions]
     figure, axes = plt.subplots(
         len(rows),
         figsize=(5.8, sum(rows) * 0.26 + len(rows) * 0.75),
         height_ratios=rows,
     )
     for ax, question, name in zip(axes, claim.questions, names, strict=True):
-        plotting.plot_answers(claim.of(question), ax)
         ax.set_title(name, loc="left", fontsize=10)
+        if claim.of(question):
+            plotting.plot_answers(claim.of(question), ax)
     axes[-1].set_xlabel(unit)
     return figure
 
@@ -304,12 +290,14 @@ SHOWN = {
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.8))
 for setting, (network, line) in SHOWN.items():
     runs, colour = study[setting], plotting.COLOURS[network]
+    if not runs:
+        continue
     windows = [paper.alpha_by_window(run) for run in runs]
     losses = [[part[::10] for part in run.loss] for run in runs]  # as many as show
     for ax, courses in zip(axes, (windows, losses), strict=True):
         done = courses[0][0] / courses[0][0][-1]
         values = np.array([course for _, course in courses])
-        middle, half = values.mean(0), values.std(0, ddof=1)
+        middle, half = values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
         ax.plot(done, middle, line, color=colour, linewidth=1.2, label=setting)
         ax.fill_between(done, middle - half, middle + half, color=colour, alpha=0.18)
 axes[0].set(xlabel="part of training", ylabel="exponent α of the largest thousandth")
@@ -363,29 +351,21 @@ controls = {
     for name in study.of("controls")
 }
 figure, ax = plt.subplots(figsize=(5.6, 4))
-base = controls["as it is"].mean()
-ax.axvspan(
-    base - paper.TOLERANCE, base + paper.TOLERANCE, color=plotting.GREY, alpha=0.15
-)
+if "as it is" in controls:
+    base, wide = controls["as it is"].mean(), paper.TOLERANCE
+    ax.axvspan(base - wide, base + wide, color=plotting.GREY, alpha=0.15)
 for row, values in enumerate(controls.values()):
     look = {"color": plotting.COLOURS["mlp"]}
     ax.plot(values, [row] * len(values), ".", alpha=0.4, **look)
-    ax.errorbar(values.mean(), row, xerr=values.std(ddof=1), fmt="o", **look)
+    half = values.std(ddof=1) if len(values) > 1 else 0
+    ax.errorbar(values.mean(), row, xerr=half, fmt="o", **look)
 ax.set_yticks(range(len(controls)), list(controls))
 ax.set(xlabel="exponent α of the largest thousandth", ylim=(len(controls) - 0.5, -0.5))
 ax.grid(visible=False, axis="y")
 plotting.sign(figure, *study.runs_of("controls"))
 
 # %%
-widths = [values for name, values in controls.items() if name.startswith("width")]
-least, most = (pick(widths, key=np.mean) for pick in (min, max))
-ends = [paper.plus_minus(x.mean(), x.std(ddof=1)) for x in (least, most)]
-more = most.mean() - least.mean() > paper.TOLERANCE
-Markdown(
-    f"From {len(widths)} widths the mean exponents lie between {ends[0]} and {ends[1]}, "
-    f"{'more' if more else 'less'} than the tolerance apart. Adam, whose steps are "
-    f"bounded, has {controls['adam'].mean():.1f}, and hardly a tail."
-)
+Markdown(paper.say_widths(facts))
 
 # %%
 claims["Driven by information"]
@@ -432,10 +412,7 @@ shown = {
 # %%
 pd.DataFrame(
     {
-        name: {
-            word: paper.plus_minus(np.mean(found[fact]), pd.Series(found[fact]).std())
-            for word, fact in shown.items()
-        }
+        name: {word: paper.mean_and_spread(found[fact]) for word, fact in shown.items()}
         | {"runs": len(found["alpha"])}
         for name, found in bursts.items()
     }
@@ -474,8 +451,7 @@ plotting.sign(figure, *landscapes)
 Markdown(
     "The power law stays the nearer one above δ = "
     + "; ".join(
-        f"{name}: {np.nanmean(x):.2f} ± {np.nanstd(x, ddof=1):.2f} "
-        f"({np.isfinite(x).sum()} of {len(x)} seeds)"
+        f"{name}: {paper.mean_and_spread(x)} ({np.isfinite(x).sum()} of {len(x)} seeds)"
         for name, x in turns.items()
     )
     + "."
@@ -505,8 +481,8 @@ told = {
 Markdown(
     "The layers differ in size. With each layer divided by its own mean the pool gives "
     + ", ".join(
-        f"{np.mean(x['equal means']):.2f} instead of {np.mean(x['pooled']):.2f} nats "
-        f"(δ = {d.replace('-', '−')})"
+        f"{paper.mean_and_spread(x['equal means'])} instead of "
+        f"{paper.mean_and_spread(x['pooled'])} nats (δ = {d.replace('-', '−')})"
         for d, x in told.items()
     )
     + " at epoch 50."
@@ -620,19 +596,19 @@ plotting.sign(figure, *study.runs_of("updates"))
 
 # %%
 steeper = {
-    setting: np.mean(
-        [
-            np.subtract(
-                *(facts[setting][f"{how}, {part}"] for how in ("line", "scanned"))
-            )
-            for part in ("early", "late")
-        ]
-    )
+    setting: [
+        line - scanned
+        for part in ("early", "late")
+        for line, scanned in zip(
+            *(facts[setting][f"{how}, {part}"] for how in ("line", "scanned")),
+            strict=True,
+        )
+    ]
     for setting in paper.JUDGED
 }
 Markdown(
-    "Line less likelihood, mean over runs and both parts: "
-    + "; ".join(f"{setting} {gap:+.2f}" for setting, gap in steeper.items())
+    "Line less likelihood over runs and both parts: "
+    + "; ".join(f"{name} {paper.mean_and_spread(x)}" for name, x in steeper.items())
     + ". A line weighs a bin of three counts like a bin of a million, so it is ruled by the "
     "far end of a curve; where the curve bends the two ways differ."
 )
@@ -678,7 +654,7 @@ lines = {share: [line(run, share) for run in runs] for share in (1, 0.75, 0.5)}
 Markdown(
     "MLP, rate 0.01, by a line through bins that reach to the longest interval, to three "
     "quarters of it, and to half: "
-    + ", ".join(paper.plus_minus(np.mean(x), np.std(x, ddof=1)) for x in lines.values())
+    + ", ".join(map(paper.mean_and_spread, lines.values()))
     + "."
 )
 

@@ -2,10 +2,17 @@
 
 from .agreement import Agreement, agreements_of
 from .claims import Claim, claims_of
-from .decisions import Answer, plus_minus, verdict
+from .decisions import Answer, mean_and_spread, plus_minus, verdict
 from .protocol import StudyRun, record_status, study_runs
 from .published_values import CONVNET, TRANSFORMER
-from .report import agreements_table, claims_table, export, summary, write_summary
+from .report import (
+    agreements_table,
+    claims_table,
+    export,
+    say_widths,
+    summary,
+    write_summary,
+)
 from .statistics import (
     FEWEST,
     JUDGED,
@@ -55,9 +62,11 @@ __all__ = [
     "facts_of",
     "is_cheap",
     "is_slow",
+    "mean_and_spread",
     "plus_minus",
     "read_study",
     "record_status",
+    "say_widths",
     "step_facts",
     "study_runs",
     "summary",

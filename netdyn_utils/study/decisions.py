@@ -129,6 +129,18 @@ def plus_minus(mean: float, spread: float) -> str:
     return f"{_signed(mean, digits)} ± {spread:.{digits}f}"
 
 
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Return mean ± standard deviation of what there is as text.
+
+    >>> mean_and_spread((4.5, 4.8, 4.9)), mean_and_spread((2.0,)), mean_and_spread(())
+    ('4.73 ± 0.21', '2', 'no record')
+    """
+    held = np.asarray([value for value in values if np.isfinite(value)], float)
+    if not held.size:
+        return "no record"
+    return plus_minus(held.mean(), held.std(ddof=1) if held.size > 1 else np.nan)
+
+
 def from_to(
     interval: tuple[float, float], spread: float, bound: float | None = None
 ) -> str:

@@ -6,6 +6,7 @@ interrupted computation has some runs of every kind.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from ..experiments import (
@@ -83,6 +84,7 @@ class StudyRun:
         return KINDS[self.kind][2](read_record(folder, self.spec))
 
 
+@cache
 def study_runs() -> tuple[StudyRun, ...]:
     """Return all runs of the study, in the order of computing.
 

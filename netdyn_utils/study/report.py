@@ -10,8 +10,9 @@ from ..experiments.updates import UpdatesRun
 from ..store import RunRecord, manifest_text
 from .agreement import Agreement
 from .claims import Claim
-from .decisions import Answer, plus_minus, tally
-from .statistics import TOLERANCE
+from .decisions import Answer, mean_and_spread, plus_minus, tally
+from .protocol import WIDTHS
+from .statistics import TOLERANCE, Facts
 
 EXPORT_BINS = 1_000  # linear bins of the authors' histograms
 
@@ -80,6 +81,23 @@ def _ours(row: Agreement) -> str:
     if row.mean < 1e-3 and np.isfinite(row.spread):
         return f"{row.mean:.2g} ± {row.spread:.1g}"
     return plus_minus(row.mean, row.spread)
+
+
+def say_widths(facts: Facts) -> str:
+    """Say how far the exponent depends on the width of the network, and Adam's."""
+    found = {w: facts[f"control: width {w}"]["alpha, late"] for w in WIDTHS}
+    means = {width: np.mean(values) for width, values in found.items() if values}
+    if not means:
+        return "No record of a width is there."
+    least, most = (pick(means, key=means.get) for pick in (min, max))
+    more = means[most] - means[least] > TOLERANCE
+    adam = facts["control: adam"]["alpha, late"]
+    return (
+        f"From {len(means)} widths the mean exponents lie between "
+        f"{mean_and_spread(found[least])} and {mean_and_spread(found[most])}, "
+        f"{'more' if more else 'less'} than the tolerance apart. Adam, whose steps are "
+        f"bounded, has {mean_and_spread(adam)}, and hardly a tail."
+    )
 
 
 _IN_WORDS = {  # where a claim's name stands without the claim

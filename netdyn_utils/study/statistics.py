@@ -10,6 +10,7 @@ anew.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,26 @@ that rest on them are left out or have fewer seeds, and `make results` computes 
             f"({shown}): the rows that rest on them are left out or have fewer seeds, "
             "and `make results` computes them."
         )
+
+    @property
+    def description(self) -> str:
+        """Say what the records are, where they come from, and what is lacking."""
+        manifests = [record.manifest for record in self.records]
+        if not manifests:
+            return self.note
+
+        def listed(name, words=" and "):
+            return words.join(sorted({str(each[name]) for each in manifests}))
+
+        days = sorted({each["created"][:10] for each in manifests})
+        torch = sorted({each["versions"]["torch"] for each in manifests})
+        hours = sum(each["seconds"] for each in manifests) / 3600
+        stale = f" Of another version: {', '.join(self.stale)}." if self.stale else ""
+        return (
+            f"{len(manifests)} runs, computed on {' and '.join(days)} in {hours:.1f} "
+            f"hours of {listed('threads', ' or ')} thread on {listed('processor')}, "
+            f"torch {', '.join(torch)}, at commit {listed('commit')}. {self.note}"
+        ).rstrip() + stale
 
 
 def read_study(folder: str | Path) -> Study:
@@ -229,6 +250,7 @@ def write_statistics(folder: str | Path) -> Path:
     return path
 
 
+@cache
 def _settings(claim: str | None = None) -> set[str]:
     return {run.setting for run in study_runs() if claim in (None, run.claim)}
 
@@ -241,6 +263,7 @@ def _of_delta(setting: str, epoch: int, delta: float) -> str:
     return f"{setting}, epoch {epoch}, {delta:+g}"
 
 
+@cache
 def _fact_settings() -> set[str]:
     names = _settings("updates") | _settings("controls") | _settings("information")
     names |= {_of_share(s, share) for s in _settings("intervals") for share in SHARES}

@@ -1,5 +1,6 @@
 """What runs have to say, on data whose law is known; claims on committed records."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from netdyn_utils import paper
+from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram, read_published
 from netdyn_utils.intervals import IntervalCounts
-from netdyn_utils.paper import facts as judged
-from netdyn_utils.paper.claims import claims_of
+from netdyn_utils.study import statistics as judged
+from netdyn_utils.study.claims import claims_of
 from netdyn_utils.tails import power_law_or_exponential
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,9 +110,12 @@ def test_times_without_memory_are_no_nearer_to_a_power_law_than_shuffled():
     assert abs(found["burstier"]) < 0.02
 
 
-def test_an_empty_folder_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(LookupError, match=r"no record of the study in .*clone it"):
-        paper.read_study(tmp_path)
+def test_an_empty_folder_has_no_verdicts_and_says_what_is_lacking(tmp_path):
+    study = paper.read_study(tmp_path)
+    assert "167 are missing" in study.note
+    claims = paper.claims_of(paper.facts_of(study, tmp_path))
+    assert {claim.verdict for claim in claims} == {"no records"}
+    assert len(paper.summary(claims)) == 3
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +125,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def facts(study):
-    return paper.facts_of(study)
+    return paper.facts_of(study, RECORDS)
 
 
 @pytest.fixture(scope="module")
@@ -130,16 +134,55 @@ def claims(facts):
 
 
 def test_the_study_is_whole(study):
-    assert study.missing == ()
-    assert study.stale == ()
-    assert len(study.records) == len(paper.paper_runs())
+    assert (study.lacking, study.stale, study.note) == ({}, (), "")
+    assert len(study.records) == len(paper.study_runs())
+
+
+def test_statistics_are_those_of_the_records_that_are_here(study):
+    known = judged.read_statistics(RECORDS)
+    sums = {r.name: r.manifest["sha256"] for r in study.records}
+    assert {name: entry["sha256"] for name, entry in known.items()} == sums
+
+
+@pytest.mark.parametrize(
+    ("setting", "seed"),
+    [
+        *[("control: adam", 1), ("transformer, causal, batch 16", 2)],
+        *[("intervals of mlp, rate 0.1", 3), ("intervals of mlp, rate 0.01", 4)],
+        *[("landscape", 0), ("landscape", 4)],
+        *[
+            ("information, rate 0.1, batch 50", 0),
+            ("information, rate 0.01, batch 500", 1),
+        ],
+    ],
+)
+def test_statistics_are_what_their_records_give(study, setting, seed):
+    run = study[setting][seed]
+    stored = judged.read_statistics(RECORDS)[run.record.name]["facts"]
+    again = judged.run_facts(setting, run)
+    assert stored.keys() == again.keys()
+    for name, facts in stored.items():
+        assert again[name] == pytest.approx(facts, rel=1e-4, abs=1e-6), name
+
+
+def test_what_statistics_do_not_know_is_derived(study, tmp_path):
+    """Another version or another checksum: nothing stale is believed."""
+    stored = json.loads((RECORDS / judged.FILE).read_text())
+    run = study["control: linear"][0]
+    for wrong in ({"version": 0}, {"records": {run.record.name: {"sha256": "0"}}}):
+        (tmp_path / judged.FILE).write_text(json.dumps({**stored, **wrong}))
+        one = judged.Study({"control: linear": (run,)})
+        found = judged.facts_of(one, tmp_path)["control: linear"]
+        assert found["alpha, late"][0] == pytest.approx(
+            judged.update_facts(run)["alpha, late"]
+        )
 
 
 def test_landscapes_are_read_like_the_chapter_reads_them(study, facts):
     run = study["landscape"][0]
     sizes = np.abs(run.responses[50].changes(1.0))
     contest = power_law_or_exponential(sizes, share=0.5)
-    assert facts["landscape, epoch 50, +1"]["pooled"][0] == contest.ratio
+    assert facts["landscape, epoch 50, +1"]["pooled"][0] == pytest.approx(contest.ratio)
 
 
 def test_every_claim_is_answered_by_all_seeds(claims):

