@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from netdyn_utils.store.provenance import seal
 from small_book import TINY, make_book, start, told, wait_for
 
 from netdyn_utils.pairs import pair
 from netdyn_utils.profiles import Job
 from netdyn_utils.rerun import cache, cached, fingerprints, run_notebook, write_manifest
-from netdyn_utils.store.provenance import seal
 
 
 @pytest.fixture(scope="module")

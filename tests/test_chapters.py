@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from netdyn_utils.experiments.settings import UpdatesConfig
+from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.updates import run_updates
 from netdyn_utils.store import RunStore
 
@@ -46,7 +46,7 @@ def mlp(tmp_path_factory):
     """The MLP's run, computed once more, apart from the chapters."""
     store = RunStore(tmp_path_factory.mktemp("apart"))
     return run_updates(
-        UpdatesConfig.as_published("mlp", STEPS["mlp_steps"]), store=store
+        ExperimentConfig.from_paper("mlp", STEPS["mlp_steps"]), store=store
     )
 
 

@@ -5,8 +5,7 @@ import torch
 
 from netdyn_utils.data import load_images
 from netdyn_utils.data.controls import with_control
-from netdyn_utils.experiments.settings import UpdatesConfig
-from netdyn_utils.experiments.trajectory import load_data
+from netdyn_utils.experiments.config import ExperimentConfig, load_data
 from netdyn_utils.training import TrainConfig
 
 
@@ -44,12 +43,14 @@ def test_spectral_noise_has_mean_and_spectrum_of_the_images_and_is_normal(data):
 def test_control_is_part_of_the_question_and_drawn_from_its_seed():
     changes = {"control": "shuffled labels", "digits": (0, 1)}
     targets = [
-        load_data(UpdatesConfig(train=TrainConfig(seed=seed), **changes)).train_targets
+        load_data(
+            ExperimentConfig(train=TrainConfig(seed=seed), **changes)
+        ).train_targets
         for seed in (0, 0, 1)
     ]
     assert torch.equal(targets[0], targets[1])
     assert not torch.equal(targets[0], targets[2])
     with pytest.raises(ValueError, match=r"did you mean 'shuffled labels'"):
-        UpdatesConfig(control="shuffled label")
+        ExperimentConfig(control="shuffled label")
     with pytest.raises(ValueError, match="no control"):
-        UpdatesConfig(network="transformer", control="spectral noise")
+        ExperimentConfig(network="transformer", control="spectral noise")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from netdyn_utils.store.provenance import unseal
 from small_book import REPOSITORY, TINY, environment, make_book, start, told
 
 import netdyn_utils
@@ -19,7 +20,6 @@ from netdyn_utils.declarations import declared
 from netdyn_utils.profiles import Job
 from netdyn_utils.recorded import read_recorded
 from netdyn_utils.rerun import cached, fingerprints, run_notebook, write_manifest
-from netdyn_utils.store.provenance import unseal
 from netdyn_utils.store import RunStore
 from netdyn_utils.sweeps.results import read_row
 

@@ -5,9 +5,8 @@ import shutil
 import subprocess
 
 import pytest
-from small_book import TINY, environment, make_book, start, told
-
 from netdyn_utils.store.provenance import unseal
+from small_book import TINY, environment, make_book, start, told
 
 NAME = "a {b} 'ü' $x; 100%"
 

@@ -1,21 +1,25 @@
 """A configuration becomes one record, computed once, of exactly what training did."""
 
 import json
-import signal
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
+from netdyn_utils.experiments.config import TrainingRun
+from netdyn_utils.experiments.updates import updates_spec
 from netdyn_utils.models import build_model
-from netdyn_utils.store import RunStore, run_key
+from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import DivergenceError, TrainConfig, evaluate, train_steps
 
-SMALL = UpdatesConfig(
+SMALL = ExperimentConfig(
     options={"widths": (784, 3, 10)}, window=5, train=TrainConfig(steps=12)
 )
 
@@ -25,7 +29,7 @@ def run(config, root, **options):
 
 
 def kept(root):
-    return sorted(path.suffix for path in root.iterdir() if path.suffix != ".lock")
+    return sorted(path.suffix for path in root.iterdir())
 
 
 def by_hand(config):
@@ -99,17 +103,76 @@ def test_short_runs_keep_every_loss(tmp_path):
     assert means.tolist() == np.float32(by_hand(SMALL)[0]).tolist()
 
 
-def test_a_configuration_survives_json_and_leads_to_the_same_key(tmp_path):
+def test_a_manifest_has_every_field_and_leads_to_the_same_record(tmp_path):
     config = replace(SMALL, digits=(3, 8), train=TrainConfig(steps=2, batch_size=None))
     record = run(config, tmp_path).record
     read = json.loads(record.path.read_text())
-    assert run_key("updates", read["config"], read["data"]) == record.key
-    assert read["config"]["train"]["batch_size"] is None
-    options = {**read["config"], "train": TrainConfig(**read["config"]["train"])}
-    assert (
-        run(UpdatesConfig(**options), tmp_path, compute=False).record.key == record.key
+    assert set(read["config"]) == set(config.flat())
+    training = {name: read["config"].pop(name) for name in vars(config.train)}
+    again = ExperimentConfig(**read["config"], train=TrainConfig(**training))
+    assert run(again, tmp_path, compute=False).record.key == record.key
+    assert {"threads", "device", "seconds", "versions", "version"} <= set(read)
+
+
+# The keys of committed records: a field that changes one of them loses that record.
+FIELDS = {
+    "network": "convnet",
+    "options": {"widths": (784, 5, 10)},
+    "source": "full",
+    "digits": (0, 1),
+    "control": "shuffled labels",
+    "window": 999,
+    "steps": 999,
+    "learning_rate": 0.1 + 1e-9,
+    "batch_size": None,
+    "optimizer": "adam",
+    "freeze_batchnorm_after": 100,
+    "seed": 1,
+}
+
+
+def test_every_field_of_a_configuration_is_in_the_key():
+    plain = ExperimentConfig()
+    assert set(FIELDS) == set(plain.flat())
+    keys = {updates_spec(plain).key}
+    for name, value in FIELDS.items():
+        inside = name in vars(plain.train)
+        train = replace(plain.train, **({name: value} if inside else {}))
+        own = {} if inside else {name: value}
+        keys.add(updates_spec(replace(plain, train=train, **own)).key)
+    assert len(keys) == 1 + len(FIELDS)
+
+
+@given(st.floats(1e-6, 10), st.integers(-4, 4))
+def test_the_last_bits_of_a_rate_do_not_change_the_key(rate, steps):
+    rate = float(f"{rate:.6g}")  # as people write them
+    moved = rate
+    for _ in range(abs(steps)):
+        moved = math.nextafter(moved, math.copysign(math.inf, steps))
+    one, other = (
+        updates_spec(ExperimentConfig(train=TrainConfig(learning_rate=each)))
+        for each in (rate, moved)
     )
-    assert {"threads", "device", "seconds", "versions", "source"} <= set(read)
+    assert one.key == other.key
+
+
+def test_a_value_at_its_default_is_left_out_and_so_a_new_field_changes_no_key():
+    plain = updates_spec(ExperimentConfig())
+    spelled = ExperimentConfig(options={"widths": (784, 128, 10)}, source="sample")
+    assert updates_spec(spelled).key == plain.key
+    # Of the key are these and no others; the first record of the study has this one.
+    assert set(plain.identity) == {
+        *("network", "optimizer", "learning_rate", "batch_size", "steps", "seed")
+    }
+    study = ExperimentConfig.from_paper("mlp", 30_000, source="full")
+    assert updates_spec(study).name == (
+        "updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_full_71864452"
+    )
+
+
+def test_an_option_that_the_network_does_not_have_is_refused():
+    with pytest.raises(ValueError, match=r"unknown option .*did you mean 'causal'"):
+        ExperimentConfig(network="transformer", options={"casual": False})
 
 
 def test_numbers_from_a_grid_are_the_numbers_they_hold(tmp_path):
@@ -121,7 +184,7 @@ def test_numbers_from_a_grid_are_the_numbers_they_hold(tmp_path):
 
 @pytest.mark.parametrize("network", ["mlp", "convnet"])
 def test_a_selection_of_digits_fits_the_output_to_it(network, tmp_path):
-    config = UpdatesConfig(
+    config = ExperimentConfig(
         network=network, digits=(2, 5, 7), train=TrainConfig(steps=2, batch_size=4)
     )
     result = run(config, tmp_path)
@@ -131,7 +194,7 @@ def test_a_selection_of_digits_fits_the_output_to_it(network, tmp_path):
 
 
 def test_a_record_of_many_layers_and_windows_stays_small(tmp_path):
-    config = UpdatesConfig.as_published("transformer", 20, batch_size=4)
+    config = ExperimentConfig.from_paper("transformer", 20, batch_size=4)
     result = run(config, tmp_path)
     assert len(result.updates.stops) == 10
     assert result.parameters == 409_394
@@ -143,19 +206,19 @@ def test_a_record_of_many_layers_and_windows_stays_small(tmp_path):
     [("mlp", 0.1, 64), ("convnet", 0.01, 64), ("transformer", 0.1, 8)],
 )
 def test_the_published_settings_are_those_of_the_paper(network, rate, batch):
-    config = UpdatesConfig.as_published(network, 1_001, seed=3)
+    config = ExperimentConfig.from_paper(network, 1_001, seed=3)
     assert (config.train.learning_rate, config.train.batch_size) == (rate, batch)
     assert (config.train.steps, config.train.seed, config.window) == (1_001, 3, 101)
     assert (config.network, config.train.optimizer) == (network, "sgd")
 
 
 def test_a_published_setting_can_be_changed_in_any_field():
-    config = UpdatesConfig.as_published(
+    config = ExperimentConfig.from_paper(
         "mlp", 50, windows=5, optimizer="adam", batch_size=32, digits=(1, 2)
     )
     assert (config.train.optimizer, config.train.batch_size) == ("adam", 32)
     assert (config.digits, config.window) == ((1, 2), 10)
-    assert UpdatesConfig.as_published("mlp", 50, window=7).window == 7
+    assert ExperimentConfig.from_paper("mlp", 50, window=7).window == 7
 
 
 @pytest.mark.parametrize(
@@ -171,7 +234,7 @@ def test_a_published_setting_can_be_changed_in_any_field():
 )
 def test_a_setting_that_makes_no_sense_is_refused_at_once(network, changes, message):
     with pytest.raises(ValueError, match=message):
-        UpdatesConfig.as_published(network, **{"steps": 10, **changes})
+        ExperimentConfig.from_paper(network, **{"steps": 10, **changes})
 
 
 def test_a_diverged_run_stores_nothing(tmp_path):
@@ -181,21 +244,18 @@ def test_a_diverged_run_stores_nothing(tmp_path):
     assert kept(tmp_path) == []
 
 
-def test_ctrl_c_in_the_middle_of_a_run_stores_nothing(tmp_path):
-    def interrupt(*_):
-        if any(tmp_path.glob("*.lock")):  # the run has begun
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            raise KeyboardInterrupt
+def test_ctrl_c_in_the_middle_of_a_run_stores_nothing(tmp_path, monkeypatch):
+    steps = TrainingRun.steps
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)
-    try:
+    def interrupted(self):
+        for step in steps(self):
+            if step.step == 3:
+                raise KeyboardInterrupt
+            yield step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRun, "steps", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(replace(SMALL, train=TrainConfig(steps=10**9)), tmp_path)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        # A signal inside torch's own `no_grad`, as it leaves, finds gradients off.
-        torch.set_grad_enabled(True)
+            run(SMALL, tmp_path)
     assert kept(tmp_path) == []
     assert run(SMALL, tmp_path).record.path.exists()

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.information import (
     DIRECTIONS,
     PER_CLASS,
     run_information,
 )
-from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.information.readings import STRIDE, read_window
 from netdyn_utils.models import build_model
 from netdyn_utils.store import RunStore
@@ -20,7 +20,7 @@ from netdyn_utils.tracking.probe import probe_batch
 from netdyn_utils.training import TrainConfig, train_steps
 
 SIZE = 20  # steps in a window
-SMALL = UpdatesConfig(
+SMALL = ExperimentConfig(
     options={"widths": (784, 12, 10)},
     window=SIZE,
     train=TrainConfig(steps=3 * SIZE, learning_rate=0.1, batch_size=50),
@@ -111,7 +111,7 @@ def test_windows_end_where_they_should(run):
 
 
 def test_a_window_that_is_not_full_is_left_out(tmp_path):
-    config = UpdatesConfig(
+    config = ExperimentConfig(
         options={"widths": (784, 12, 10)}, window=10, train=TrainConfig(steps=25)
     )
     found = run_information(config, permutations=1, store=RunStore(tmp_path))
@@ -133,7 +133,7 @@ def test_unknown_names_are_refused(run, call, words):
 
 
 def test_fewer_than_two_windows_are_refused(tmp_path):
-    config = UpdatesConfig(window=200, train=TrainConfig(steps=399))
+    config = ExperimentConfig(window=200, train=TrainConfig(steps=399))
     with pytest.raises(ValueError, match="fewer than two windows of 200"):
         run_information(config, store=RunStore(tmp_path))
 

@@ -11,8 +11,8 @@ import torch
 from netdyn_utils.data.batches import InMemoryBatches, load_images
 from netdyn_utils.drift import squared_displacements
 from netdyn_utils.experiments import intervals
+from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.intervals import ReplayError, run_intervals
-from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.experiments.updates import run_updates
 from netdyn_utils.intervals.nulls import interval_null
 from netdyn_utils.intervals.waiting import IntervalCounts
@@ -21,7 +21,7 @@ from netdyn_utils.parameters import FlatParameters
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, train_steps
 
-SMALL = UpdatesConfig(
+SMALL = ExperimentConfig(
     options={"widths": (784, 16, 10)}, window=10, train=TrainConfig(steps=40)
 )
 ARRAYS = ("counts", "opening", "closing", "events", "pairs")
@@ -91,7 +91,7 @@ def test_the_same_question_twice_is_computed_once_and_keeps_its_bits(tmp_path):
         assert second.record[name].tobytes() == array.tobytes()
     other = run(SMALL, tmp_path, shares=(0.02,))
     assert other.record.key != first.record.key
-    assert {path.name.partition("-")[0] for path in tmp_path.glob("*.json")} == {
+    assert {path.name.partition("_")[0] for path in tmp_path.glob("*.json")} == {
         "updates",
         "intervals",
     }
@@ -102,7 +102,7 @@ def test_the_same_question_twice_is_computed_once_and_keeps_its_bits(tmp_path):
     [("mlp", 30, 101_770), ("convnet", 4, 2_122_378), ("transformer", 8, 409_394)],
 )
 def test_replay_is_bit_identical_on_every_network(network, steps, parameters, tmp_path):
-    config = UpdatesConfig.as_published(network, steps, batch_size=8, windows=2)
+    config = ExperimentConfig.from_paper(network, steps, batch_size=8, windows=2)
     found = run(config, tmp_path)
     for share in found.shares:
         counts = found.counts(share)
@@ -153,7 +153,7 @@ def test_other_final_parameters_are_an_error_that_names_what_changed(
     assert "processor: another then" in str(error.value)
     assert "versions" not in str(error.value)
     assert str(first.record.path) in str(error.value)
-    assert not list(tmp_path.glob("intervals-*.json"))
+    assert not list(tmp_path.glob("intervals_*.json"))
 
 
 def test_other_counts_of_updates_are_an_error(tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_a_first_pass_without_a_digest_proves_nothing(tmp_path, monkeypatch):
 def test_an_interval_record_needs_no_first_pass_once_it_is_there(tmp_path):
     run(SMALL, tmp_path / "both")
     (tmp_path / "one").mkdir()
-    for path in (tmp_path / "both").glob("intervals-*"):
+    for path in (tmp_path / "both").glob("intervals_*"):
         shutil.copy(path, tmp_path / "one")
     assert run(SMALL, tmp_path / "one", compute=False).counts().total > 0
 

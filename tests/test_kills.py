@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from netdyn_utils.store.provenance import unseal
 from small_book import (
     TINY,
     alive,
@@ -19,7 +20,6 @@ from small_book import (
 )
 
 from netdyn_utils.rerun import run_notebook
-from netdyn_utils.store.provenance import unseal
 from netdyn_utils.store import RunStore
 
 STUBBORN = """# %%

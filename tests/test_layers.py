@@ -171,7 +171,7 @@ def test_every_public_name_is_described_on_a_page_of_the_package():
     page = "".join(path.read_text(encoding="utf-8") for path in pages)
     for name in netdyn_utils.__all__:
         value = getattr(netdyn_utils, name)
-        home = getattr(value, "__module__", "netdyn_utils.experiments.settings")
+        home = getattr(value, "__module__", "netdyn_utils.experiments.config")
         assert f":: {home}\n" in page or f":: {home}.{name}" in page, (
             f"{name} in {home}"
         )

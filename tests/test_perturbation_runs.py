@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.perturbation import run_perturbation
-from netdyn_utils.experiments.settings import UpdatesConfig
 from netdyn_utils.models import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
-SMALL = UpdatesConfig(
+SMALL = ExperimentConfig(
     options={"widths": (784, 6, 10)},
     digits=(0, 1),
     train=TrainConfig(learning_rate=0.1, batch_size=200),

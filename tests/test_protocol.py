@@ -1,7 +1,6 @@
 """The study: its list of runs, the status of their records, and one exported."""
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,13 @@ import pytest
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
 from netdyn_utils.declarations import declared, resolve
-from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_updates
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
 from netdyn_utils.experiments.updates import UpdatesRun
-from netdyn_utils.study import StudyRun, export, record_status, study_runs
 from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
 from netdyn_utils.store import RunStore
+from netdyn_utils.study import StudyRun, export, record_status, study_runs
 from netdyn_utils.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,6 +14,7 @@ import termios
 import nbformat
 import pytest
 import yaml
+from netdyn_utils.store.provenance import unseal
 from small_book import REPOSITORY, environment, make_book, start, told, wait_for
 
 from netdyn_utils.pairs import pair
@@ -28,7 +29,6 @@ from netdyn_utils.rerun import (
     run_notebook,
     write_manifest,
 )
-from netdyn_utils.store.provenance import unseal
 
 GOOD = """# %% tags=["parameters"]
 steps: int = 3

@@ -7,9 +7,9 @@ import re
 
 import psutil
 import pytest
+from netdyn_utils.store.provenance import seal, unseal
 from small_book import TINY, environment, family, make_book, start, told, wait_for
 
-from netdyn_utils.store.provenance import seal, unseal
 from netdyn_utils.store import RunStore
 
 PLAN = """notebook: tiny
