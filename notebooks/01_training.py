@@ -147,7 +147,7 @@ watch.advance(200)
 #
 # A longer run is worth keeping. `run_updates` trains as above, counts every update on
 # the way (the next chapter says how), and stores a small
-# [record](../book/symbols.md#record) under the hash of its configuration and data. Who asks
+# [record](../book/symbols.md#record) under a name that says what it is. Who asks
 # for the same run again gets the record. [This figure](#fig-learning) shows how the three
 # runs of this page went.
 
