@@ -1,4 +1,4 @@
-"""The pins fit every Python that pyproject.toml allows, its oldest patch release too."""
+"""The pins fit every Python that pyproject.toml allows, to its patch releases."""
 
 import functools
 import importlib.metadata
