@@ -50,9 +50,10 @@ test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pa
 test-slow: $(READY) ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## ruff, and the notebooks against their texts
+lint: $(READY) ## ruff, the layers, and the notebooks against their texts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m netdyn_utils pair --check
 
 pair: $(READY) ## make each .ipynb from its .py
