@@ -1,4 +1,4 @@
-"""The package keeps its layers, and all of its public names resolve and are described."""
+"""The package keeps its layers; its public names resolve and are described."""
 
 import importlib
 from pathlib import Path
