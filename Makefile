@@ -1,9 +1,10 @@
 # One command from a fresh clone: `make book` or `make test`. `make help` lists the rest.
 PROFILE ?= quick
 PORT ?= 8000
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
-  $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-  && echo $$p && break; done)
+# The Pythons of `requires-python` in pyproject.toml: those that torch has wheels for.
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; \
+  do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,11 +26,8 @@ help: ## list the targets
 setup: $(READY) ## make the environment in .venv; every other target does it if needed
 
 $(READY): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "netdyn needs Python 3.10 or newer, and found none: \
-	install one, or name it with make PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo \
-	"netdyn needs Python 3.10 or newer; '$(PYTHON)' is not: name one with make PYTHON=..."; \
-	exit 1; }
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { echo "netdyn needs Python 3.10 to \
+	3.14 and found $(or $(PYTHON),none): install one, or name it with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without \
 	its venv module: install it (Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -52,9 +50,10 @@ test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pa
 test-slow: $(READY) ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY) ## ruff, and the notebooks against their texts
+lint: $(READY) ## ruff, the layers, and the notebooks against their texts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m netdyn_utils pair --check
 
 pair: $(READY) ## make each .ipynb from its .py

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
+
+from ._numba import njit
 
 _AT_ONCE = 1 << 20  # numbers of the window that are held as float64 together
 
@@ -199,7 +200,7 @@ def alignment_series(
     return np.array(series)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _shift(window, origin, start, held):
     """Write a block of weights as float64, less the origin, into what holds it."""
     away = origin[start : start + held.shape[1]]
@@ -209,7 +210,7 @@ def _shift(window, origin, start, held):
             to[j] = row[j] - away[j]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _mix(window, origin, shares, vector):
     """Add up the steps, less the origin, each by its share."""
     for i in range(window.shape[0]):

@@ -11,10 +11,10 @@ often the activations are rearranged.
 Bins are those of `numpy.histogram2d`, and what lies outside is not counted.
 """
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._numba import njit
 from .edges import bin_numbers
 from .order_statistics import sort_key
 
@@ -90,7 +90,7 @@ def unit_counts(magnitudes: np.ndarray, edges: ArrayLike) -> np.ndarray:
     return np.ascontiguousarray(counts[..., 1:-1])  # rows are added up again and again
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def add_rows(rows, bins, size):
     """Return the rows of counts added up by the bin of their activation.
 
@@ -117,7 +117,7 @@ def add_rows(rows, bins, size):
     return sums.T
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _count_keys(patterns, keys, begin, counts):
     """Count, for every step and unit, how many keys lie between those of the edges."""
     for i in range(patterns.shape[0]):

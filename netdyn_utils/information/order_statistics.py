@@ -9,8 +9,9 @@ nothing and memory does not grow with the sample.
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
+
+from .._numba import njit
 
 DIGITS = (1 << 16, 1 << 8, 1 << 8)  # how many values each digit has, from the top
 _FINITE = slice(0x80, 0xFF80)  # first digits of finite float32 numbers
@@ -74,7 +75,7 @@ def order_statistics(
     return [_floats(k) for k in keys]
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@njit(inline="always")
 def sort_key(pattern):
     """Return the uint32 that sorts as the float32 of this bit pattern does."""
     turned = pattern ^ ((pattern >> np.int32(31)) & np.int32(0x7FFFFFFF))
@@ -82,7 +83,7 @@ def sort_key(pattern):
     return np.uint32(turned) ^ np.uint32(0x80000000)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _count_high(patterns, first, second, table):  # noqa: ARG001
     """Count the first digit of every key."""
     for i in range(patterns.shape[0]):
@@ -91,7 +92,7 @@ def _count_high(patterns, first, second, table):  # noqa: ARG001
                 table[0, sort_key(pattern) >> np.uint32(16)] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _count_middle(patterns, first, second, table):  # noqa: ARG001
     """Count the second digit of every key, in the slot of its first."""
     for i in range(patterns.shape[0]):
@@ -102,7 +103,7 @@ def _count_middle(patterns, first, second, table):  # noqa: ARG001
                 table[first[k >> np.uint32(16)], digit] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _count_low(patterns, first, second, table):
     """Count the last digit of every key, in the slot of its first two."""
     for i in range(patterns.shape[0]):

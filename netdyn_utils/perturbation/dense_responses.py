@@ -10,9 +10,9 @@ sample is worked out once for all of them.
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from .._numba import njit
 from .differences import LARGE, expm1_into, log_sum
 
 LANES = 16  # what a product writes at once: it works in whole ones, into the padding
@@ -103,9 +103,7 @@ def dense_responses(
     return response
 
 
-_compiled = numba.njit(
-    nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy"
-)
+_compiled = njit(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
 
 
 @_compiled

@@ -8,11 +8,12 @@ the cross-entropy, whose logarithm and exponentials are taken of what is small.
 
 import math
 
-import numba
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .._numba import njit
 
 # Above it the exponential of a difference is not worth telling from one of the sum, and
 # a probability that underflows could come back: the plain form is taken.
@@ -119,7 +120,7 @@ def _in_order(*tensors: Tensor) -> bool:
     return all(t.device.type == "cpu" and t.is_contiguous() for t in tensors)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _rectify_compiled(change, base, rows):
     for r in range(len(rows)):
         s = rows[r]
@@ -130,7 +131,7 @@ def _rectify_compiled(change, base, rows):
             change[r, j] = moved if moved > floor else floor
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def expm1_into(result, values, count):
     """Write exp(v) − 1 of `count` values, cut at ±LARGE, as sums for vector units."""
     for i in range(count):
@@ -157,7 +158,7 @@ def expm1_into(result, values, count):
         result[i] = power * series + (power - 1.0)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+@njit(fastmath={"contract"})
 def _loss_compiled(change, logits, probabilities, targets, rows, result):
     relative = np.empty_like(change)
     for r in range(len(rows)):
@@ -179,7 +180,7 @@ def _loss_compiled(change, logits, probabilities, targets, rows, result):
             result[r] -= change[r, own]
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def log_sum(values):
     """Return ln Σ exp(v)."""
     top = values.max()

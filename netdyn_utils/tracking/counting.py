@@ -7,11 +7,11 @@ pass over the weights, on any other device by torch's own operations.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._numba import njit
 from ..histogram import INFINITY, MANTISSA_BITS, LogHistogram, code_count
 
 # Neighbouring weights often move alike and fall in one bin, and a counter that was
@@ -108,7 +108,7 @@ class GroupCounter:
         self._largest = [0] * len(self._largest)
 
 
-@numba.njit(nogil=True, cache=True)
+@njit()
 def _take_compiled(current, previous, magnitude, square, counts, shift):
     """Do all that a step needs in one pass, while a weight is in a register."""
     top = np.int32(0)
