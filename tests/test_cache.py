@@ -5,8 +5,8 @@ import json
 import pytest
 from small_book import TINY, make_book, start, told, wait_for
 
-from netdyn_utils.pairs import pair
-from netdyn_utils.profiles import Job
+from netdyn_utils.notebook_params import Job
+from netdyn_utils.pairing import pair
 from netdyn_utils.rerun import cache, cached, fingerprints, run_notebook, write_manifest
 from netdyn_utils.store.provenance import seal
 

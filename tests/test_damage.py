@@ -15,8 +15,7 @@ from small_book import REPOSITORY, TINY, environment, make_book, start, told
 
 import netdyn_utils
 from netdyn_utils.data import image_files
-from netdyn_utils.declarations import declared
-from netdyn_utils.profiles import Job
+from netdyn_utils.notebook_params import Job, read_parameters
 from netdyn_utils.recorded import read_recorded
 from netdyn_utils.rerun import cached, fingerprints, run_notebook, write_manifest
 from netdyn_utils.store.provenance import unseal
@@ -124,7 +123,7 @@ def test_a_damaged_notebook_is_named_or_declares_what_can_be_read(done, damaged)
         for raw in damages(job.source.read_bytes(), seed):
             damaged(job.source, raw)
             try:
-                assert all(p.name.isidentifier() for p in declared(job.source))
+                assert all(p.name.isidentifier() for p in read_parameters(job.source))
                 fingerprints([job], root)
             except ValueError as error:
                 said = str(error)

@@ -17,12 +17,12 @@ import netdyn_utils
 PACKAGE = Path(netdyn_utils.__file__).parent
 LAYERS = (
     # vocabulary, and checks at the door
-    {"shapes", "checks", "domains", "spelling"},
+    {"shapes", "checks"},
     # what leans on nothing else
-    {"layers", "parameters", "data", "directions", "drift", "pairs"}
-    | {"declarations", "recorded"},
+    {"layers", "parameters", "data", "directions", "drift", "pairing"}
+    | {"notebook_params", "recorded"},
     # records, measures, and networks at work
-    {"store", "published", "tails", "information", "models", "training"} | {"profiles"},
+    {"store", "published", "tails", "information", "models", "training"},
     # what stands on measures, and on networks
     {"histogram", "intervals", "perturbation", "rerun", "site"},
     # observers of a live model, somebody's own one, and figures
