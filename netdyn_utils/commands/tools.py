@@ -35,7 +35,7 @@ def _pair(root: Path, arguments: argparse.Namespace) -> int:
     for path in made:
         print(f"{path.relative_to(root)}: made")
     for path in (path.relative_to(root) for path in left):
-        print(f"{path}: not what its .py says")
+        print(f"{path}: differs from its .py")
     if left and arguments.check:
         print("`make pair` makes notebooks from their .py")
     elif left:
