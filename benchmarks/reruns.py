@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-
 from netdyn_utils.pairs import pair
 
 from .timing import Row, take_turns

@@ -185,7 +185,7 @@ def read_published(delta, epoch, folder=published_dir):
     return None
 
 
-# %% mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; dashed: −δ (grey: published, where its folder is given)."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}}
+# %% mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; dashed: $-\\delta$ (grey: published, where its folder is given)."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 for ax, size in zip(axes, (0.01, 1.0), strict=True):
     for delta, line in ((size, "-"), (-size, "--")):
@@ -489,7 +489,7 @@ Markdown(told)
 # other. [This figure](#fig-crossover) then compares the two laws at every size, on the larger
 # half of the changes, for the layers together and for each alone.
 
-# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss ΔL under +δ, and of its odd and even parts, against the displacement; dotted lines grow like δ and δ²."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
+# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss $\\Delta L$ under $+\\delta$, and of its odd and even parts, against the displacement; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
 figure, ax = plt.subplots()
 parts = {"ΔL(+δ)": curve.response[:, 0], "odd": curve.odd, "even": curve.even}
 for (name, values), line in zip(parts.items(), ("o-", "s--", "^--"), strict=True):

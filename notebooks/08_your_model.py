@@ -576,7 +576,7 @@ record(
     | {f"tail_{name}": fit.n_tail for name, fit in fits.items()}
     | {f"largest_{name}": h.largest for name, h in histograms.items()}
     | {f"loss_{name}": loss for name, (loss, _) in scores.items()}
-    | {f"burstiness_{name}": found.burstiness for name, found in counts.items()}
+    | {f"burstiness_{name}": counts[name].burstiness for name in nulls}
 )
 
 # %% [markdown]

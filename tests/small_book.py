@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from netdyn_utils.pairs import pair
+from netdyn_utils.pairing import pair
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-m", "netdyn_utils")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netdyn_utils import site
-from netdyn_utils.pairs import to_notebook
+from netdyn_utils.pairing import to_notebook
 from netdyn_utils.recorded import MIME
 from netdyn_utils.rerun import NotebookRun, write_manifest
 from netdyn_utils.site.about import write_about

@@ -6,8 +6,8 @@ import pytest
 from netdyn_utils.store.provenance import seal
 from small_book import TINY, make_book, start, told, wait_for
 
-from netdyn_utils.pairs import pair
-from netdyn_utils.profiles import Job
+from netdyn_utils.notebook_params import Job
+from netdyn_utils.pairing import pair
 from netdyn_utils.rerun import cache, cached, fingerprints, run_notebook, write_manifest
 
 

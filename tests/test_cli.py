@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from netdyn_utils.__main__ import main
-from netdyn_utils.pairs import pair
+from netdyn_utils.pairing import pair
 
 COMMAND = (sys.executable, "-m", "netdyn_utils")
 

@@ -11,10 +11,9 @@ import pytest
 
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
-from netdyn_utils.declarations import declared, resolve
 from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
 from netdyn_utils.experiments.updates import UpdatesRun
-from netdyn_utils.profiles import plan
+from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
 from netdyn_utils.store import RunStore
@@ -141,9 +140,9 @@ def test_all_kinds_come_before_the_second_seed():
 def parameters(chapter):
     """Return what a chapter takes in the paper profile, its own values included."""
     (job,) = [
-        job for job in plan(ROOT, "paper", Path("nowhere")) if job.name == chapter
+        job for job in plan_jobs(ROOT, "paper", Path("nowhere")) if job.name == chapter
     ]
-    return resolve(declared(job.source), job.parameters)
+    return validate(read_parameters(job.source), job.parameters)
 
 
 def test_the_chapters_ask_for_runs_of_the_study():
@@ -172,7 +171,9 @@ def test_the_chapters_ask_for_runs_of_the_study():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", plan(ROOT, "paper", Path()), ids=lambda job: job.name)
+@pytest.mark.parametrize(
+    "job", plan_jobs(ROOT, "paper", Path()), ids=lambda job: job.name
+)
 def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
     (tmp_path / "no data").mkdir()
     monkeypatch.setenv("NETDYN_RESULTS", str(RESULTS))

@@ -17,8 +17,8 @@ import yaml
 from netdyn_utils.store.provenance import unseal
 from small_book import REPOSITORY, environment, make_book, start, told, wait_for
 
-from netdyn_utils.pairs import pair
-from netdyn_utils.profiles import Job, plan, read_yaml
+from netdyn_utils.notebook_params import Job, plan_jobs, read_yaml
+from netdyn_utils.pairing import pair
 from netdyn_utils.recorded import read_recorded
 from netdyn_utils.rerun import (
     THREADS,
@@ -105,7 +105,7 @@ def printed(run):
 
 
 def test_plan_follows_the_table_of_contents(root, tmp_path):
-    jobs = plan(root, "quick", tmp_path / "out")
+    jobs = plan_jobs(root, "quick", tmp_path / "out")
     assert [job.name for job in jobs] == ["01_good", "02_failing"]
     assert [job.parameters for job in jobs] == [{"steps": 5}, {}]
     assert jobs[0].output == tmp_path / "out" / "01_good" / "01_good.ipynb"
@@ -121,7 +121,7 @@ def test_plan_follows_the_table_of_contents(root, tmp_path):
         (
             {"02_failing": {"x": 1}},
             "quick",
-            "02_failing: .*'x': the notebook decl",
+            "02_failing: .*'x': there is none",
         ),
         ({"01_good": {"steps": "x"}}, "quick", "01_good: steps must be a whole number"),
     ],
@@ -129,23 +129,23 @@ def test_plan_follows_the_table_of_contents(root, tmp_path):
 def test_plan_refuses_what_nobody_declared(root, tmp_path, blocks, profile, sentence):
     write_profile(root, "quick", blocks)
     with pytest.raises(ValueError, match=sentence):
-        plan(root, profile, tmp_path / "out")
+        plan_jobs(root, profile, tmp_path / "out")
 
 
 def test_a_damaged_table_of_contents_is_named(root, tmp_path):
     for text in ("[", "- a", "\x00"):
         (root / "_toc.yml").write_text(text)
         with pytest.raises(ValueError, match=r"_toc\.yml (is no YAML|must hold)"):
-            plan(root, "quick", tmp_path)
+            plan_jobs(root, "quick", tmp_path)
 
 
 def test_plan_names_what_is_missing(root, tmp_path):
     (root / "notebooks" / "01_good.ipynb").unlink()
-    with pytest.raises(ValueError, match=r"01_good\.ipynb, which is not there"):
-        plan(root, "quick", tmp_path)
+    with pytest.raises(ValueError, match=r"01_good\.ipynb is not a notebook"):
+        plan_jobs(root, "quick", tmp_path)
     shutil.rmtree(root / "notebooks" / "params")
-    with pytest.raises(ValueError, match="no profiles"):
-        plan(root, "quick", tmp_path)
+    with pytest.raises(ValueError, match="unknown profile"):
+        plan_jobs(root, "quick", tmp_path)
 
 
 def test_runs_side_by_side_share_the_cores_and_one_alone_is_left_as_it_is(
@@ -183,7 +183,7 @@ def test_run_keeps_the_types_of_parameters_and_the_folder(root, tmp_path):
 
 def test_failing_notebook_is_named_kept_and_stops_no_other(root, tmp_path):
     lines = []
-    jobs = plan(root, "quick", tmp_path / "out")
+    jobs = plan_jobs(root, "quick", tmp_path / "out")
     good, bad = run_all(jobs, processes=2, watch=Lines(lines.append))
     assert good.status == "ok"
     assert bad.status == "failed"

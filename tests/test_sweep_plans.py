@@ -64,7 +64,7 @@ def test_a_list_is_taken_as_it_stands_over_the_profile(root):
         ({"notebook": ["tiny"], "list": [{}]}, "unknown notebook"),
         ({"profile": "quik", "list": [{}]}, "unknown profile 'quik'"),
         ({"grid": {"steps": [1, 0], "rate": [2]}}, r"rate must .*\nsteps must"),
-        ({"grid": {"stepz": [1]}}, "unknown parameter 'stepz' .*'steps'"),
+        ({"grid": {"stepz": [1]}}, "unknown parameter 'stepz': .*'steps'"),
         ({"grid": {"steps": [1, "1"]}}, "is there twice"),
         ({"grid": {"steps": 1}}, r"'steps' in `grid` must be a list \[a, b\]"),
         ({"grid": {"steps": []}}, r"'steps' in `grid` must be a list \[a, b\]"),

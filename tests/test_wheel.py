@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netdyn_utils.declarations import code_cells
+from netdyn_utils.notebook_params import code_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "netdyn_utils"

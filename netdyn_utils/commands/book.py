@@ -29,16 +29,16 @@ def add(commands) -> None:
 def _book(root: Path, arguments: argparse.Namespace) -> int:
     from filelock import FileLock, Timeout
 
-    from .. import pairs, profiles, site
+    from .. import notebook_params, pairing, site
 
-    if edited := pairs.edited(root / "notebooks"):
+    if edited := pairing.out_of_sync(root / "notebooks"):
         names = ", ".join(str(path.relative_to(root)) for path in edited)
-        print(f"not what the .py says: {names}; `make pair` makes them from it")
+        print(f"not what the .py says: {names}; `make pair` mends that")
         return 1
     use_records(root, arguments.profile, compute=False)
     build = root / "_build"
     try:
-        jobs = profiles.plan(
+        jobs = notebook_params.plan_jobs(
             root, arguments.profile, build / "executed" / arguments.profile
         )
     except ValueError as error:

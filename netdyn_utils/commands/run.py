@@ -38,12 +38,11 @@ def add_parameters(parser) -> None:
 
 
 def _params(root: Path, arguments: argparse.Namespace) -> int:
-    from ..declarations import as_table, declared
-    from ..profiles import find_notebook
+    from ..notebook_params import find_notebook, format_table, read_parameters
 
     try:
         notebook = find_notebook(root, arguments.notebook)
-        print(as_table(declared(notebook)))
+        print(format_table(read_parameters(notebook)))
     except ValueError as error:
         raise Refused(error) from error
     print(f"\npython -m netdyn_utils run {notebook.stem} -p NAME=VALUE")
@@ -62,7 +61,7 @@ def given(
     ValueError
         A profile or a file that cannot be read.
     """
-    from ..profiles import profile_block, read_yaml
+    from ..notebook_params import profile_block, read_yaml
 
     found: dict[str, object] = {}
     if arguments.profile is not None:
@@ -84,21 +83,20 @@ def given(
 
 def checked_parameters(source: Path, words: dict, faults: list[str]) -> dict:
     """Return the value of every parameter; ParameterError with all faults there are."""
-    from ..declarations import ParameterError, declared, resolve
+    from ..notebook_params import ParameterError, read_parameters, validate
 
-    parameters = declared(source)
+    parameters = read_parameters(source)
     try:
-        values = resolve(parameters, words)
+        values = validate(parameters, words)
     except ParameterError as error:
-        raise ParameterError([*faults, *error.faults]) from error
+        raise ParameterError([*faults, *error.errors]) from error
     if faults:
         raise ParameterError(faults)
     return values
 
 
 def _run(root: Path, arguments: argparse.Namespace) -> int:
-    from ..declarations import key_of
-    from ..profiles import Job, find_notebook
+    from ..notebook_params import Job, find_notebook, parameters_hash
 
     try:
         source = find_notebook(root, arguments.notebook)
@@ -111,7 +109,7 @@ def _run(root: Path, arguments: argparse.Namespace) -> int:
     from .. import rerun
 
     use_records(root, arguments.profile)
-    folder = arguments.out / f"{source.stem}-{key_of(values)}"
+    folder = arguments.out / f"{source.stem}-{parameters_hash(values)}"
     job = Job(source, folder / source.name, {name: values[name] for name in words})
     limits = {"limit": arguments.limit, "memory": arguments.memory}
     try:

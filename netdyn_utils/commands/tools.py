@@ -25,16 +25,23 @@ def add(commands) -> None:
 
 def _pair(root: Path, arguments: argparse.Namespace) -> int:
     """Make or compare the notebooks."""
-    from ..pairs import pair
+    from .. import pairing
 
-    differing = pair(root / "notebooks", check=arguments.check)
-    verb = "differs from its .py" if arguments.check else "made"
-    for path in differing:
-        print(f"{path.relative_to(root)}: {verb}")
-    if arguments.check and differing:
+    folder = root / "notebooks"
+    if arguments.check:
+        made, left = [], pairing.out_of_sync(folder)
+    else:
+        made, left = pairing.pair(folder)
+    for path in made:
+        print(f"{path.relative_to(root)}: made")
+    for path in (path.relative_to(root) for path in left):
+        print(f"{path}: differs from its .py")
+    if left and arguments.check:
         print("`make pair` makes notebooks from their .py")
-        return 1
-    return 0
+    elif left:
+        print("edited, so not overwritten: delete it and `make pair` makes it anew, or")
+        print("`jupytext --to py:percent` and its name takes the edits into the .py")
+    return 1 if left else 0
 
 
 def _serve(root: Path, arguments: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from ..profiles import Job
-from ..store import source_digest, unseal
+from ..notebook_params import Job
+from ..store.provenance import source_digest, unseal
 from .manifests import code_digest, manifest_path
 from .outcomes import NotebookRun
 
@@ -23,11 +23,8 @@ from .outcomes import NotebookRun
 _OUTSIDE = (
     "__main__",
     "commands",
-    "pairs",
-    "profiles",
-    "declarations",
-    "domains",
-    "spelling",
+    "notebook_params",
+    "pairing",
     "rerun",
     "site",
 )

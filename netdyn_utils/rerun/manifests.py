@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ..declarations import code_cells, declared, resolve
+from ..notebook_params import code_cells, read_parameters, validate
 from ..recorded import read_recorded
 from ..store import seal, surroundings
 from ..store import write_whole
@@ -95,7 +95,7 @@ def edited_since(run: NotebookRun, source: Path) -> str:
 def _taken(run: NotebookRun) -> dict[str, object]:
     """Return the value of every parameter, or the given ones if no notebook ran."""
     try:
-        return resolve(declared(run.output), run.parameters)
+        return validate(read_parameters(run.output), run.parameters)
     except ValueError:
         return dict(run.parameters)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..declarations import code_cells, declared, resolve
+from ..notebook_params import code_cells, read_parameters, validate
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def count_cells(output: Path) -> tuple[int, int]:
 def find_shortfall(output: Path, parameters: dict) -> CellError | None:
     """Say what a run that ended well did not do; None if it did all it was asked."""
     try:
-        resolve(declared(output), parameters)
+        validate(read_parameters(output), parameters)
     except ValueError as error:  # edited after it was looked at
         return CellError(None, "", f"not what was asked: {error}".splitlines()[0])
     cells = _cells(output)

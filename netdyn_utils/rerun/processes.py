@@ -13,7 +13,7 @@ import psutil
 import yaml
 
 from ..checks import positive_int
-from ..profiles import Job
+from ..notebook_params import Job, read_parameters, validate
 from .outcomes import CellError, NotebookRun, count_cells, find_error, find_shortfall
 from .watching import Lines, Watch
 
@@ -212,8 +212,12 @@ def _resident(process: psutil.Process) -> int:
 def _command(job: Job) -> list[str]:
     """Return papermill's command line, with the parameters' types kept by YAML."""
     paths = [str(path.resolve()) for path in (job.source, job.output)]
-    text = yaml.safe_dump(job.parameters)
-    given = ["-y", text] if job.parameters else []
+    values = job.parameters
+    with suppress(ValueError):  # told by `find_shortfall`
+        # All of them: a notebook that was run before holds its old values otherwise.
+        values = validate(read_parameters(job.source), job.parameters)
+    text = yaml.safe_dump(values)
+    given = ["-y", text] if values else []
     if len(text.encode()) > _LONG:
         file = job.output.with_suffix(".yaml")
         file.write_text(text, encoding="utf-8")

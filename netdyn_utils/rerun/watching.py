@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from ..profiles import Job
+from ..notebook_params import Job
 from .outcomes import NotebookRun
 
 

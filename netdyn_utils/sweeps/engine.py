@@ -18,7 +18,7 @@ from distributed import CancelledError, Client, LocalCluster, wait
 from distributed.scheduler import KilledWorker
 from filelock import FileLock, Timeout
 
-from ..profiles import Job
+from ..notebook_params import Job
 from ..rerun import cached, fingerprints, lay_mathjax, package_digest
 from ..rerun.manifests import manifest_path
 from ..store import write_whole

@@ -19,8 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks import choose, shown
-from ..declarations import ParameterError, declared, key_of, resolve
-from ..profiles import find_notebook, profile_block, read_yaml
+from ..notebook_params import (
+    ParameterError,
+    find_notebook,
+    parameters_hash,
+    profile_block,
+    read_parameters,
+    read_yaml,
+    validate,
+)
 
 _KEYS = ("notebook", "profile", "parameters", "grid", "list", "show", "over")
 MOST = 100_000  # runs; more is a slip of the pen
@@ -40,7 +47,7 @@ class Sweep:
     @property
     def keys(self) -> tuple[str, ...]:
         """Names of the runs: short digests of what is given to each."""
-        return tuple(map(key_of, self.runs))
+        return tuple(map(parameters_hash, self.runs))
 
 
 def read_sweep(root: Path, path: Path) -> Sweep:
@@ -72,16 +79,16 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     same = _mapping(told.get("parameters") or {}, "parameters", path)
     shared |= same
     sets = list(_sets(told, path))
-    parameters, runs, faults = declared(source), {}, {}
+    parameters, runs, faults = read_parameters(source), {}, {}
     for given in sets:
         try:
-            values = resolve(parameters, shared | given)
+            values = validate(parameters, shared | given)
             kept = {name: values[name] for name in shared | given}
-            if key_of(kept) in runs:
+            if parameters_hash(kept) in runs:
                 faults[f"{shown(given)} is there twice"] = None
-            runs[key_of(kept)] = kept
+            runs[parameters_hash(kept)] = kept
         except ParameterError as error:
-            faults |= dict.fromkeys(error.faults)
+            faults |= dict.fromkeys(error.errors)
     show, over = _map(told, path)
     names = dict.fromkeys(name for given in sets for name in given)
     for name in sorted(names.keys() & same):

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..profiles import Job
+from ..notebook_params import Job
 from ..rerun import (
     THREADS,
     NotebookRun,

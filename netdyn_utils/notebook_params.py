@@ -1,0 +1,280 @@
+"""The parameters that a notebook declares, and the profiles that give them values.
+
+The cell tagged ``parameters`` is the declaration, one to a line, as papermill reads it:
+
+    steps: int = 3000  # training steps; in [1, inf)
+    source: str = "sample"  # images; in {sample, full}
+
+A profile, `notebooks/params/PROFILE.yaml`, has one block for each notebook,
+`01_training: {steps: 100}`; what it leaves out keeps the notebook's own value. What is
+given is checked before a kernel starts: papermill would warn of a wrong name and show a
+page computed with the default. Nothing here imports anything that takes long.
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from .checks import choose, shown
+
+_MEANING = {"int": "a whole number", "float": "a finite number", "str": "text"}
+_MEANING |= {f"list[{k}]": f"a list [a, b], each {v}" for k, v in _MEANING.items()}
+_MEANING["bool"] = "true or false"
+_LIMITS = {
+    "int": {"ge": -(2**63), "lt": 2**63},  # what an array, a seed or a counter holds
+    "float": {"allow_inf_nan": False},
+    "str": {"pattern": r"^[^\x00]*$"},  # which also takes only what UTF-8 can write
+}
+_RANGE = re.compile(r"(?:^|;)\s*in\s+([\[({].*[\])}])\s*$")
+_INTERVAL = re.compile(r"([\[(])([^,]+),([^,]+)([\])])")
+
+
+class ParameterError(ValueError):
+    """Values that do not fit; `errors` holds one line for each."""
+
+    def __init__(self, errors: list[str]):
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter."""
+
+    name: str
+    kind: str  # "int", "list[float]", ...
+    default: object
+    range: str = ""  # "[1, inf)", "{sample, full}"; everything if empty
+    help: str = ""
+
+    def parse(self, value: object) -> object:
+        """Return a value in the declared type; text is read as the type expects it."""
+        from pydantic_core import ValidationError
+
+        found, is_text = value, isinstance(value, str)
+        if is_text and self.kind.startswith("list"):
+            with suppress(Exception):  # it is no list, as the validator says
+                found = _load_yaml(value)
+        elif is_text and self.kind == "bool":
+            found = {"true": True, "false": False}.get(value.strip().lower(), value)
+        lax = is_text and self.kind in ("int", "float")
+        try:
+            validator = _validator(self.kind, self.range)
+            return validator.validate_python(found, strict=not lax)
+        except ValidationError:
+            said = f"{self.name} must be {_MEANING[self.kind]}"
+            said += f" in {self.range}" * bool(self.range) + f", got {shown(value)}"
+            quote = ": quote it" * (self.kind == "str" and not is_text)
+            raise ValueError(said + quote) from None
+
+
+@cache
+def _validator(kind: str, within: str):
+    """Return pydantic's validator of a type and a range; its core imports fast."""
+    from pydantic_core import SchemaValidator, core_schema
+
+    one = kind.removeprefix("list[").removesuffix("]")
+    limits = dict(_LIMITS.get(one, {}))
+    try:
+        if one == "str" and within[:1] + within[-1:] == "{}":
+            words = [word.strip().strip('"') for word in within[1:-1].split(",")]
+            schema = core_schema.literal_schema(words)
+        else:
+            if within:
+                opening, *ends, closing = _INTERVAL.fullmatch(within).groups()
+                sides = {"[": "ge", "(": "gt"}[opening], {"]": "le", ")": "lt"}[closing]
+                for side, end in zip(sides, ends, strict=True):
+                    if "inf" not in end:
+                        limits[side] = int(end) if one == "int" else float(end)
+            schema = getattr(core_schema, f"{one}_schema")(**limits)
+    except (AttributeError, TypeError, ValueError) as error:
+        said = f"{within} is no interval of numbers and no set {{a, b}} of texts"
+        raise ValueError(said) from error
+    return SchemaValidator(schema if one == kind else core_schema.list_schema(schema))
+
+
+def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
+    """Return what a notebook declares; if it was run, with the values of that run."""
+    # Papermill keeps the injected cell of an earlier run if it is given nothing, and
+    # replaces it, values and all, if it is given anything. So whoever runs a notebook
+    # gives papermill every value that `validate` returns.
+    code: dict[str, list[str]] = {"parameters": [], "injected-parameters": []}
+    for cell in code_cells(notebook):
+        for tag in code.keys() & cell["metadata"]["tags"]:
+            code[tag].append(cell["source"])
+    for tag, found in code.items():
+        if len(found) > 1:
+            said = f"{notebook.name} has {len(found)} cells tagged `{tag}`, of which"
+            raise ValueError(f"{said} papermill uses the first only: keep one")
+    source, injected = ("".join(found) for found in code.values())
+    try:
+        ran = {s.targets[0].id: s.value for s in ast.parse(injected).body}
+        ran = {name: ast.literal_eval(value) for name, value in ran.items()}
+        read = [_declaration(line, source) for line in ast.parse(source).body]
+        values = [p.parse(ran.get(p.name, p.default)) for p in read]
+        return tuple(replace(p, default=v) for p, v in zip(read, values, strict=True))
+    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as e:
+        told = e or "too deep to read"
+        raise ValueError(f"{notebook.name}, cell of parameters: {told}") from e
+
+
+def code_cells(notebook: Path) -> list[dict]:
+    """Return the code cells of a notebook file; ValueError if it is none."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        found = [cell for cell in cells if cell["cell_type"] == "code"]
+        for cell in found:  # what everyone reads of a cell
+            cell["source"] = "".join(cell["source"])
+            set(cell.setdefault("metadata", {}).setdefault("tags", []))
+        return found
+    except Exception as error:  # no file, no JSON, or any other JSON
+        kind = type(error).__name__
+        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
+
+
+def _declaration(statement: ast.stmt, source: str) -> Parameter:
+    """Read one line `name: type = default  # help; in range`."""
+    line = source.splitlines()[statement.lineno - 1]
+    try:
+        default = ast.literal_eval(statement.value)
+        typed = isinstance(statement, ast.AnnAssign)
+        kind = ast.unparse(statement.annotation) if typed else type(default).__name__
+        (target,) = [statement.target] if typed else statement.targets
+        if kind not in _MEANING or statement.end_lineno != statement.lineno:
+            raise ValueError(kind)
+        name = target.id
+    except (AttributeError, ValueError) as error:
+        form = f"`name: type = literal` in one line, type one of {', '.join(_MEANING)}"
+        raise ValueError(f"expected {form}, got: {line}") from error
+    after = line.encode()[statement.end_col_offset :].decode()  # ast counts bytes
+    words = after.partition("#")[2].strip()
+    within = _RANGE.search(words)
+    told = words[: within.start()] if within else words
+    return Parameter(name, kind, default, within[1] if within else "", told)
+
+
+def validate(parameters: tuple[Parameter, ...], given: Mapping) -> dict[str, object]:
+    """Return the value of every parameter; ParameterError names all that is wrong."""
+    known, errors = {p.name: p for p in parameters}, []
+    values = {p.name: p.default for p in parameters}
+    for name, value in given.items():
+        try:
+            values[name] = known[choose(name, known, "parameter")].parse(value)
+        except ValueError as error:
+            errors.append(str(error))
+    if errors:
+        raise ParameterError(errors)
+    return values
+
+
+def format_table(parameters: tuple[Parameter, ...]) -> str:
+    """Return the parameters as lines in columns: name, type, default, range, help."""
+    rows = [("name", "type", "default", "range", "help")]
+    rows += [(p.name, p.kind, repr(p.default), p.range, p.help) for p in parameters]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [zip(row, widths, strict=True) for row in rows]
+    return "\n".join("  ".join(c.ljust(w) for c, w in line).rstrip() for line in lines)
+
+
+def parameters_hash(values: Mapping[str, object]) -> str:
+    """Return eight letters that stand for values; floats count with 12 digits."""
+    text = json.dumps(dict(values))  # the digits beyond depend on the machine
+    rounded = json.loads(text, parse_float=lambda x: float(f"{float(x):.12g}"))
+    canonical = json.dumps(rounded, sort_keys=True).encode()
+    return hashlib.sha256(canonical).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook to run: from where, to where, with what."""
+
+    source: Path
+    output: Path
+    parameters: dict = field(default_factory=dict)  # given: the others keep defaults
+
+    @property
+    def name(self) -> str:
+        """File name without suffix."""
+        return self.source.stem
+
+
+def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
+    """List the runs of a profile: every notebook of the table of contents, checked."""
+    blocks = _blocks(root, profile)
+    toc = json.dumps(read_yaml(root / "_toc.yml"))  # in it, at any depth:
+    files = re.findall(r'"file": "(notebooks/[^"]+)"', toc)
+    chapters = [root / f"{file}.ipynb" for file in files]
+    for name in blocks:
+        choose(name, [c.stem for c in chapters], f"notebook in the profile {profile!r}")
+    errors, jobs = [], []
+    for source in chapters:
+        block = blocks.get(source.stem, {})
+        try:
+            values = validate(read_parameters(source), block)
+        except ParameterError as error:
+            errors += [f"{source.stem}: {line}" for line in error.errors]
+            continue
+        given = {name: values[name] for name in block}
+        jobs.append(Job(source, into / source.stem / source.name, given))
+    if errors:
+        raise ParameterError(errors)
+    return jobs
+
+
+def find_notebook(root: Path, name: str) -> Path:
+    """Return the notebook that a reader means: ``tails``, ``03_tails`` or a path."""
+    with suppress(OSError, RuntimeError, ValueError):  # no path: ~nobody, too long
+        path = Path(name).expanduser()
+        if path.suffix == ".ipynb" and path.is_file():
+            return path
+    sources = {p.stem: p for p in sorted((root / "notebooks").glob("*.ipynb"))}
+    if not sources:
+        raise ValueError(f"no notebook in {root / 'notebooks'}: `make pair` makes them")
+    short = {stem: stem.partition("_")[2] or stem for stem in sources}
+    found = [name] if name in sources else [s for s in short if short[s] == name]
+    if len(found) > 1:
+        raise ValueError(f"{name!r} can be {' and '.join(found)}: choose one")
+    return sources[found[0] if found else choose(name, [*short.values()], "notebook")]
+
+
+def profile_block(root: Path, profile: str, name: str) -> dict:
+    """Return what a profile says about one notebook, as it stands in the file."""
+    return _blocks(root, profile).get(name, {})
+
+
+def read_yaml(path: Path) -> dict:
+    """Return the mapping in a YAML file; a name given twice is refused."""
+    try:
+        found = _load_yaml(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # on tags that do not fit, nearly anything
+        told = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ValueError(f"{path} is no YAML that can be read: {told}") from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{path} must hold `name: value` lines, got {shown(found)}")
+    return found
+
+
+def _load_yaml(text: str):
+    """Read YAML 1.2, in which 1e-3 is a number and 1:30 is text; nothing is run."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _blocks(root: Path, profile: str) -> dict[str, dict]:
+    """Return the blocks of a profile by notebook."""
+    folder = root / "notebooks" / "params"
+    profiles = sorted(path.stem for path in folder.glob("*.yaml"))
+    path = folder / f"{choose(profile, profiles, 'profile')}.yaml"
+    blocks = read_yaml(path)
+    for name in (name for name in blocks if not isinstance(blocks[name], dict)):
+        raise ValueError(f"{path}: {name!r} must be a block of parameters: {{}}")
+    return blocks

@@ -1,0 +1,98 @@
+"""A pair says the same in both files; what counts is neither date nor output."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
+
+from netdyn_utils.pairing import out_of_sync, pair, to_notebook
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = '# %% tags=["parameters"]\nsteps: int = 3\n\n# %% [markdown]\n# # A title\n'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of one pair."""
+    (tmp_path / "01_topic.py").write_text(TEXT)
+    assert pair(tmp_path) == ([tmp_path / "01_topic.ipynb"], [])
+    return tmp_path
+
+
+def edit(path, change):
+    notebook = json.loads(path.read_text())
+    change(notebook["cells"][0])
+    path.write_text(json.dumps(notebook))
+
+
+def committed(path):
+    """Return a file as git has it, for a working copy may hold outputs."""
+    command = ["git", "show", f":{path.relative_to(ROOT)}"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return run.stdout.decode() if run.returncode == 0 else path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")))
+def test_a_committed_notebook_is_made_from_its_text_byte_for_byte(path):
+    made = to_notebook(committed(path))
+    nbformat.validate(made)
+    written = jupytext.writes(made, fmt="ipynb") + "\n"
+    assert written == committed(path.with_suffix(".ipynb"))
+
+
+def test_a_run_and_a_save_in_jupyterlab_change_no_text_and_no_pair(tmp_path):
+    shutil.copy(ROOT / "jupytext.toml", tmp_path)
+    (folder := tmp_path / "notebooks").mkdir()
+    for path in (ROOT / "notebooks").glob("*.py"):
+        shutil.copy(path, folder)
+    pair(folder)
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)()
+    manager.root_dir = str(tmp_path)
+    for path in folder.glob("*.ipynb"):
+        before = path.with_suffix(".py").read_text("utf-8")
+        model = manager.get(f"notebooks/{path.name}")
+        model["content"]["metadata"]["language_info"]["version"] = "3.99"
+        code = [c for c in model["content"]["cells"] if c["cell_type"] == "code"]
+        code[0] |= {"execution_count": 1, "id": "another"}
+        manager.save(model, f"notebooks/{path.name}")
+        assert path.with_suffix(".py").read_text("utf-8") == before
+    assert out_of_sync(folder) == []
+
+
+def test_a_changed_text_makes_the_notebook_anew_and_an_edited_one_is_left(folder):
+    text, notebook = folder / "01_topic.py", folder / "01_topic.ipynb"
+    text.write_text(TEXT.replace("3", "4"))
+    assert out_of_sync(folder) == [notebook]
+    assert pair(folder) == ([notebook], [])
+    edit(notebook, lambda cell: cell.update(source=["steps: int = 5"]))
+    edited = notebook.read_text()
+    assert out_of_sync(folder) == [notebook]
+    assert pair(folder) == ([], [notebook])
+    assert notebook.read_text() == edited
+    shutil.copy(ROOT / "jupytext.toml", folder)
+    command = [sys.executable, "-m", "jupytext", "--to", "py:percent", str(notebook)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert out_of_sync(folder) == []
+
+
+@pytest.mark.parametrize("damage", ["<<<<<<< ours", "[]", ""])
+def test_a_notebook_with_the_marks_of_a_merge_or_of_no_text_is_told(folder, damage):
+    (folder / "01_topic.ipynb").write_text(damage)
+    (folder / "02_gone.ipynb").write_text("{}")
+    assert len(out_of_sync(folder)) == 2
+    assert pair(folder) == ([folder / "01_topic.ipynb"], [])
+
+
+def test_a_pair_that_agrees_is_as_old_as_its_text_for_jupyterlab_refuses_newer(folder):
+    text, notebook = folder / "01_topic.py", folder / "01_topic.ipynb"
+    os.utime(text, (1_000_000_000, 1_000_000_000))
+    assert pair(folder) == ([], [])
+    assert notebook.stat().st_mtime == text.stat().st_mtime
