@@ -131,15 +131,14 @@ def run(notebook, profile, files, words, out, limit, memory, html) -> None:
     root = find_root()
     with _refusals():
         source = find_notebook(root, notebook)
-        values = _values(root, source, profile, files, words)
+        given, values = _values(root, source, profile, files, words)
     from filelock import FileLock
 
     from .book.execute import run_all, write_page, write_run_json
 
     _use_records(root, profile)
     folder = out / f"{source.stem}-{parameters_hash(values)}"
-    # All values: papermill then replaces those that an earlier run left in the source.
-    job = Job(source, folder / source.name, values)
+    job = Job(source, folder / source.name, given)
     with _failures(folder, ", or name another folder with --out"):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "run.lock", timeout=0):
@@ -152,8 +151,8 @@ def run(notebook, profile, files, words, out, limit, memory, html) -> None:
     click.echo("\n".join(map(str, made)))
 
 
-def _values(root: Path, source: Path, profile, files, words) -> dict[str, object]:
-    """Return the value of every parameter; ParameterError with all mistakes at once."""
+def _values(root: Path, source: Path, profile, files, words) -> tuple[dict, dict]:
+    """Return the given values, and all; ParameterError with all mistakes at once."""
     from .notebook_params import (
         ParameterError,
         profile_block,
@@ -180,7 +179,7 @@ def _values(root: Path, source: Path, profile, files, words) -> dict[str, object
         raise ParameterError([*errors, *error.errors]) from error
     if errors:
         raise ParameterError(errors)
-    return values
+    return {name: values[name] for name in given | typed}, values
 
 
 def _use_records(root: Path, profile: str | None, *, compute: bool = True) -> None:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from netdyn_utils import site
+from netdyn_utils.book.execute import run_all
 from netdyn_utils.profiles import plan
-from netdyn_utils.rerun import run_all
 from netdyn_utils.site.changes import last_changed
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import resource
 import subprocess
@@ -12,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from small_book import TINY, alive, environment, make_book, start, wait_for
+from click.testing import CliRunner
+from small_book import TINY, alive, make_book, start, wait_for
 
 from netdyn_utils.book import execute
 from netdyn_utils.book.execute import NotebookRun, run_all, write_run_json
+from netdyn_utils.cli import cli
 from netdyn_utils.notebook_params import Job
 from netdyn_utils.pairs import pair
 from netdyn_utils.recorded import read_recorded
@@ -45,7 +46,9 @@ import pathlib, time
 while not pathlib.Path("go").exists():
     time.sleep(0.2)
 """
-FAILING = "# %%\nkept = 1\nprint('kept')\n\n# %%\n# why\n1 / 0\n\n# %%\nprint('never')\n"
+FAILING = (
+    "# %%\nkept = 1\nprint('kept')\n\n# %%\n# why\n1 / 0\n\n# %%\nprint('never')\n"
+)
 DEAD = "# %%\nx = 1\n\n# %%\nimport os\nos._exit(1)\n\n# %%\nx = 2\n"
 LACKING = """# %% tags=["parameters"]
 size: int = 9
@@ -123,7 +126,9 @@ def test_runs_that_wait_for_another_yield_their_place_and_the_longest_is_first(r
 def test_a_failing_notebook_names_its_cell_and_is_kept_in_part(ran):
     run = ran[0]["03_failing"]
     assert run.status == "failed"
-    assert run.error == execute.CellError(2, "# why", "ZeroDivisionError: division by zero")
+    assert run.error == execute.CellError(
+        2, "# why", "ZeroDivisionError: division by zero"
+    )
     text = run.output.read_text()
     assert '"kept\\n"' in text
     assert '"never\\n"' not in text
@@ -143,28 +148,27 @@ def test_a_missing_record_is_replaced_by_the_quick_profile_and_said(ran):
     assert json.loads(write_run_json(run).read_text())["note"] == run.note
 
 
-def test_plain_papermill_shows_figures_and_numbers_as_run_does(root, tmp_path):
-    plain, (first, second) = tmp_path / "plain.ipynb", (tmp_path / "1", tmp_path / "2")
-    words = ["notebooks/01_good.ipynb", plain, "-p", "path", "file.txt", "-p", "steps"]
-    subprocess.run(
-        [sys.executable, "-m", "papermill", *words, "5"],
-        cwd=root,
-        env=environment(MPLBACKEND="Agg"),
-        check=True,
-        capture_output=True,
-    )
+def run_command(*words):
+    """Run ``netdyn_utils run`` here; return the told run.json of its only result."""
+    done = CliRunner().invoke(cli, ["run", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    (path,) = Path(words[-1]).rglob("run.json")
+    return json.loads(path.read_text())
+
+
+def test_plain_papermill_and_run_give_the_same(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    plain, names = tmp_path / "plain.ipynb", ("-p", "path", "file.txt", "-p", "steps")
+    command = [sys.executable, "-m", "papermill", "notebooks/01_good.ipynb", plain]
+    subprocess.run([*command, *names, "5"], check=True, capture_output=True)
     assert '"image/svg+xml"' in plain.read_text()
-    process = start(root, "run", "good", "-p", "path=file.txt", "-p", "steps=5", "--out", first)
-    assert process.wait() == 0, process.communicate()[0]
-    (told,) = first.rglob("run.json")
-    recorded = json.loads(told.read_text())["recorded"]
-    assert recorded == read_recorded(plain)
-    assert (recorded["text"], recorded["steps"]) == ("hello", 5)
+    given = ("-p", "path=file.txt", "-p", "steps=5", "--out", tmp_path / "1")
+    told = run_command("good", *given)
+    assert told["recorded"] == read_recorded(plain)
+    assert (told["recorded"]["text"], told["recorded"]["steps"]) == ("hello", 5)
     # An executed notebook carries the values of its run: the new ones replace them all.
-    process = start(root, "run", plain, "-p", "name=b", "--out", second)
-    assert process.wait() == 0, process.communicate()[0]
-    (again,) = second.rglob("run.json")
-    told = json.loads(again.read_text())
+    told = run_command(plain, "-p", "name=b", "--out", tmp_path / "2")
     assert told["recorded"]["name"] == told["parameters"]["name"] == "b"
     assert told["recorded"]["steps"] == told["parameters"]["steps"]
 
@@ -269,11 +273,3 @@ def test_a_corrupt_run_json_is_not_believed(valid, old, new, reason):
     path = job.output.with_name("run.json")
     path.write_text(path.read_text().replace(old, new, 1))
     assert re.search(reason, ask()[1])
-
-
-def test_the_package_hash_leaves_out_the_machinery_of_the_book():
-    outside = [f for f in ("cli.py", "book/execute.py") if execute._OUTSIDE.match(f)]
-    assert len(outside) == 2
-    assert not execute._OUTSIDE.match("training.py")
-    assert Path(execute.__file__).parent.name == "book"
-    assert os.cpu_count()

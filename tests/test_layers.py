@@ -24,13 +24,14 @@ LAYERS = (
     # records, measures, and networks at work
     {"store", "published", "tails", "information", "models", "training"} | {"profiles"},
     # what stands on measures, and on networks
-    {"histogram", "intervals", "perturbation", "rerun", "site"},
+    {"histogram", "intervals", "perturbation", "site"} | {"notebook_params"},
     # observers of a live model, somebody's own one, and figures
     {"tracking", "own", "plotting"},
     # whole runs, and figures that move
-    {"experiments", "sweeps", "widgets"},
+    {"experiments", "book", "widgets"},
     {"paper"},
     {"commands"},
+    {"cli"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -45,9 +46,8 @@ ONLY_IN = {
     },
     "ipywidgets": {"widgets.frames", "widgets.live"}
     | {"widgets.tail_explorer", "widgets.training_explorer"},
-    "papermill": {"rerun.guarded"},
     "threadpoolctl": {"paper.checking"},
-    "distributed": {"sweeps.engine"},
+    "distributed": {"book.sweep"},
     "torchvision": {"data.image_files"},
     "wandb": {"own.logs"},
 }

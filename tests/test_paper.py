@@ -10,15 +10,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from netdyn_utils import read_published
-from netdyn_utils.__main__ import main
+from netdyn_utils.book.execute import run_all
+from netdyn_utils.cli import cli
 from netdyn_utils.declarations import declared, resolve
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_updates
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.paper import PaperRun, export, paper_runs, standing
 from netdyn_utils.profiles import plan
-from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
 from netdyn_utils.store.runs import RunStore
 from netdyn_utils.training import TrainConfig
@@ -310,18 +311,24 @@ def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
         assert np.all(found <= below[cut])
 
 
+def results(*words):
+    done = CliRunner().invoke(cli, ["results", *words])
+    return done.exit_code, done.output
+
+
 def test_the_command_exports_by_the_first_letters_of_a_key(
-    stands, tmp_path, monkeypatch, capsys
+    stands, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(ROOT)
     first = next(one for one in stands if one.kind == "intervals")
-    assert main(["results", "export", first.key[:9], str(tmp_path)]) == 0
-    assert str(tmp_path / "arrays.npz") in capsys.readouterr().out
-    assert main(["results", "export", "zzz", str(tmp_path)]) == 2
-    assert "0 records begin with 'zzz'" in capsys.readouterr().err
+    code, said = results("export", first.key[:9], str(tmp_path))
+    assert code == 0
+    assert str(tmp_path / "arrays.npz") in said
+    code, said = results("export", "zzz", str(tmp_path))
+    assert code == 2
+    assert "0 records begin with 'zzz'" in said
 
 
-def test_the_command_counts_the_records(monkeypatch, capsys):
+def test_the_command_counts_the_records(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert main(["results", "status"]) == 0
-    assert capsys.readouterr().out == f"{len(RUNS)} fresh\n"
+    assert results("status") == (0, f"{len(RUNS)} fresh\n")

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from netdyn_utils import site
+from netdyn_utils.book.execute import NotebookRun
 from netdyn_utils.declarations import declared
 from netdyn_utils.pairs import to_notebook
-from netdyn_utils.rerun import NotebookRun
 from netdyn_utils.site import building
 from netdyn_utils.site.mending import mend
 from netdyn_utils.site.redirects import lay_redirects

@@ -30,15 +30,17 @@ from ..store.records import write_whole
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 RECORDS = ("NETDYN_RESULTS", "NETDYN_COMPUTE")  # settings of the stored records
-# Papermill's own command; it stops, with its kernel, when whoever started it is gone.
+# Papermill's own command; it ends, with all it started, when its runner is gone.
 _PAPERMILL = """
-import os, signal, sys, threading, time
-sys.modules["rfc3987_syntax"] = None  # jsonschema would compile it: 1.5 s for nothing
+import os, psutil, sys, threading, time
 def follow(parent=int(os.environ["NETDYN_PARENT"])):
     while os.getppid() == parent:
         time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    os._exit(1)
 threading.Thread(target=follow, daemon=True).start()
+sys.modules["rfc3987_syntax"] = None  # jsonschema would compile it: 1.5 s for nothing
 from papermill.cli import papermill
 papermill(prog_name="papermill")
 """
@@ -189,8 +191,11 @@ class _Process:
         paths = (str(path.resolve()) for path in (job.source, job.output))
         command = [sys.executable, "-c", _PAPERMILL, "--no-progress-bar"]
         command += [path.replace("{", "{{").replace("}", "}}") for path in paths]
-        if job.parameters:  # as YAML, which keeps their types
-            command += ["-y", yaml.safe_dump(job.parameters)]
+        values = job.parameters
+        with suppress(ValueError):  # all: an executed notebook holds other ones
+            values = validate(read_parameters(job.source), values)
+        if values:  # as YAML, which keeps their types
+            command += ["-y", yaml.safe_dump(values)]
         self.start = self.looked = time.monotonic()
         with self.log.open("w") as log:
             options = {"stdout": log, "stderr": log, "env": settings, "cwd": cwd}

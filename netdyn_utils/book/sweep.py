@@ -40,6 +40,7 @@ from ..notebook_params import (
 )
 
 MAX_RUNS = 100_000
+_FIXED = ("status", "seconds", "error")  # columns of every table
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem }}
@@ -318,30 +319,30 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
 
     from ..store.records import write_whole
 
-    rows, recorded = zip(*(read_row(out / key) for key in sweep.sets), strict=True)
-    keys = pd.Index(sweep.sets, name="run")
-    went = pd.DataFrame(rows, keys, ["status", "seconds", "error"], object)
-    given, numbers = (
-        pd.DataFrame(list(each), keys, dtype=object)
-        for each in (sweep.sets.values(), recorded)
-    )
-    table = went.join(given, rsuffix=" (given)").join(numbers, rsuffix=" (recorded)")
+    given = {name for values in sweep.sets.values() for name in values}
+
+    def column(name: str) -> str:  # of a recorded number
+        return f"{name} (recorded)" if name in {*_FIXED, *given} else name
+
+    rows, recorded = [], {}
+    for key, values in sweep.sets.items():
+        row, numbers = read_row(out / key)
+        recorded |= numbers
+        numbers = {column(name): value for name, value in numbers.items()}
+        rows.append({**dict.fromkeys(_FIXED), **values, **row, **numbers})
+    table = pd.DataFrame(rows, pd.Index(sweep.sets, name="run"), dtype=object)
     table["error"] = table.pop("error")  # the longest column last
-    heat, note = "", ""
-    if wanted := sweep.heatmap:
-        column = f"{wanted.value} (recorded)"
-        column = column if column in table else wanted.value
-        if wanted.value in numbers:
-            value = pd.to_numeric(table[column], errors="coerce")
-            over = {"index": wanted.rows, "columns": wanted.columns}
-            means = table.assign(value=value).pivot_table("value", **over)
-            title = f"Mean of {wanted.value} over the runs of each cell"
-            style = means.style.background_gradient(axis=None).format(precision=4)
-            heat = style.set_caption(html.escape(title)).to_html()
-        elif any(recorded):
-            names = ", ".join(numbers)
-            note = f"no heat map of {wanted.value!r}: the runs recorded {names}"
-            report(note)
+    heat = ""
+    if (wanted := sweep.heatmap) and wanted.value in recorded:
+        value = pd.to_numeric(table[column(wanted.value)], errors="coerce")
+        over = {"index": wanted.rows, "columns": wanted.columns}
+        means = table.assign(value=value).pivot_table("value", **over)
+        style = means.style.background_gradient(axis=None).format(precision=4)
+        title = html.escape(f"Mean of {wanted.value} over the runs of each cell")
+        heat = style.set_caption(title).to_html()
+    elif wanted and recorded:
+        names = ", ".join(recorded)
+        report(f"no heat map of {wanted.value!r}: the runs recorded {names}")
 
     def link(key: str) -> str:
         for page in sorted((out / key).glob("*.html")):
@@ -355,9 +356,9 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
 
     page = _PAGE.format(
         name=html.escape(sweep.name),
-        done=(went.status == "ok").sum(),
-        count=len(went),
-        heat=heat or html.escape(note),
+        done=(table["status"] == "ok").sum(),
+        count=len(table),
+        heat=heat,
         table=table.style.format(show).format_index(link).to_html(),
     )
     files = {"results.csv": table.to_csv(), "index.html": page}
