@@ -134,7 +134,8 @@ def run(notebook, profile, files, words, out, limit, memory, html) -> None:
         given, values = _values(root, source, profile, files, words)
     from filelock import FileLock
 
-    from .book.execute import run_all, write_page, write_run_json
+    from .book.cache import write_run_json
+    from .book.execute import run_all, write_page
 
     _use_records(root, profile)
     folder = out / f"{source.stem}-{parameters_hash(values)}"
@@ -254,14 +255,14 @@ def book(profile, processes, limit, memory, fresh) -> None:
     from filelock import FileLock
 
     from . import site
-    from .book import execute
+    from .book import cache, execute
 
     with _failures(build):
         build.mkdir(exist_ok=True)
         with FileLock(build / "book.lock", timeout=0):
             runs, todo = {}, {}
-            for job, parts in zip(jobs, execute.dependencies(jobs), strict=True):
-                runs[job.name], reason = execute.load_if_current(job, parts)
+            for job, parts in zip(jobs, cache.dependencies(jobs), strict=True):
+                runs[job.name], reason = cache.load_if_current(job, parts)
                 if fresh or not runs[job.name]:
                     click.echo(f"{job.name}: to run, {reason or 'as asked'}")
                     todo[job.name] = (job, parts)
@@ -276,7 +277,7 @@ def book(profile, processes, limit, memory, fresh) -> None:
                 fallback=quick if profile == "paper" else None,
             )
             for done in ran:
-                execute.write_run_json(done, todo[done.name][1])
+                cache.write_run_json(done, todo[done.name][1])
                 runs[done.name] = done
             if failed := [done for done in ran if done.status != "ok"]:
                 click.echo(f"\n{len(failed)} of {len(ran)} notebooks failed:")

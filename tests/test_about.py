@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from netdyn_utils import site
-from netdyn_utils.book.execute import NotebookRun, write_run_json
+from netdyn_utils.book.cache import write_run_json
+from netdyn_utils.book.execute import NotebookRun
 from netdyn_utils.pairs import to_notebook
 from netdyn_utils.recorded import MIME
 from netdyn_utils.site.about import write_about

@@ -56,11 +56,8 @@ def test_a_list_of_runs_wins_over_the_profile(root):
     ("plan", "sentences"),
     [
         ({}, ["needs either `grid` or `runs`"]),
-        ({"gird": {}, "runs": [{}]}, ["unknown entry `gird`: write `grid`"]),
-        (
-            {"list": [{}], "show": "a"},
-            ["write `runs`", "write `heatmap: {value: ...}`"],
-        ),
+        ({"gird": {}, "runs": [{}]}, ["unknown entry `gird` (did you mean `grid`?)"]),
+        ({"show": "a", "runs": [{}]}, ["entry `show`: choose notebook, profile,"]),
         ({"notebook": "tinny", "runs": [{}]}, ["unknown notebook 'tinny'"]),
         ({"notebook": ["tiny"], "runs": [{}]}, ["`notebook`: input should be a valid"]),
         ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "rate must be in (0, 1]"]),

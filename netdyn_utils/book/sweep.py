@@ -53,11 +53,6 @@ th, td {{ padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd 
 {table}
 </body></html>
 """
-_RENAMED = {
-    "list": "`runs`",
-    "show": "`heatmap: {value: ...}`",
-    "over": "`heatmap: {rows: ..., columns: ...}`",
-}
 
 
 class _Strict(BaseModel):
@@ -98,7 +93,20 @@ class SweepError(RuntimeError):
 
 
 def read_sweep(root: Path, path: Path) -> Sweep:
-    """Read a sweep file; ParameterError with everything that is wrong in it."""
+    """Read a sweep file and check every set of parameters in it.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the book.
+    path : Path
+        The file, see the head of this module.
+
+    Raises
+    ------
+    ParameterError
+        With everything that is wrong in it, each mistake once.
+    """
     try:
         told = SweepFile.model_validate(read_yaml(path))
     except ValidationError as error:
@@ -147,9 +155,9 @@ def _sentence(path: Path, error: dict) -> str:
         got = "" if error["type"] == "missing" else f", got {error['input']!r:.60}"
         return f"{path.name}: `{where}`: {error['msg'].lower()}{got}"
     known = (HeatMap if parents else SweepFile).model_fields
-    near = difflib.get_close_matches(last, known, 1) or [None]
-    hint = _RENAMED.get(last) or (near[0] and f"`{near[0]}`")
-    return f"{path.name}: unknown entry `{where}`" + f": write {hint}" * bool(hint)
+    near = difflib.get_close_matches(last, known, 1)
+    hint = f" (did you mean `{near[0]}`?)" if near else f": choose {', '.join(known)}"
+    return f"{path.name}: unknown entry `{where}`{hint}"
 
 
 def run_sweep(
@@ -163,14 +171,40 @@ def run_sweep(
     limits: dict[str, float | None] | None = None,
     report: Callable[[str], object] = str,
 ):
-    """Run a sweep; write and return its table, with one row for each run.
+    """Run a sweep, and write ``results.csv`` and ``index.html`` in `out`.
 
-    `scheduler` is the address of a Dask scheduler; unless given, `workers` processes
-    (one per core) run here. `limits` are the `limit` and `memory` of `run_all`.
+    Parameters
+    ----------
+    sweep : Sweep
+    out : Path
+        One folder for each run goes here.
+    root : Path
+        The folder of the book.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tcp://host:8786``; unless given, `workers`
+        processes (one per core) run on this machine.
+    resume : bool
+        Keep the runs that are still valid; otherwise a folder with runs is refused.
+    limits : dict, optional
+        The `limit` (s) and `memory` (bytes) of `execute.run_all`, for each run.
+    report : callable
+        Takes a line of progress.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each run: status, seconds, parameters, recorded numbers, error.
+
+    Raises
+    ------
+    SweepError
+        The folder holds runs and `resume` is off, or another sweep is at work in it; no
+        scheduler answers, or it is lost on the way.
     """
     from filelock import FileLock, Timeout
 
-    from .execute import code_hash, dependencies, load_if_current, package_hash
+    from .cache import code_hash, dependencies, load_if_current, package_hash
+    from .execute import THREADS
 
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
@@ -187,18 +221,19 @@ def run_sweep(
         if not resume and any(path.exists() for path in manifests):
             raise SweepError(f"{out} holds runs of this sweep: --resume continues it")
         shutil.copyfile(sweep.source, source)
+        depends_on = dict(zip(jobs, dependencies([*jobs.values()]), strict=True))
         todo = {}
-        for (key, job), depends_on in zip(
-            jobs.items(), dependencies(list(jobs.values())), strict=True
-        ):
-            known, reason = load_if_current(job, depends_on)
+        for key, job in jobs.items():
+            known, reason = load_if_current(job, depends_on[key])
             if known is None:
-                todo[key] = (job, depends_on)
+                todo[key] = (job, depends_on[key])
                 job.output.with_name("run.json").unlink(missing_ok=True)
                 if resume:
                     report(f"{key}: to run, {reason}")
         report(f"{len(todo)} to run, {len(jobs) - len(todo)} done before")
-        options = dict(limits or {}, cwd=Path.cwd(), environment=_settings())
+        settings = {k: v for k, v in os.environ.items() if k.startswith("NETDYN_")}
+        settings |= dict.fromkeys(THREADS, "1")  # one for each worker's process
+        options = dict(limits or {}, cwd=Path.cwd(), environment=settings)
         common = (package_hash(), code_hash(source), options, root)
         try:
             if todo:
@@ -209,15 +244,10 @@ def run_sweep(
         return table
 
 
-def _settings() -> dict[str, str]:
-    """Return the environment of every run: ours, with one thread a worker."""
-    ours = {name: v for name, v in os.environ.items() if name.startswith("NETDYN_")}
-    return {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **ours}
-
-
 def _run_task(task: tuple, common: tuple) -> str:
     """Run one notebook on a worker; return how it went."""
-    from .execute import code_hash, package_hash, run_all, write_page, write_run_json
+    from .cache import code_hash, package_hash, write_run_json
+    from .execute import run_all, write_page
 
     (job, depends_on), (package, code, options, root) = task, common
     if package_hash() != package or code_hash(job.source) != code:
@@ -235,7 +265,8 @@ def _run_task(task: tuple, common: tuple) -> str:
 def _run_on(client, todo: dict, common: tuple, report) -> None:
     from distributed import CancelledError, as_completed
 
-    from ..store.records import write_whole
+    from .cache import write_run_json
+    from .execute import CellError, NotebookRun
 
     keys = {f"netdyn-{key}-{os.urandom(4).hex()}": key for key in todo}
     futures = client.map(
@@ -254,12 +285,10 @@ def _run_on(client, todo: dict, common: tuple, report) -> None:
             ) from error
         except Exception as error:
             said = f"failed: {type(error).__name__}: {error}".splitlines()[0]
-            folder = todo[keys[future.key]][0].output.parent
-            folder.mkdir(exist_ok=True)
-            error = {"cell": None, "message": said}
-            told = {"status": "failed", "seconds": None, "error": error}
-            told["recorded"] = {}
-            write_whole({folder / "run.json": json.dumps(told).encode()})
+            output = todo[keys[future.key]][0].output
+            output.parent.mkdir(exist_ok=True)
+            fault = CellError(None, "", said)
+            write_run_json(NotebookRun(output.stem, "failed", 0, output, error=fault))
         report(f"{done}/{len(todo)} {keys[future.key]}: {said}")
         future.release()
 
