@@ -20,6 +20,7 @@ word: str = "a"  # any
 digits: list[int] = [3, 8]  # kept; in [0, 9]
 flag: bool = False
 mode: str = "fast"  # in {fast, slow}
+path: str = ""  # of a file
 
 # %%
 import time
@@ -30,7 +31,8 @@ square = steps**2
 
 # %%
 from netdyn_utils.recorded import record
-record(square=square, rate=rate, word=word)
+text = open(path).read() if path else ""
+record(square=square, rate=rate, word=word, text=text)
 """
 
 

@@ -91,7 +91,9 @@ def address():
 def test_a_sweep_outlives_a_killed_worker_and_is_resumed(root, address, monkeypatch):
     monkeypatch.chdir(root)
     monkeypatch.setenv("NETDYN_RUNS", str(root / "store"))
-    plan = {"grid": {"steps": [2, 13], "rate": [0.5]}, "parameters": {"mode": "slow"}}
+    (root / "file.txt").write_text("hello")  # its path counts from here
+    plan = {"grid": {"steps": [2, 13], "rate": [0.5]}}
+    plan["parameters"] = {"mode": "slow", "path": "file.txt"}
     plan["heatmap"] = {"value": "square", "rows": "steps", "columns": "rate"}
     sweep, out, lines = read(root, **plan), root / "runs" / "plan", []
     killed = []
@@ -109,7 +111,7 @@ def test_a_sweep_outlives_a_killed_worker_and_is_resumed(root, address, monkeypa
     assert killed
     assert table.status.to_dict() == {good: "ok", bad: "failed"}
     assert table.error[bad] == "cell 3: ZeroDivisionError: division by zero"
-    assert table.square[good] == 4
+    assert (table.square[good], table.text[good]) == (4, "hello")
     written = pd.read_csv(out / "results.csv", index_col="run")
     assert written.rate.to_list() == [0.5, 0.5]
     assert written["rate (recorded)"].to_dict()[good] == 0.5

@@ -41,7 +41,7 @@ papermill(prog_name="papermill")
 """
 _STAGGER_SECONDS = 0.5  # between two starts; kernels that start together race for ports
 _POLL_SECONDS = 1.0  # between two looks at a run's processor time and memory
-_IDLE_SHARE = 0.1  # of one core: a run that uses less waits, for another's record say
+_IDLE_SHARE = 0.05  # of a core: what waits for a file lock uses 0.01
 _GRACE_SECONDS = 10.0  # for a stopped papermill to save the partial notebook
 # Jupyter writes these at each start, whether or not anything is wrong.
 _NOISE = re.compile("TCP without encryption|frozen.modules|PYDEVD_DISABLE")
