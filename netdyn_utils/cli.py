@@ -54,27 +54,19 @@ class Amount(click.ParamType):
         return float(found[1]) * self.units[found[2]]
 
 
-def _options(*options):
-    """Return a decorator that adds several options to a command."""
-
-    def decorate(command):
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 _PATH = click.Path(path_type=Path)
 _TIME = Amount("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90, 90s, 20m or 1.5h")
 _SIZE = Amount("size", {"M": 1e6, "G": 1e9}, "500M or 4G")
-_limits = _options(
-    click.option("--limit", type=_TIME, help="End a run after 90s, 20m or 1.5h."),
-    click.option("--memory", type=_SIZE, help="End a run that holds more, as 4G."),
-)
 _out = click.option(
     "--out", type=_PATH, default=Path("runs"), help="Folder of results (runs)."
 )
+
+
+def _limits(command):
+    """Add the limits of a run to a command."""
+    memory = click.option("--memory", type=_SIZE, help="End a run beyond, as 4G.")
+    limit = click.option("--limit", type=_TIME, help="End a run after 90s, 20m, 1.5h.")
+    return limit(memory(command))
 
 
 @contextmanager

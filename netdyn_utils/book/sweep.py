@@ -21,7 +21,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -237,7 +237,8 @@ def run_sweep(
         common = (package_hash(), code_hash(source), options, root)
         try:
             if todo:
-                with _cluster(scheduler, workers) as client:
+                here = min(workers or os.cpu_count() or 1, len(todo))
+                with _cluster(scheduler, here) as client:
                     _run_on(client, todo, common, report)
         finally:  # also of a sweep that was cut short
             table = write_results(sweep, out, report)
@@ -294,38 +295,35 @@ def _run_on(client, todo: dict, common: tuple, report) -> None:
 
 
 @contextmanager
-def _cluster(address: str | None, workers: int | None) -> Iterator:
+def _cluster(address: str | None, workers: int) -> Iterator:
     """Give a client of the scheduler at an address, or of one of our own."""
     from distributed import Client, LocalCluster
 
     # A lost scheduler is reported in our own sentence; Dask's come with tracebacks.
     for name in ("distributed", "distributed.client"):  # the second has its own level
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if address is None:
-        with (
-            LocalCluster(
-                n_workers=workers or os.cpu_count(),
+    with ExitStack() as stack:
+        if address is None:
+            cluster = LocalCluster(
+                n_workers=workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+            )
+            stack.enter_context(cluster)
+        try:
+            client = Client(cluster if address is None else address)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise SweepError(
+                f"no Dask scheduler answers at {address}: start one with "
+                f"`dask scheduler`, or leave --scheduler out ({type(error).__name__})"
+            ) from error
+        try:
             yield client
-        return
-    try:
-        client = Client(address)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise SweepError(
-            f"no Dask scheduler answers at {address}: start one with `dask scheduler`, "
-            f"or leave --scheduler out ({type(error).__name__})"
-        ) from error
-    try:
-        yield client
-    finally:
-        with suppress(Exception):  # of a scheduler that is gone
-            client.close(timeout=2)
+        finally:
+            with suppress(Exception):  # of a scheduler that is gone
+                client.close(timeout=2)
 
 
 def read_row(folder: Path) -> tuple[dict, dict]:
