@@ -41,8 +41,15 @@ book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
 published: ## build the site that others see, from book/results if it holds runs
 	@$(MAKE) book $(if $(wildcard book/results/*.json),PROFILE=paper)
 
-release: $(READY) ## pack the site that was built last, with SHA-256 checksums
-	@$(BIN)/python -m netdyn_utils release
+# Names are sorted, and time, owner and mode are the same for every file: the same pages
+# give the same archive. It needs GNU tar.
+release: SITE = netdyn-site-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release: ## pack the site that was built last, with SHA-256 checksums
+	@test -f _build/site/index.html || { echo "there is no site yet: make book builds it"; exit 1; }
+	@cd _build && tar --sort=name --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) \
+	  --owner=0 --group=0 --numeric-owner --mode=a=rX,u+w --format=ustar \
+	  --transform='s,^site,$(SITE),' -c site | gzip -9n > $(SITE).tar.gz
+	@cd _build && sha256sum $(SITE).tar.gz | tee SHA256SUMS
 
 test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pages
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
@@ -72,11 +79,13 @@ results-check: $(READY) ## compute first parts anew and compare (CHECK=--cheap|-
 bench: $(READY) ## measure what tracking costs
 	$(BIN)/python -m benchmarks
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+lab: $(READY) ## open the notebooks in JupyterLab (ARGS="--no-browser --port 8890")
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
+	  --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
-serve: $(READY) ## show the site to this machine (PORT=8000)
-	@$(BIN)/python -m netdyn_utils serve --port $(PORT)
+serve: $(READY) ## show the site to this machine only, until Ctrl-C (PORT=8000)
+	@test -f _build/site/index.html || { echo "there is no site yet: make book builds it"; exit 1; }
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/site $(PORT)
 
 clean: ## remove pages and executed notebooks; computed runs stay
 	rm -rf _build/site _build/stage _build/executed _build/building-* .pytest_cache .ruff_cache

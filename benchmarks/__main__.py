@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
-from netdyn_utils.store.provenance import surroundings
+from netdyn_utils.store import environment_info
 from netdyn_utils.store import RunStore
 
 from . import information, landscape, measures, reruns, tracking
@@ -50,7 +50,7 @@ PARTS = {
 
 def main(wanted: list[str]) -> None:
     """Measure the parts that are asked for, or all."""
-    machine = surroundings()
+    machine = environment_info()
     print(f"{machine['processor']}, torch {machine['versions']['torch']}\n")
     print("| what | median | quartiles | target | |")
     print("|---|---|---|---|---|")

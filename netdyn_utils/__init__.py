@@ -68,9 +68,8 @@ _PUBLIC = {
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
     "widgets": ("frame_slider",),
     "recorded": ("record", "read_recorded"),
-    "rerun": ("run_notebook",),
-    "sweeps": ("Sweep", "read_sweep"),
-    "sweeps.engine": ("run_sweep",),  # Dask is loaded when a sweep is run
+    "book.execute": ("run_notebook",),
+    "book.sweep": ("Sweep", "read_sweep", "run_sweep"),
     "site": ("stage", "build", "check"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

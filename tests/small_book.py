@@ -1,4 +1,4 @@
-"""A book of tiny notebooks, and a look at processes: what the fault tests share."""
+"""A book of tiny notebooks, and a look at processes: what several tests share."""
 
 import os
 import subprocess
@@ -20,17 +20,19 @@ word: str = "a"  # any
 digits: list[int] = [3, 8]  # kept; in [0, 9]
 flag: bool = False
 mode: str = "fast"  # in {fast, slow}
+path: str = ""  # of a file
 
 # %%
 import time
 if mode == "slow":
-    time.sleep(1)
+    time.sleep(2)
 square = steps**2
 1 / (steps != 13)
 
 # %%
 from netdyn_utils.recorded import record
-record(square=square, rate=rate, word=word)
+text = open(path).read() if path else ""
+record(square=square, rate=rate, word=word, text=text)
 """
 
 
@@ -53,20 +55,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), **more}
 
 
-def start(root: Path, *words: str, before: tuple[str, ...] = (), **options):
+def start(root: Path, *words: str, **options):
     """Start a command of the package in a book, as a process of its own."""
-    options.setdefault("env", environment())
-    return subprocess.Popen(
-        [*before, *COMMAND, *map(str, words)],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    options = {"env": environment(), "cwd": root, **pipes, **options}
+    return subprocess.Popen([*COMMAND, *map(str, words)], **options)
 
 
-def wait_for(condition, seconds: float = 60):
+def wait_for(condition, seconds: float = 120):
     """Wait until a condition holds, and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -75,28 +71,13 @@ def wait_for(condition, seconds: float = 60):
     return found
 
 
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all that it has started, as far as they live."""
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def alive(processes) -> list[psutil.Process]:
+def alive(pids) -> list[int]:
     """Return those that still run; a zombie, whom nobody asked yet, does not."""
     found = []
-    for process in processes:
+    for pid in pids:
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.is_running():
-                found.append(process)
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
         except psutil.NoSuchProcess:
             continue
     return found
-
-
-def told(text: str) -> str:
-    """Return what a program said, which must not be a traceback."""
-    assert "Traceback" not in text, text
-    return text

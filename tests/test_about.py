@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from netdyn_utils import site
-from netdyn_utils.pairing import to_notebook
+from netdyn_utils.book.cache import write_run_json
+from netdyn_utils.book.execute import NotebookRun
+from netdyn_utils.pairs import to_notebook
 from netdyn_utils.recorded import MIME
-from netdyn_utils.rerun import NotebookRun, write_manifest
 from netdyn_utils.site.about import write_about
 from netdyn_utils.site.records import lay_downloads, shown_records
-from netdyn_utils.store import RunStore
+from netdyn_utils.store.runs import RunStore
 
 TEXT = """# %% [markdown]
 # # T
@@ -60,7 +61,7 @@ def run(tmp_path, record):
     output.parent.mkdir(parents=True)
     output.write_text(json.dumps(notebook))
     run = NotebookRun("01_topic", "ok", 2.0, output, {"x": 3}, threads=1)
-    write_manifest(run, source)
+    write_run_json(run)
     return run
 
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from netdyn_utils import site
-from netdyn_utils.notebook_params import plan_jobs
-from netdyn_utils.rerun import run_all
+from netdyn_utils.book.execute import run_all
+from netdyn_utils.profiles import plan
 from netdyn_utils.site.changes import last_changed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,7 @@ def built(tmp_path_factory):
     work = tmp_path_factory.mktemp("book")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NETDYN_RUNS", str(work / "runs"))
-        runs = run_all(plan_jobs(ROOT, "test", work / "executed"), limit=240)
+        runs = run_all(plan(ROOT, "test", work / "executed"), limit=240)
     assert [str(run) for run in runs if run.status != "ok"] == []
     site.stage(runs, work / "stage", root=ROOT, profile="test")
     return site.build(work / "stage", work / "site", root=ROOT).parent

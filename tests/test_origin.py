@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from netdyn_utils import site
-from netdyn_utils.pairing import pair
-from netdyn_utils.rerun import NotebookRun
+from netdyn_utils.book.execute import NotebookRun
+from netdyn_utils.pairs import pair
 from netdyn_utils.site import origin as origins
 from netdyn_utils.site.origin import Origin, origin, parse
 

@@ -17,7 +17,7 @@ from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.rerun import run_all
 from netdyn_utils.site.records import shown_records
 from netdyn_utils.store import RunStore
-from netdyn_utils.study import StudyRun, export, record_status, study_runs
+from netdyn_utils.study import StudyRun, export_record, record_status, study_runs
 from netdyn_utils.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -246,7 +246,7 @@ def test_one_byte_makes_a_record_damaged(tiny):
 
 def test_what_is_exported_is_what_was_recorded(tiny, tmp_path):
     _, record, _ = tiny
-    written = export(record, tmp_path / "out")
+    written = export_record(record, tmp_path / "out")
     assert all(path.is_file() for path in written)
     with np.load(tmp_path / "out" / "arrays.npz", allow_pickle=False) as arrays:
         assert set(arrays) == set(record.arrays)
@@ -258,7 +258,7 @@ def test_what_is_exported_is_what_was_recorded(tiny, tmp_path):
 
 def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
     _, record, _ = tiny
-    export(record, tmp_path / "out")
+    export_record(record, tmp_path / "out")
     run = UpdatesRun.of(record)
     for window in range(3):
         ours = run.updates.histogram(window=window)
@@ -280,9 +280,9 @@ def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
 def test_the_command_exports_by_the_letters_of_a_key(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     first = next(run for run in RUNS if run.kind == "intervals")
-    assert main(["results", "export", first.spec.key[:8], str(tmp_path)]) == 0
+    assert main(["results", "export_record", first.spec.key[:8], str(tmp_path)]) == 0
     assert str(tmp_path / "arrays.npz") in capsys.readouterr().out
-    assert main(["results", "export", "zzz", str(tmp_path)]) == 2
+    assert main(["results", "export_record", "zzz", str(tmp_path)]) == 2
     assert "0 records have 'zzz'" in capsys.readouterr().err
 
 

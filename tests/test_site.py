@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from netdyn_utils import site
-from netdyn_utils.notebook_params import read_parameters
-from netdyn_utils.pairing import to_notebook
-from netdyn_utils.rerun import NotebookRun
+from netdyn_utils.book.execute import NotebookRun
+from netdyn_utils.declarations import declared
+from netdyn_utils.pairs import to_notebook
 from netdyn_utils.site import building
 from netdyn_utils.site.mending import mend
 from netdyn_utils.site.redirects import lay_redirects
@@ -346,7 +346,7 @@ def test_papermill_as_typed_runs_a_chapter(tmp_path):
     blocks = yaml.safe_load((ROOT / "notebooks/params/test.yaml").read_text())
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(blocks[name]))
     assert "learning_rate" in {
-        p.name for p in read_parameters(ROOT / f"notebooks/{name}.ipynb")
+        p.name for p in declared(ROOT / f"notebooks/{name}.ipynb")
     }
     command = (
         *(sys.executable, "-m", "papermill", f"notebooks/{name}.ipynb"),

@@ -1,171 +1,155 @@
-"""A sweep on Dask: what it writes, what it keeps, what it runs again."""
+"""A sweep: a file that says one thing, runs that outlive their workers, a table."""
 
-import csv
-import hashlib
 import json
-import re
+import os
+import signal
 
-import psutil
+import pandas as pd
 import pytest
-from netdyn_utils.store.provenance import seal, unseal
-from small_book import TINY, environment, family, make_book, start, told, wait_for
+import yaml
+from click.testing import CliRunner
+from distributed import LocalCluster
+from small_book import TINY, make_book, wait_for
 
-from netdyn_utils.store import RunStore
-
-PLAN = """notebook: tiny
-parameters: {word: "a <b> 'ü'"}
-grid: {steps: [2, 13], rate: [0.1, 1.0]}
-show: square
-over: [steps, rate]
-"""
-
-
-class Sweep:
-    """A sweep that ran, with what it said, and whom it listened to."""
-
-    def __init__(self, root):
-        self.root, self.out = root, root / "out {x} ü" / "plan"
-
-    def __call__(self, *words):
-        process = start(
-            self.root, "sweep", "plan.yaml", "--out", self.out.parent, *words
-        )
-        self.said, _ = process.communicate(timeout=240)
-        self.code = process.returncode
-        return told(self.said)
-
-    def table(self):
-        with (self.out / "results.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+from netdyn_utils.book import sweep as sweeps
+from netdyn_utils.book.sweep import SweepError, read_sweep, run_sweep
+from netdyn_utils.cli import cli
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    """Four runs, two of which fail, in a folder of braces, blanks and accents."""
-    root = make_book(tmp_path_factory.mktemp("a {b} ö"), **{"01_tiny": TINY})
-    (root / "plan.yaml").write_text(PLAN, encoding="utf-8")
-    (done := Sweep(root))("--workers", "2")
-    return done
+def root(tmp_path_factory):
+    """A book of one tiny notebook, in a folder of braces, blanks and accents."""
+    return make_book(tmp_path_factory.mktemp("a {b} ö"), **{"01_tiny": TINY})
 
 
-def test_a_failing_run_stops_no_other_and_is_told(sweep):
-    assert sweep.code == 1
-    assert "4 to run, 0 done before" in sweep.said
-    assert "2 of 4 runs failed:" in sweep.said
-    rows = sweep.table()
-    assert [row["status"] for row in rows] == ["ok", "ok", "failed", "failed"]
-    assert {row["error"] for row in rows[2:]} == {
-        "cell 3: ZeroDivisionError: division by zero"
-    }
-    assert [row["square"] for row in rows] == ["4", "4", "", ""]
-    assert [row["rate"] for row in rows] == ["0.1", "1.0", "0.1", "1.0"]
-    assert [row["rate (recorded)"] for row in rows] == ["0.1", "1.0", "", ""]
-    assert {row["word"] for row in rows} == {"a <b> 'ü'"}
+def write(root, **plan):
+    path = root / "plan.yaml"
+    path.write_text(yaml.safe_dump({"notebook": "tiny", **plan}, sort_keys=False))
+    return path
 
 
-def test_every_run_has_its_manifest_notebook_and_page(sweep):
-    for row in sweep.table():
-        folder = sweep.out / row["run"]
-        told_of = unseal((folder / "run.json").read_text("utf-8"))
-        assert told_of["given"]["word"] == "a <b> 'ü'"
-        assert told_of["parameters"]["digits"] == [3, 8]
-        assert (folder / "01_tiny.ipynb").exists()
-        assert (folder / "01_tiny.html").exists() == (row["status"] == "ok")
-        if row["status"] == "ok":
-            raw = (folder / "01_tiny.ipynb").read_bytes()
-            assert told_of["digest"] == hashlib.sha256(raw).hexdigest()
-    left = [path.name for path in sweep.out.rglob("*.part")]
-    assert left == []
+def read(root, **plan):
+    return read_sweep(root, write(root, **plan))
 
 
-def test_the_page_links_what_is_there_and_shows_the_map(sweep):
-    page = (sweep.out / "index.html").read_text("utf-8")
-    links = re.findall(r'href="([^"]+)"', page)
-    found = [link for link in links if not link.startswith("data:")]
-    assert len(found) == 3
-    assert all((sweep.out / link).exists() for link in found)
-    assert "square over steps × rate" in page
-    assert "2 of 4 runs are done" in page
+def test_a_grid_is_every_combination_in_order(root):
+    grid = {"steps": [1, "2"], "rate": ["1e-3", 1]}
+    sweep = read(root, parameters={"word": "w"}, grid=grid)
+    assert list(sweep.sets.values()) == [
+        {"word": "w", "steps": steps, "rate": rate}
+        for steps in (1, 2)
+        for rate in (0.001, 1.0)
+    ]
 
 
-def test_a_folder_with_runs_is_refused_and_resumed(sweep):
-    assert "holds runs of this sweep: --resume goes on" in sweep()
-    assert sweep.code == 1
-    # One run is damaged, one was of another package; the failed two are run again.
-    one, two, *_ = [sweep.out / row["run"] for row in sweep.table()]
-    raw = bytearray((one / "01_tiny.ipynb").read_bytes())
-    raw[len(raw) // 2] ^= 1
-    (one / "01_tiny.ipynb").write_bytes(raw)
-    manifest = json.loads((two / "run.json").read_text("utf-8"))
-    manifest["fingerprint"]["package"] = "another"
-    (two / "run.json").write_text(seal({**manifest, "recorded": {"square": 5}}))
-    said = sweep("--resume", "--workers", "1")
-    assert f"{one.name}: to run, its last output was changed" in said
-    assert f"{two.name}: to run, netdyn_utils changed" in said
-    assert said.count("to run, its last run failed") == 2
-    assert [row["square"] for row in sweep.table()] == ["4", "4", "", ""]
+def test_a_list_of_runs_wins_over_the_profile(root):
+    profile = {"01_tiny": {"steps": 7, "rate": 0.5}}
+    (root / "notebooks/params/paper.yaml").write_text(yaml.safe_dump(profile))
+    sweep = read(root, profile="paper", runs=[{"steps": 1}, {"word": "b"}])
+    assert list(sweep.sets.values()) == [
+        {"steps": 1, "rate": 0.5},
+        {"steps": 7, "rate": 0.5, "word": "b"},
+    ]
 
 
-COMPUTING = """# %% tags=["parameters"]
-n: int = 1
-
-# %%
-from netdyn_utils.store import RunStore
-RunStore.default().get("k", {"n": n}, "d", "s", lambda: {"x": [n + 0.5]})
-"""
-
-
-def test_records_that_runs_computed_come_home(tmp_path):
-    root = make_book(tmp_path / "book", **{"01_computing": COMPUTING})
-    (root / "plan.yaml").write_text("notebook: computing\ngrid: {n: [1, 2]}\n")
-    home = tmp_path / "home"
-    words = ("sweep", "plan.yaml", "--workers", "1")
-    process = start(root, *words, env=environment(NETDYN_RUNS=str(home)))
-    said = told(process.communicate(timeout=240)[0])
-    assert process.returncode == 0, said
-    for n in (1, 2):  # there, and not computed again
-        run = RunStore(home).get("k", {"n": n}, "d", "s", lambda: pytest.fail("again"))
-        assert run["x"].tolist() == [n + 0.5]
-    kept = {path.name for path in (root / "runs").rglob("*.*")}
-    assert not {name for name in kept if name.startswith("k-")}
-
-
-def test_everything_listens_to_this_machine_only(tmp_path):
-    root = make_book(tmp_path, **{"01_tiny": TINY})
-    (root / "plan.yaml").write_text("notebook: tiny\nlist: [{mode: slow}]\n")
-    process = start(root, "sweep", "plan.yaml", "--workers", "1")
-    try:
-        wait_for(
-            lambda: any("ipykernel" in " ".join(_line(p)) for p in family(process.pid))
-        )
-        addresses = [
-            c.laddr.ip
-            for member in family(process.pid)
-            for c in _connections(member)
-            if c.status == psutil.CONN_LISTEN
-        ]
-        second = Sweep(root)
-        second.out = root / "runs" / "plan"
-        assert "another sweep is at work in" in second()
-        assert second.code == 1
-        assert "1/1 " in told(process.communicate(timeout=120)[0])
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
-    assert len(addresses) >= 3
-    assert set(addresses) <= {"127.0.0.1", "::1"}
+@pytest.mark.parametrize(
+    ("plan", "sentences"),
+    [
+        ({}, ["needs either `grid` or `runs`"]),
+        ({"gird": {}, "runs": [{}]}, ["unknown entry `gird` (did you mean `grid`?)"]),
+        ({"show": "a", "runs": [{}]}, ["entry `show`: choose notebook, profile,"]),
+        ({"notebook": "tinny", "runs": [{}]}, ["unknown notebook 'tinny'"]),
+        ({"notebook": ["tiny"], "runs": [{}]}, ["`notebook`: input should be a valid"]),
+        ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "rate must be in (0, 1]"]),
+        ({"grid": {"steps": 1}}, ["`grid.steps`: input should be a valid list, got 1"]),
+        ({"grid": {"steps": [1, "1"]}}, ["is there twice"]),
+        ({"grid": {"steps": [2]}, "parameters": {"steps": 1}}, ["same in every run"]),
+        ({"grid": {"steps": [*range(400)], "rate": [*range(400)]}}, ["160,000 runs"]),
+        (
+            {"runs": [{"steps": 1}], "heatmap": {"value": "a"}},
+            ["`heatmap.rows`: field"],
+        ),
+        ({"runs": [{}], "heatmap": {"value": "a", "rows": "b"}}, ["that vary, got"]),
+    ],
+)
+def test_a_file_that_says_nothing_clear_is_refused(root, plan, sentences, monkeypatch):
+    monkeypatch.chdir(root)
+    done = CliRunner().invoke(cli, ["sweep", str(write(root, **plan))])
+    assert done.exit_code == 2
+    assert all(sentence in done.output for sentence in sentences), done.output
+    assert not (root / "runs").exists()
 
 
-def _line(process):
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+@pytest.fixture(scope="module")
+def address():
+    """The scheduler of a cluster of two workers on this machine."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1"}
+    with LocalCluster(dashboard_address="127.0.0.1:0", **options) as cluster:
+        yield cluster
 
 
-def _connections(process):
-    try:
-        return process.net_connections("tcp")
-    except psutil.Error:
-        return []
+def test_a_sweep_outlives_a_killed_worker_and_is_resumed(root, address, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("NETDYN_RUNS", str(root / "store"))
+    (root / "file.txt").write_text("hello")  # its path counts from here
+    plan = {"grid": {"steps": [2, 13], "rate": [0.5]}}
+    plan["parameters"] = {"mode": "slow", "path": "file.txt"}
+    plan["heatmap"] = {"value": "square", "rows": "steps", "columns": "rate"}
+    sweep, out, lines = read(root, **plan), root / "runs" / "plan", []
+    killed = []
+
+    def report(line):  # the first worker dies as soon as its papermill is at work
+        lines.append(line)
+        if "dashboard" in line:
+            wait_for(lambda: list(out.glob("*/01_tiny.log")))
+            killed.append(next(iter(address.workers.values())).pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    options = {"root": root, "scheduler": address.scheduler_address}
+    table = run_sweep(sweep, out, report=report, **options)
+    good, bad = sweep.sets
+    assert killed
+    assert table.status.to_dict() == {good: "ok", bad: "failed"}
+    assert table.error[bad] == "cell 3: ZeroDivisionError: division by zero"
+    assert (table.square[good], table.text[good]) == (4, "hello")
+    written = pd.read_csv(out / "results.csv", index_col="run")
+    assert written.rate.to_list() == [0.5, 0.5]
+    assert written["rate (recorded)"].to_dict()[good] == 0.5
+    page = (out / "index.html").read_text()
+    assert f'href="{good}/01_tiny.html"' in page
+    assert (out / good / "01_tiny.html").exists()
+    assert "Mean of square" in page
+
+    with pytest.raises(SweepError, match="--resume continues it"):
+        run_sweep(sweep, out, **options)
+    (out / bad / "run.json").write_text("{")
+    assert sweeps.read_row(out / bad)[0]["status"] == "corrupt"
+    before = (out / good / "01_tiny.ipynb").stat().st_mtime_ns
+    table = run_sweep(sweep, out, report=lines.append, resume=True, **options)
+    assert f"{bad}: to run, its last run cannot be read (JSONDecodeError)" in lines
+    assert "1 to run, 1 done before" in lines
+    assert (out / good / "01_tiny.ipynb").stat().st_mtime_ns == before
+    assert table.status.to_dict() == {good: "ok", bad: "failed"}
+
+
+def test_what_was_recorded_is_shown_and_never_run(root, tmp_path):
+    sweep = read(root, grid={"word": ["<b>x</b>", "y"]})
+    one, two = sweep.sets
+    for key, error in ((one, None), (two, {"cell": 2, "message": "<script>"})):
+        (tmp_path / key).mkdir()
+        told = {"status": "ok", "seconds": 1.5, "error": error, "recorded": {"a": 4}}
+        (tmp_path / key / "run.json").write_text(json.dumps(told))
+    sweeps.write_results(sweep, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "<b>" not in page
+    assert "<script>" not in page
+    assert "&lt;b&gt;x" in page
+
+
+def test_where_no_scheduler_answers_the_reader_is_told(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    words = ["sweep", str(write(root, runs=[{}])), "--scheduler", "no address"]
+    done = CliRunner().invoke(cli, [*words, "--out", str(root / "none")])
+    assert done.exit_code == 1
+    assert "no Dask scheduler answers at no address" in done.output

@@ -99,8 +99,8 @@ def test_what_others_see_is_built_with_the_history():
 def test_a_pull_request_has_its_site_and_the_list_of_its_pages():
     scripts = [step for where, step in steps() if where.startswith("preview")]
     runs = "\n".join(step.get("run", "") for step in scripts)
-    assert "netdyn_utils changed HEAD^1" in runs
-    assert runs.index("changed HEAD^1") < runs.index("make book PROFILE=test")
+    diff = "git diff --name-only HEAD^1 -- book notebooks"
+    assert runs.index(diff) < runs.index("make book PROFILE=test")
     uploads = [s for s in scripts if "upload-artifact" in s.get("uses", "")]
     assert [step["with"]["path"] for step in uploads] == ["_build/site"]
 

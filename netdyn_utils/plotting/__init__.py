@@ -27,8 +27,13 @@ WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a ph
 def use_style() -> None:
     """Set the look of every figure: white face in dark mode too, crisp in any size."""
     with suppress(ImportError):  # outside a notebook there is nothing to set
+        from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+        shell = get_ipython()
+        # MPLBACKEND=Agg, set in many shells and jobs, would drop every figure.
+        if hasattr(shell, "kernel") and plt.get_backend().lower() == "agg":
+            shell.enable_matplotlib("inline")
         set_matplotlib_formats("svg")
     plt.rcParams.update(
         {

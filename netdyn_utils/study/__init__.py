@@ -8,7 +8,7 @@ from .published_values import CONVNET, TRANSFORMER
 from .report import (
     agreements_table,
     claims_table,
-    export,
+    export_record,
     say_widths,
     summary,
     write_summary,
@@ -58,7 +58,7 @@ __all__ = [
     "alpha_by_window",
     "claims_of",
     "claims_table",
-    "export",
+    "export_record",
     "facts_of",
     "is_cheap",
     "is_slow",

@@ -178,7 +178,7 @@ def write_summary(lines: Sequence[str], page: Path) -> None:
 _BEGIN, _END = "<!-- verdicts -->", "<!-- /verdicts -->"
 
 
-def export(record: RunRecord, folder: Path) -> list[Path]:
+def export_record(record: RunRecord, folder: Path) -> list[Path]:
     """Write the arrays of a record to a folder and return the paths.
 
     Parameters

@@ -1,0 +1,276 @@
+"""A run says how it went, ends with all it started, and is repeated only if needed."""
+
+import dataclasses
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from small_book import TINY, alive, make_book, start, wait_for
+
+from netdyn_utils.book import cache, execute
+from netdyn_utils.book.cache import write_run_json
+from netdyn_utils.book.execute import NotebookRun, run_all
+from netdyn_utils.cli import cli
+from netdyn_utils.notebook_params import Job
+from netdyn_utils.pairing import pair
+from netdyn_utils.recorded import read_recorded
+
+GOOD = """# %% tags=["parameters"]
+steps: int = 3
+name: str = "a"
+rates = [0.1, 0.2]
+path: str = ""  # of a file
+
+# %%
+import os, pathlib
+from netdyn_utils.recorded import record
+pathlib.Path("go").touch()
+text = pathlib.Path(path).read_text() if path else ""
+record(steps=steps, kind=type(name).__name__, name=name, rate=rates[0], text=text,
+       threads=os.environ.get("OMP_NUM_THREADS", "none"))
+
+# %%
+import matplotlib.pyplot as plt
+from netdyn_utils import plotting
+plotting.use_style()
+plt.plot(rates);
+"""
+WAITING = """# %%
+import pathlib, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.2)
+"""
+FAILING = (
+    "# %%\nkept = 1\nprint('kept')\n\n# %%\n# why\n1 / 0\n\n# %%\nprint('never')\n"
+)
+DEAD = "# %%\nx = 1\n\n# %%\nimport os\nos._exit(1)\n\n# %%\nx = 2\n"
+LACKING = """# %% tags=["parameters"]
+size: int = 9
+
+# %%
+import os
+from netdyn_utils.recorded import record
+class MissingRecordError(LookupError): ...
+if "NETDYN_COMPUTE" in os.environ:
+    raise MissingRecordError("No record of size 9 is in book/results.")
+record(size=size)
+"""
+STUBBORN = """# %%
+import os, pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pathlib.Path("part").write_text(f"{os.getpid()} {child.pid}")
+pathlib.Path("part").rename("pids")
+time.sleep(600)
+"""
+BOOK = {"01_good": GOOD, "02_waiting": WAITING, "03_failing": FAILING}
+BOOK |= {"04_dead": DEAD, "05_lacking": LACKING, "06_stubborn": STUBBORN}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A book of notebooks that go well or wrong, in a folder of a hard name."""
+    root = make_book(tmp_path_factory.mktemp("a {b} 'ü' $x"), **BOOK)
+    (root / "file.txt").write_text("hello")
+    return root
+
+
+@pytest.fixture(scope="module")
+def ran(root):
+    """All but the stubborn one, two at a time; runs by name, and the lines reported."""
+    given = {"01_good": {"steps": 7, "name": "true", "rates": [1e-5]}}
+    names = ["01_good", "02_waiting", "02_waiting", *list(BOOK)[2:5]]
+    jobs, lines = [], []
+    for number, name in enumerate(names):
+        source, folder = root / f"notebooks/{name}.ipynb", root / f"out/{number}"
+        folder.mkdir(parents=True)
+        if name != "02_waiting":  # the waiting begin, for nothing is known of them
+            (folder / "run.json").write_text(json.dumps({"seconds": 9 - number}))
+        jobs.append(Job(source, folder / source.name, given.get(name, {})))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in execute.THREADS:
+            patch.delenv(name, raising=False)
+        patch.setattr(execute.os, "cpu_count", lambda: 4)
+        runs = run_all(
+            jobs,
+            processes=2,
+            limit=300,
+            report=lines.append,
+            cwd=root,
+            environment={"NETDYN_COMPUTE": "never"},
+            fallback={"05_lacking": {"size": 2}},
+        )
+    return {run.name: run for run in runs}, lines
+
+
+def test_parameters_keep_their_types_and_runs_share_the_cores(ran):
+    run = ran[0]["01_good"]
+    assert (run.status, run.error, run.threads) == ("ok", None, 2)
+    expected = {"steps": 7, "kind": "str", "name": "true", "rate": 1e-5, "text": ""}
+    assert read_recorded(run.output) == {**expected, "threads": "2"}
+
+
+def test_runs_that_wait_for_another_yield_their_place_and_the_longest_is_first(ran):
+    runs, lines = ran
+    assert runs["02_waiting"].status == "ok"
+    begun = [line for line in lines if line.endswith(": started")]
+    assert begun[:3] == ["02_waiting: started"] * 2 + ["01_good: started"]
+
+
+def test_a_failing_notebook_names_its_cell_and_is_kept_in_part(ran):
+    run = ran[0]["03_failing"]
+    assert run.status == "failed"
+    assert run.error == execute.CellError(
+        2, "# why", "ZeroDivisionError: division by zero"
+    )
+    text = run.output.read_text()
+    assert '"kept\\n"' in text
+    assert '"never\\n"' not in text
+    assert str(run.output) in str(run)
+    dead = ran[0]["04_dead"]
+    assert (dead.status, dead.error.cell) == ("failed", 2)
+    assert "ernel" in dead.error.message
+
+
+def test_a_missing_record_is_replaced_by_the_quick_profile_and_said(ran):
+    runs, lines = ran
+    run = runs["05_lacking"]
+    assert (run.status, run.parameters) == ("ok", {"size": 2})
+    assert read_recorded(run.output) == {"size": 2}
+    assert run.note.startswith("No record of size 9 is in book/results; ")
+    assert f"05_lacking: {run.note}" in lines
+    assert json.loads(write_run_json(run).read_text())["note"] == run.note
+
+
+def run_command(*words):
+    """Run ``netdyn_utils run`` here; return the told run.json of its only result."""
+    done = CliRunner().invoke(cli, ["run", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    (path,) = Path(words[-1]).rglob("run.json")
+    return json.loads(path.read_text())
+
+
+def test_plain_papermill_and_run_give_the_same(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    plain, names = tmp_path / "plain.ipynb", ("-p", "path", "file.txt", "-p", "steps")
+    command = [sys.executable, "-m", "papermill", "notebooks/01_good.ipynb", plain]
+    subprocess.run([*command, *names, "5"], check=True, capture_output=True)
+    assert '"image/svg+xml"' in plain.read_text()
+    given = ("-p", "path=file.txt", "-p", "steps=5", "--out", tmp_path / "1")
+    told = run_command("good", *given)
+    assert told["recorded"] == read_recorded(plain)
+    assert (told["recorded"]["text"], told["recorded"]["steps"]) == ("hello", 5)
+    # An executed notebook carries the values of its run: the new ones replace them all.
+    told = run_command(plain, "-p", "name=b", "--out", tmp_path / "2")
+    assert told["recorded"]["name"] == told["parameters"]["name"] == "b"
+    assert told["recorded"]["steps"] == told["parameters"]["steps"]
+
+
+def pids(root):
+    path = root / "pids"
+    return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+
+def test_a_run_past_its_limit_ends_with_all_it_started(root, tmp_path, monkeypatch):
+    source = root / "notebooks/06_stubborn.ipynb"
+
+    def monotonic():  # ten minutes pass as soon as the cell is at work
+        return time.monotonic() + 600 * bool(pids(tmp_path))
+
+    clock = SimpleNamespace(monotonic=monotonic, sleep=time.sleep)
+    monkeypatch.setattr(execute, "time", clock)
+    job = Job(source, tmp_path / "out" / source.name)
+    (run,) = run_all([job], limit=500, cwd=tmp_path)
+    assert (run.status, run.error.cell) == ("timeout", 1)
+    assert run.error.message.startswith("stopped after 6")
+    wait_for(lambda: not alive(pids(tmp_path)), 10)
+
+
+def test_a_run_that_holds_too_much_memory_is_ended(root, tmp_path):
+    source = root / "notebooks/06_stubborn.ipynb"
+    (run,) = run_all([Job(source, tmp_path / source.name)], memory=1e6, cwd=tmp_path)
+    assert run.status == "memory"
+    assert "of memory, more than 0.0 GB" in run.error.message
+
+
+def test_a_killed_runner_leaves_no_process(root, tmp_path):
+    process = start(root, "run", "stubborn", "--out", tmp_path)
+    started = wait_for(lambda: pids(root))
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not alive(started), 30)
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_a_full_disk_is_a_sentence(root, tmp_path):
+    def small_files():  # to whoever writes, as a disk that is full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    process = start(root, "run", "good", "--out", tmp_path, preexec_fn=small_files)
+    said, _ = process.communicate()
+    assert process.returncode == 1
+    assert re.search("File too large|is the disk full", said)
+    assert "Traceback" not in said
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".part"]
+
+
+@pytest.fixture
+def valid(tmp_path):
+    """A run that is valid, as if it had been executed, and how to ask for it."""
+    root = make_book(tmp_path, **{"01_tiny": TINY})
+    source = root / "notebooks/01_tiny.ipynb"
+    job = Job(source, root / "out" / source.name, {"steps": 4})
+    job.output.parent.mkdir()
+    job.output.write_bytes(source.read_bytes())
+    run = NotebookRun("01_tiny", "ok", 1.0, job.output, job.parameters, note="said")
+    write_run_json(run, cache.dependencies([job])[0])
+
+    def ask(job=job):
+        return cache.load_if_current(job, cache.dependencies([job])[0])
+
+    assert ask() == (run, "")
+    return root, job, ask
+
+
+def rewrite(root, text):
+    (root / "notebooks/01_tiny.py").write_text(text)
+    pair(root / "notebooks")
+
+
+def test_prose_changes_nothing_and_other_changes_are_named(valid, monkeypatch):
+    root, job, ask = valid
+    rewrite(root, TINY + "\n# %% [markdown]\n# More words.\n")
+    assert ask()[1] == ""
+    rewrite(root, TINY.replace("steps**2", "steps**3"))
+    assert ask()[1] == "its code changed"
+    rewrite(root, TINY)
+    assert ask(dataclasses.replace(job, parameters={}))[1] == "its parameters changed"
+    (root / "mnist.npz").write_bytes(b"x")
+    monkeypatch.setenv("NETDYN_DATA", str(root))
+    monkeypatch.setattr(cache, "package_hash", lambda: "another")
+    changed = "netdyn_utils changed, the data, the records or their place changed"
+    assert ask()[1] == changed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"ok"', '"failed"', "its last run failed"),
+        ('"sha256": "', '"sha256": "0', "its last output was changed"),
+        ('"depends_on": {', '"depends_on": [', r"cannot be read \(JSONDecodeError\)"),
+        ('"given"', '"taken"', r"cannot be read \(KeyError\)"),
+    ],
+)
+def test_a_corrupt_run_json_is_not_believed(valid, old, new, reason):
+    _, job, ask = valid
+    path = job.output.with_name("run.json")
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert re.search(reason, ask()[1])
