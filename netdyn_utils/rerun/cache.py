@@ -29,7 +29,7 @@ _OUTSIDE = (
     "domains",
     "spelling",
     "rerun",
-    "site",
+    "book",
 )
 _SETTINGS = ("NETDYN_RESULTS", "NETDYN_COMPUTE", "NETDYN_DATA")
 _WORDS = {

@@ -26,6 +26,7 @@ class NotebookRun:
     parameters: dict = field(default_factory=dict)  # the ones given, by name
     error: CellError | None = None
     threads: int | None = None  # that each library of its kernel could use
+    note: str = ""  # shown at the top of the page
 
     def __str__(self) -> str:
         head = f"{self.name}: {self.status} after {self.seconds:.1f} s"
