@@ -24,11 +24,11 @@ LAYERS = (
     # records, measures, and networks at work
     {"store", "published", "tails", "information", "models", "training"} | {"profiles"},
     # what stands on measures, and on networks
-    {"histogram", "intervals", "perturbation", "rerun", "site"},
+    {"histogram", "intervals", "perturbation", "rerun"},
     # observers of a live model, somebody's own one, and figures
     {"tracking", "own", "plotting"},
     # whole runs, and figures that move
-    {"experiments", "sweeps", "widgets"},
+    {"experiments", "sweeps", "widgets", "book"},
     {"paper"},
     {"commands"},
     {"__main__"},

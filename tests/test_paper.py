@@ -13,13 +13,13 @@ import pytest
 
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
+from netdyn_utils.book.site import shown_records
 from netdyn_utils.declarations import declared, resolve
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_updates
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.paper import PaperRun, export, paper_runs, standing
 from netdyn_utils.profiles import plan
 from netdyn_utils.rerun import run_all
-from netdyn_utils.site.records import shown_records
 from netdyn_utils.store.runs import RunStore
 from netdyn_utils.training import TrainConfig
 

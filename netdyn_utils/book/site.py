@@ -1,7 +1,6 @@
 """The site: stage pages and executed notebooks, build them, swap the new site in.
 
-Sphinx runs no notebook here. A file of the staging folder has the path that it has in the
-repository, so that links hold in both.
+Sphinx runs no notebook. Staged files have the paths of the repository, for the links.
 """
 
 import csv
@@ -43,13 +42,8 @@ class ShownRecord:
     kind: str
     key: str  # first twelve digits
     state: str  # "stale" if its code has changed since
-    path: Path | None = None  # manifest, if it is still there
-    archived: bool = False  # whether it came with the book
-
-    @property
-    def manifest(self) -> dict:
-        """Return the content of the manifest; nothing if it is gone or damaged."""
-        return _read_json(self.path) if self.path else {}
+    path: Path | None  # manifest, if it is still there
+    archived: bool  # whether it came with the book
 
 
 def stage(runs: Iterable[NotebookRun], into: Path, *, root: Path, profile: str) -> None:
@@ -72,7 +66,9 @@ def stage(runs: Iterable[NotebookRun], into: Path, *, root: Path, profile: str) 
         notebook["cells"].append(provenance(run, profile, commit, files, install))
         page = into / "notebooks" / run.output.name
         page.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    _add_build_facts(into / "book" / "about.md", runs, profile, commit)
+    about = into / "book" / "about.md"
+    if about.exists():
+        _add_build_facts(about, runs, profile, commit)
 
 
 def executed_page(source: Path, executed: Path) -> dict:
@@ -90,17 +86,14 @@ def executed_page(source: Path, executed: Path) -> dict:
     for cell in page["cells"]:
         cells.append(cell)
         if cell["cell_type"] == "code":
-            result = ran.pop(0) if ran else {"source": None}
-            if "".join(result["source"] or ()) != "".join(cell["source"]):
+            result = ran.pop(0) if ran else {"source": ""}
+            if "".join(result["source"]) != "".join(cell["source"]):
                 raise SiteError(f"{executed} is a run of other code: run it anew")
             cell |= {key: result[key] for key in ("outputs", "execution_count")}
             if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
                 cells.append(ran.pop(0))
     for cell in cells:
-        kept = ("tags", "mystnb")
-        cell["metadata"] = {
-            k: v for k, v in cell["metadata"].items() if k in kept and v
-        }
+        cell["metadata"].pop("papermill", None)
         for data in (output.get("data", {}) for output in cell.get("outputs", ())):
             data.pop(MIME, None)  # for programs; pages show the table
             if text := data.get("text/markdown"):  # a number and its error on one line
@@ -129,7 +122,7 @@ def shown_records(executed: Path, store: RunStore | None = None) -> list[ShownRe
 def copy_downloads(
     run: NotebookRun, records: Sequence[ShownRecord], root: Path, into: Path
 ) -> dict[str, list[Path]]:
-    """Copy what a reader may take of a notebook to a folder; return the files by kind."""
+    """Copy what a reader may take of a notebook; return the files by kind."""
     into.mkdir(parents=True)
     source = root / "notebooks" / run.name
     files = {"Notebook": [], "Recorded numbers": [], "Records": []}
@@ -151,62 +144,50 @@ def copy_downloads(
 def headline(
     run: NotebookRun, profile: str, commit: str, records: Sequence[ShownRecord]
 ) -> dict:
-    """Return the cell below the title: a note if there is one, profile, source, time."""
-    lines = []
-    if run.note:
-        lines = [":::{note}", run.note, ":::", ""]
-    if archived := [record.manifest for record in records if record.archived]:
-        number = f"{len(archived)} stored record{'s' * (len(archived) != 1)}"
-        days = sorted({m["created"][:10] for m in archived if m.get("created")})
-        when = " to ".join(dict.fromkeys([*days[:1], *days[-1:]])) or "earlier"
-        spent = duration(sum(m.get("seconds", 0) for m in archived))
-        stale = sum(record.state == "stale" for record in records if record.archived)
-        warning = f"; **{stale} of them with older code than this**" if stale else ""
-        lines.append(
-            f"*The runs on this page are read from {number}, not trained anew; they were "
-            f"computed {when}, in {spent}{warning}. The page is of {commit}.*\n"
+    """Return the cell below the title: a note, the records, the run."""
+    text = f":::{{note}}\n{run.note}\n:::\n\n" if run.note else ""
+    if archived := [record for record in records if record.archived]:
+        manifests = [_read_json(record.path) for record in archived]
+        day = max(str(manifest.get("created"))[:10] for manifest in manifests)
+        spent = duration(sum(manifest.get("seconds", 0) for manifest in manifests))
+        stale = sum(record.state == "stale" for record in archived)
+        text += (
+            f"*The runs on this page were computed before, until {day} and in {spent}: "
+            f"{len(archived)} stored records, {stale} of them older than their code. "
+            f"The page is of {commit}.*\n\n"
         )
-    lines.append(
+    text += (
         f"*Profile `{profile}`, a run of {duration(run.seconds)}. [How this page was "
         "made](#how-this-page-was-made): parameters, command, downloads.*"
     )
-    return _markdown_cell("headline", lines)
+    return {"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}
 
 
-def provenance(
-    run: NotebookRun,
-    profile: str,
-    commit: str,
-    files: Mapping[str, Sequence[Path]],
-    install: str = "",
-) -> dict:
+def provenance(run, profile: str, commit: str, files: Mapping, install: str) -> dict:
     """Return the closing cell: how this page was made, and how to make it again."""
     given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
-    rest = "; the others as in the notebook" if given else ""
-    threads = (
-        f" on {run.threads} thread{'s' * (run.threads != 1)}; " if run.threads else ""
-    )
     lines = [
         "## How this page was made\n",
         f"- Profile `{profile}`, {commit}.",
-        f"- Parameters: {given or 'those of the notebook'}{rest}.",
-        f"- The run took {duration(run.seconds)}{threads}"
-        + "on another number of threads the last digits may differ." * bool(threads),
+        f"- Parameters: {given + '; the others' if given else 'as'} in the notebook.",
+        f"- The run took {duration(run.seconds)}.",
     ]
+    if run.threads:
+        lines[-1] += f" Threads: {run.threads}; with others the last digits may differ."
     for kind, paths in files.items():
         links = (
             f"{{download}}`{p.name} </downloads/{run.name}/{p.name}>`" for p in paths
         )
         lines.append(f"- {kind}: {', '.join(links)}.")
     command = rerun_command(run.name, run.parameters)
-    lines += [
-        "\nThe same run, from the folder of the book:\n",
-        f"```bash\n{command}\n```",
-    ]
+    lines.append(
+        f"\nThe same run, from the folder of the book:\n\n```bash\n{command}\n```"
+    )
     if install:  # for a reader who leaves by the Colab button of this page
-        lines += ["\nIn Colab, run this in a cell of its own first:\n"]
-        lines += [f'```python\n%pip install -q "{install}"\n```']
-    return _markdown_cell("provenance", lines)
+        lines.append("\nIn Colab, run this in a cell of its own first:\n")
+        lines.append(f'```python\n%pip install -q "{install}"\n```')
+    text = "\n".join(lines)
+    return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
 
 
 def rerun_command(name: str, parameters: Mapping[str, object]) -> str:
@@ -240,16 +221,14 @@ def colab_install(config: dict, page: str) -> str:
 
 def source_commit(root: Path) -> str:
     """Say which commit the pages come from."""
-    command = ("git", "-C", str(root), "describe", "--always", "--dirty=+")
-    run = None
-    if (root / ".git").exists():  # not an unpacked copy inside another repository
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run is None or run.returncode:
+    command = ("git", "-C", str(root), "--git-dir=.git", "describe", "--always")
+    try:
+        run = subprocess.run((*command, "--dirty=+"), capture_output=True, text=True)
+    except OSError:  # no git on this machine
         return "outside of git"
     name = run.stdout.strip()
-    return f"commit `{name.removesuffix('+')}`" + " with local changes" * (
-        name[-1] == "+"
-    )
+    changed = " with local changes" * name.endswith("+")
+    return f"commit `{name.removesuffix('+')}`{changed}" if name else "outside of git"
 
 
 def duration(seconds: float) -> str:
@@ -261,11 +240,6 @@ def duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s" if seconds < 300 else f"{seconds / 60:.0f} min"
 
 
-def _markdown_cell(name: str, lines: Sequence[str]) -> dict:
-    source = "\n".join(lines)
-    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
-
-
 def _read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -273,92 +247,45 @@ def _read_json(path: Path) -> dict:
         return {}
 
 
-# The page "About this build".
-
-
 def _add_build_facts(page: Path, runs: Sequence[NotebookRun], profile, commit) -> None:
-    """Add tables of versions, runs and records to the page that explains them."""
-    if not page.exists():
-        return
+    """Add what this build was made with to the page "About this build"."""
     manifests = {run.name: _read_json(run.output.parent / "run.json") for run in runs}
-    versions = next((v for m in manifests.values() if (v := m.get("versions"))), {})
-    versions = versions | {name: metadata.version(name) for name in _TOOLS}
-    processors = {str(p) for m in manifests.values() if (p := m.get("processor"))}
-    facts = [("profile", f"`{profile}`"), ("commit", commit), *versions.items()]
-    facts.append(("processor of this build", "; ".join(sorted(processors)) or "?"))
+    facts = {"profile": f"`{profile}`", "pages of": commit}
+    for manifest in manifests.values():
+        facts |= manifest.get("versions", {})
+        facts |= {"processor": manifest.get("processor", "?")}
+    facts |= {name: metadata.version(name) for name in _TOOLS}
     notebooks = [
         (
             f"[{run.name}](../notebooks/{run.name}.ipynb)",
             duration(run.seconds),
-            _minute(manifests[run.name]),
-            run.threads or "?",
+            str(manifests[run.name].get("created", "?"))[:16].replace("T", "\u00a0"),
             ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
             or "as written",
+            ", ".join(f"`{r.kind} {r.key}`" for r in shown_records(run.output))
+            or "none",
         )
         for run in runs
     ]
-    shown: dict[ShownRecord, list[str]] = {}
-    for run in runs:
-        for record in shown_records(run.output):
-            shown.setdefault(record, []).append(run.name)
-    records = [
-        (
-            f"{record.kind} `{record.key}`",
-            "the book's results" if record.archived else "this build",
-            f"**{record.state}**" if record.state == "stale" else record.state,
-            _minute(manifest := record.manifest),
-            duration(manifest["seconds"]) if manifest else "?",
-            manifest.get("versions", {}).get("torch", "?"),
-            ", ".join(names),
-        )
-        for record, names in shown.items()
-    ]
-    study = [
-        _read_json(path) for path in sorted((page.parent / "results").glob("*.json"))
-    ]
-    made_on = {str(m["processor"]) for m in study if m.get("processor")}
-    parts = [
-        page.read_text(encoding="utf-8").rstrip(),
-        "## This build\n\n" + _table(("what", "which"), facts),
-        "## Notebooks\n\n"
-        + _table(("notebook", "took", "run at (UTC)", "threads", "given"), notebooks),
-        "## Records",
-        _table(
-            ("record", "from", "state", "computed (UTC)", "took", "torch", "shown in"),
-            records,
-        )
-        if records
-        else "No notebook of this build shows a stored record.",
-    ]
-    if study:
-        parts.append(
-            f"The book's own results are {len(study)} records, computed on "
-            f"{'; '.join(sorted(made_on)) or 'an unknown processor'}."
-        )
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _minute(manifest: Mapping) -> str:
-    """Return when something was made, in one line."""
-    return str(manifest.get("created") or "?")[:16].replace("T", "\u00a0")
+    head = ("notebook", "took", "run at (UTC)", "parameters given", "records shown")
+    with page.open("a", encoding="utf-8") as text:
+        text.write("\n## This build\n\n" + _table(("what", "which"), facts.items()))
+        text.write("\n## Notebooks\n\n" + _table(head, notebooks))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 
-# Building.
-
-
-def build(stage: Path, out: Path, *, root: Path, python: str = "") -> Path:
+def build(stage: Path, out: Path, *, root: Path) -> Path:
     """Build the staged site and return its first page; any warning is an error.
 
     Nothing is built if nothing has changed since the last build, and a failed build
-    leaves the last good site in `out`. `python` (else the environment's NETDYN_SPHINX)
-    names the interpreter of another Sphinx: `make book SPHINX=next`.
+    leaves the last good site in `out`. The environment's NETDYN_SPHINX names the
+    interpreter of another Sphinx: `make book SPHINX=next`.
     """
-    python = python or os.environ.get("NETDYN_SPHINX", "")
+    python = os.environ.get("NETDYN_SPHINX", "")
     index, stamp = out / "index.html", out.parent / f"{out.name}.sha256"
     digest = _digest(stage, root, python)
     if index.exists() and stamp.exists() and stamp.read_text() == digest:
@@ -369,7 +296,7 @@ def build(stage: Path, out: Path, *, root: Path, python: str = "") -> Path:
         _configure(stage, root, jupyter_book=not python)
         command = (python or sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto")
         strict = ("-q", "-W", "-n", "--keep-going", "-d", work / "doctrees")
-        _run((*command, *strict, stage, work / "html"), stage)
+        _run((*command, *strict, stage, work / "html"))
         stamp.unlink(missing_ok=True)
         if out.exists():
             out.rename(work / "last")
@@ -392,10 +319,8 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
     elif "github.com/" not in url:
         config["launch_buttons"].pop("colab_url", None)
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    _run(
-        (Path(sys.executable).with_name("jupyter-book"), "config", "sphinx", stage),
-        stage,
-    )
+    jupyter_book_program = Path(sys.executable).with_name("jupyter-book")
+    _run((jupyter_book_program, "config", "sphinx", stage))
     lines = [
         "import sys",
         # A validator of jsonschema, which nothing here needs, takes 3 s to import.
@@ -409,12 +334,10 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
         conf.write("\n".join(lines) + "\n")
 
 
-def _run(command: Sequence, folder: Path) -> None:
+def _run(command: Sequence) -> None:
     """Run a command; raise what it says on stderr if it fails."""
     command = list(map(str, command))
-    run = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise SiteError(f"{shlex.join(command)} failed:\n{run.stderr or run.stdout}")
 
@@ -423,10 +346,9 @@ def _digest(stage: Path, root: Path, python: str) -> str:
     """Return the digest of all that the site is made from."""
     versions = [f"{d.metadata['Name']} {d.version}" for d in metadata.distributions()]
     digest = hashlib.sha256(repr((python, sys.version, sorted(versions))).encode())
-    ours = ("conf.py", "_config.yml")  # which `_configure` writes
     for folder, pattern in ((stage, "*"), (root / "netdyn_utils", "*.py")):
         for path in sorted(folder.rglob(pattern)):
-            if path.is_file() and path.name not in ours:
+            if path.is_file():
                 digest.update(f"{path.relative_to(folder)}\0".encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()

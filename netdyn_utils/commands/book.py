@@ -29,7 +29,8 @@ def add(commands) -> None:
 def _book(root: Path, arguments: argparse.Namespace) -> int:
     from filelock import FileLock, Timeout
 
-    from .. import pairs, profiles, site
+    from .. import pairs, profiles
+    from ..book import site
 
     if edited := pairs.edited(root / "notebooks"):
         names = ", ".join(str(path.relative_to(root)) for path in edited)
@@ -60,7 +61,8 @@ def _book(root: Path, arguments: argparse.Namespace) -> int:
 
 
 def _run_and_build(root, build, jobs, arguments) -> int:
-    from .. import rerun, site
+    from .. import rerun
+    from ..book import site
 
     runs, todo = {}, []
     for job, rests_on in zip(jobs, rerun.fingerprints(jobs, root), strict=True):

@@ -1,4 +1,4 @@
-"""``pair`` makes notebooks; ``serve``, ``release`` and ``changed`` tell of the site."""
+"""``pair`` makes notebooks; ``serve`` shows the site."""
 
 import argparse
 from contextlib import suppress
@@ -16,11 +16,6 @@ def add(commands) -> None:
     serve = commands.add_parser("serve", help="show the site to this machine only")
     serve.add_argument("--port", type=int, default=8000)
     serve.set_defaults(run=_serve)
-    release = commands.add_parser("release", help="pack the site, with checksums")
-    release.set_defaults(run=_release)
-    changed = commands.add_parser("changed", help="list the pages a branch changes")
-    changed.add_argument("base", help="what it is held against: main, HEAD^1, a commit")
-    changed.set_defaults(run=_changed)
 
 
 def _pair(root: Path, arguments: argparse.Namespace) -> int:
@@ -56,34 +51,4 @@ def _serve(root: Path, arguments: argparse.Namespace) -> int:
         print(f"{address} until Ctrl-C", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
-    return 0
-
-
-def _release(root: Path, _arguments: argparse.Namespace) -> int:
-    """Pack the site that was built last."""
-    from importlib.metadata import version
-
-    from ..site import SiteError, pack
-
-    build = root / "_build"
-    try:
-        print(
-            *pack(build / "site", build, version=version("netdyn"), root=root), sep="\n"
-        )
-    except SiteError as error:
-        raise Refused(error) from error
-    except OSError as error:
-        print(f"{error.filename or build} cannot be written: {error.strerror}")
-        return 1
-    return 0
-
-
-def _changed(root: Path, arguments: argparse.Namespace) -> int:
-    """Print the pages whose source a branch changes, as markdown."""
-    from ..site import SiteError, changed_pages
-
-    try:
-        print(changed_pages(root, arguments.base))
-    except SiteError as error:
-        raise Refused(error) from error
     return 0
