@@ -6,7 +6,7 @@
   const WORDS = 16; // letters
   const all = (selector) => document.querySelectorAll(`article ${selector}`);
   function mark() {
-    for (const picture of all("img"))
+    for (const picture of all("img:not(.netdyn-frame img)")) // frames know their width
       if (picture.naturalWidth > WIDE) picture.dataset.wide = "";
     for (const cell of all("table.dataframe td:last-child"))
       cell.classList.toggle("words", cell.textContent.length > WORDS);
