@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NEXT := _build/venv-next
 export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 
 # TORCH=cpu takes the wheels without the graphics libraries; they are far smaller, and
@@ -34,8 +35,19 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install $(INDEX) -e '.[book,sweep,test]' -c constraints.txt
 	@touch $(READY)
 
-book: $(READY) ## run the notebooks and build the site (PROFILE=quick)
-	@$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
+book: $(READY) $(if $(filter next,$(SPHINX)),$(NEXT)/.ready) ## run the notebooks and build the site (PROFILE=quick)
+	@$(if $(filter next,$(SPHINX)),NETDYN_SPHINX=$(CURDIR)/$(NEXT)/bin/python) \
+	$(BIN)/python -m netdyn_utils book --profile $(PROFILE)
+
+# Sphinx and its theme as they are now, without Jupyter Book. What the pages describe is
+# imported from .venv; a path of its own comes first.
+$(NEXT)/.ready: book/sphinx-next.txt $(READY)
+	rm -rf $(NEXT)
+	$(BIN)/python -m venv $(NEXT)
+	$(NEXT)/bin/python -m pip install --quiet -r book/sphinx-next.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+	  "$$($(NEXT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
+	@touch $@
 
 # What others see: the paper profile, from the records in book/results once there are any.
 published: ## build the site that others see, from book/results if it holds runs

@@ -5,8 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
-from netdyn_utils.store import environment_info
-from netdyn_utils.store import RunStore
+from netdyn_utils.store import RunStore, environment_info
 
 from . import information, landscape, measures, reruns, tracking
 from .timing import Row

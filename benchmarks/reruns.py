@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+
 from netdyn_utils.pairing import pair
 
 from .timing import Row, take_turns

@@ -35,7 +35,6 @@ def cli() -> None:
     """Make and check the book; run its notebooks."""
 
 
-
 class Amount(click.ParamType):
     """A number with a unit: seconds by default, as 90s, 20m or 1.5h."""
 
@@ -242,8 +241,7 @@ def book(profile, processes, limit, memory, fresh) -> None:
         )
     from filelock import FileLock
 
-    from . import site
-    from .book import cache, execute
+    from .book import cache, execute, site
 
     with _failures(build):
         build.mkdir(exist_ok=True)

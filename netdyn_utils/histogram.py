@@ -165,7 +165,7 @@ class LogHistogram:
 
     @property
     def binned(self) -> int:
-        """How many values the bins hold: positive and finite."""
+        """How many values the bins hold, positive and finite."""
         return int(self.counts.sum())
 
     @property

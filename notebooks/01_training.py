@@ -18,7 +18,7 @@ convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -109,7 +109,7 @@ losses = [record.loss for record in train_steps(network, batches, config)]
 # BatchNorm was frozen. What that changes can be asked for with
 # `freeze_batchnorm_after=100`.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 measured = evaluate(network, mnist.test_inputs, mnist.test_targets)
 Markdown(
     f"After {config.steps} steps the loss fell from {losses[0]:.2f} to "
@@ -165,7 +165,7 @@ configs = {
 runs = {name: run_updates(config) for name, config in configs.items()}
 [run.record for run in runs.values()]
 
-# %% mystnb={"figure": {"name": "fig-learning", "caption": "Training loss, averaged over neighbouring steps, and test accuracy of the three networks, measured at the dots. The transformer's text has no unseen part, so its accuracy is on the text it learns."}, "image": {"alt": "Left: the training loss of three networks falls with the steps on a logarithmic axis. Right: their test accuracy rises with the steps."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learning", "caption": "Training loss, averaged over neighbouring steps, and test accuracy of the three networks, measured at the dots. The transformer's text has no unseen part, so its accuracy is on the text it learns."}, "image": {"alt": "Left: the training loss of three networks falls with the steps on a logarithmic axis. Right: their test accuracy rises with the steps."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
 for name, run in runs.items():
     plotting.plot_loss(run, axes[0], label=name, color=plotting.COLOURS[name])
@@ -176,7 +176,7 @@ axes[1].set_xlim(left=0)
 legend = axes[0].legend()
 plotting.sign(figure, *runs.values())
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 rows = {
     name: {
         "steps": run.updates.stops[-1],
@@ -190,7 +190,7 @@ rows = {
 }
 pd.DataFrame(rows).T
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"With seed {seed}, the MLP ends at a test accuracy of {runs['mlp'].tests[-1, 2]:.1%}, "
     f"the ConvNet at {runs['convnet'].tests[-1, 2]:.1%}, and the transformer at "
@@ -203,7 +203,7 @@ Markdown(
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 record(
     {f"test_accuracy_{name}": run.tests[-1, 2] for name, run in runs.items()}
     | {f"training_loss_{name}": run.record["loss"][-1] for name, run in runs.items()}

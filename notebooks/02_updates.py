@@ -17,7 +17,7 @@ convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -135,7 +135,7 @@ plotting.sign(axes, mlp)
 # values, so its smallest steps come in few sizes.
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def window_frame(k, layer):
     parts = [mlp.updates.histogram(layer, window) for window in (0, k)]
     ax = plotting.plot_density(parts[0], color=plotting.TIME(0.0), label="first window")
@@ -144,13 +144,13 @@ def window_frame(k, layer):
     return ax
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def window_caption(k, layer):
     part = mlp.updates.histogram(layer, k)
     return f"Median {part.median:.1e}, largest {part.largest:.1e}."
 
 
-# %% mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,
@@ -164,7 +164,7 @@ widgets.frame_slider(
     runs=[mlp],
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 early, late = (mlp.updates.histogram(window=window) for window in (0, -1))
 decades = [np.log10(part.largest / part.edges[0]) for part in (early, late)]
 Markdown(
@@ -182,7 +182,7 @@ Markdown(
 # [This figure](#fig-layers) takes them apart, and the table below has the numbers of the first
 # two networks.
 
-# %% mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count; the transformer has one for each of its layers, from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count; the transformer has one for each of its layers, from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.6), sharey=True)
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     groups = run.updates.groups
@@ -224,7 +224,7 @@ zeros = {
 }
 most = max(zeros, key=zeros.get)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Share of updates that are exactly zero: "
     + ", ".join(f"{name} {share:.1%}" for name, share in zeros.items())
@@ -256,7 +256,7 @@ far = {size: histogram.threshold(0.001) for size, histogram in pooled.items()}
 shrinks = far[4] / far[16]
 tops = [f"{part.largest:#.2g} with batches of {size}" for size, part in pooled.items()]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "One update in a thousand reaches "
     + ", ".join(f"{edge:#.2g} with batches of {size}" for size, edge in far.items())
@@ -293,7 +293,7 @@ pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 record(
     {f"largest_{name}": r.updates.histogram().largest for name, r in runs.items()}
     | {f"zeros_{name}": share for name, share in zeros.items()},

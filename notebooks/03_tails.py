@@ -22,7 +22,7 @@ replicates: int = 200  # resamples of each bootstrap; in [1, inf)
 sweep_results: str = "../book/results/lr_batch.csv"  # table of the example sweep
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +49,7 @@ from netdyn_utils.tails import (
     thin_counts,
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)
 rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ fits = {
     name: fit_power_law(sample.edges, sample.counts) for name, sample in known.items()
 }
 
-# %% mystnb={"figure": {"name": "fig-known", "caption": "A power law and a log-normal, each with a straight line fitted to the logarithmic histogram (dotted) and the power law that likelihood fits to the tail (dashed). Both look straight at their end."}, "image": {"alt": "Two density curves on logarithmic axes with dashed fitted lines: the power law is straight throughout, the log-normal bends all the way but looks straight in its last decade."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-known", "caption": "A power law and a log-normal, each with a straight line fitted to the logarithmic histogram (dotted) and the power law that likelihood fits to the tail (dashed). Both look straight at their end."}, "image": {"alt": "Two density curves on logarithmic axes with dashed fitted lines: the power law is straight throughout, the log-normal bends all the way but looks straight in its last decade."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for (name, sample), colour in zip(known.items(), ("#0072B2", "#D55E00"), strict=True):
     plotting.plot_tail(sample, fits[name], ax, color=colour, label=name)
@@ -96,7 +96,7 @@ judged = {
     for name, sample in known.items()
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The line gives {lines['power law'].alpha:.2f} for the power law and, as readily, "
     f"{lines['log-normal'].alpha:.2f} for the log-normal. Likelihood gives "
@@ -190,7 +190,7 @@ tails = {
 }
 fits = {name: fit_power_law(tail.edges, tail.counts) for name, tail in tails.items()}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         name: {
@@ -204,7 +204,7 @@ pd.DataFrame(
     }
 ).T
 
-# %% mystnb={"figure": {"name": "fig-fits", "caption": "Densities of update magnitudes in shades of one colour for each network, and the fitted power laws (black, dashed), each from its own lower cut: MLP in the first and last third of training, ConvNet, transformer with three batch sizes."}, "image": {"alt": "Three panels of densities on logarithmic axes. Black dashed straight lines show the fitted tails."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fits", "caption": "Densities of update magnitudes in shades of one colour for each network, and the fitted power laws (black, dashed), each from its own lower cut: MLP in the first and last third of training, ConvNet, transformer with three batch sizes."}, "image": {"alt": "Three panels of densities on logarithmic axes. Black dashed straight lines show the fitted tails."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5))
 panels = {"MLP": "mlp", "ConvNet": "convnet", "transformer": "transformer"}
 for ax, (title, network) in zip(axes, panels.items(), strict=True):
@@ -241,7 +241,7 @@ places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def cut_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
@@ -251,7 +251,7 @@ def cut_frame(fit):
     return figure
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def cut_caption(fit):
     return (
         f"α = {fit.alpha:.2f} ± {fit.sigma:.2g}, KS distance {fit.ks:.2g}, "
@@ -259,7 +259,7 @@ def cut_caption(fit):
     )
 
 
-# %% mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.frame_slider(
     cut_frame,
     cuts,
@@ -292,7 +292,7 @@ shown = {
 }
 local = {name: local_slope(tails[name].edges, tails[name].counts) for name in shown}
 
-# %% mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error. Dashed for comparison: the exact slope of the log-normal of the first figure, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks, and a straight rising line for a log-normal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error. Dashed for comparison: the exact slope of the log-normal of the first figure, moved to the same range."}, "image": {"alt": "Curves of local slope against magnitude for three networks, and a straight rising line for a log-normal."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for name, slope in local.items():
     colour = plotting.COLOURS[shown[name]]
@@ -312,7 +312,7 @@ for name, slope in local.items():
     ends[name] = height[x > x[-1] / 10]
 level = [name for name, end in ends.items() if np.ptp(end) < 1]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "In the last factor of ten where its error is below 0.2, the slope runs "
     + ", ".join(f"from {e.min():.1f} to {e.max():.1f} ({n})" for n, e in ends.items())
@@ -342,7 +342,7 @@ def slopes(k):
     )
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def slope_frame(k):
     observed, log_normal = slopes(k)
     ax = plotting.plot_local_slope(
@@ -354,7 +354,7 @@ def slope_frame(k):
     return ax
 
 
-# %% mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     slope_frame,
@@ -400,7 +400,7 @@ beaten = [
     if any(rival.favoured == rival.name for rival in comparison.rivals)
 ]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"In {len(beaten)} of {len(comparisons)} tails at least one rival is favoured over "
     "the pure power law, in a test that takes every count as independent. "
@@ -451,7 +451,7 @@ thinned = thin_counts(tails[name].counts, min(kept, tails[name].binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The {fit.n_tail:,} counts of the tail ({name}) scatter as about "
     f"{effective * share:,.0f} independent ones would. Thinned to {cut.n_tail:,}, the "
@@ -502,7 +502,7 @@ def shares_above(run):
 # %%
 held = {"mlp": shares_above(mlp), "convnet": shares_above(convnet)}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Above the cut of all layers together, the layer with most of the counts is "
     + " and ".join(
@@ -534,7 +534,7 @@ plotting.sign(ax, mlp)
 ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
 ax.patch.set_visible(False)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Over {len(steady.fits)} windows alpha is {steady.mean:.2f} with a spread of "
     f"{steady.spread:.2f}; resampling one window alone would give {steady.within:.2f}. "
@@ -549,7 +549,7 @@ Markdown(
     )
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The cut leaves between {min(sizes):,} and {max(sizes):,} counts in the tail. "
     + (
@@ -594,7 +594,7 @@ def null_of(run, window):
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 nulls = {name: null_of(run, -1) for name, run in runs.items()}
 
-# %% mystnb={"figure": {"name": "fig-null", "caption": "Observed density of update magnitudes in the last window (solid) and that of Gaussian steps with each parameter's own variance in the same window (dashed). Dotted: the fitted lower cut."}, "image": {"alt": "Three panels on logarithmic axes: the observed density, the density of the Gaussian scale mixture, and a vertical line at the cut."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Observed density of update magnitudes in the last window (solid) and that of Gaussian steps with each parameter's own variance in the same window (dashed). Dotted: the fitted lower cut."}, "image": {"alt": "Three panels on logarithmic axes: the observed density, the density of the Gaussian scale mixture, and a vertical line at the cut."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5))
 for ax, (name, (histogram, null, result)) in zip(axes, nulls.items(), strict=True):
     plotting.plot_density(histogram, ax, color=plotting.COLOURS[name], label="observed")
@@ -620,7 +620,7 @@ def against(name, factor):
     return f"{seen:,} counts against none expected" if seen else "none of either"
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Counts over those that the Gaussian steps would give, above the cut and above ten "
     "times the cut: "
@@ -650,7 +650,7 @@ cells = (
     table.groupby(grid).alpha_largest_sgd.agg(["mean", "std", "count"]).reset_index()
 )
 
-# %% mystnb={"figure": {"name": "fig-sweep", "caption": "Exponent of the largest thousandth of all updates of the MLP for several learning rates and batch sizes: mean and standard deviation over seeds. Left, against the learning rate; right, against its ratio to the batch size."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-sweep", "caption": "Exponent of the largest thousandth of all updates of the MLP for several learning rates and batch sizes: mean and standard deviation over seeds. Left, against the learning rate; right, against its ratio to the batch size."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.4), sharey=True)
 sizes = list(cells.batch_size.unique())
 for size, part in cells.groupby("batch_size"):
@@ -682,7 +682,7 @@ away = np.abs(np.subtract.outer(np.log(ratio.values), np.log(ratio.values)))
 near = (away < np.log(1.5)) & np.not_equal.outer(size.values, size.values)
 gap = apart[near].max(initial=0)  # of two batch sizes at nearly the same ratio
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Over {len(table)} runs the exponent lies between {mean.min():.2f} and "
     f"{mean.max():.2f} in the mean over seeds ({len(table) / len(cells):.0f} for "
@@ -708,7 +708,7 @@ Markdown(
 # it nothing is drawn. The numbers that they print stand beside ours in
 # [the verdicts](07_claims.ipynb).
 
-# %% mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "The authors' histogram of the MLP's updates in steps 0 to 10,000 beside the first third of the run of this book, each with its fitted power law."}, "code_prompt_show": "Code of the figure"}
 stem = "update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000"
 shown = (
     "The authors' arrays are not part of this book; this page was made without them."
@@ -732,7 +732,7 @@ Markdown(shown)
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name).lower() for name in fits}
 record(
     {f"alpha_{short[name]}": fit.alpha for name, fit in fits.items()}
@@ -829,7 +829,7 @@ record(
 # out of any tail; what it means is decided by the comparisons beside it. Over all
 # seeds they are in [the verdicts](07_claims.ipynb); here is the answer of this run.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 alphas = [fits[name].alpha for name in tails]
 Markdown(
     f"A rival is favoured over the pure power law in {len(beaten)} of {len(tails)} tails, "

@@ -14,7 +14,7 @@ convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
 start: int = 0  # step where the counting begins, at a window's edge; in [0, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -119,7 +119,7 @@ nulls = {
     for share in run.shares
 }
 
-# %% mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     for share, shade in zip(run.shares, (1.0, 0.5), strict=True):
@@ -149,7 +149,7 @@ chance = {
 }
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def threshold_frame(share):
     look = {"color": plotting.COLOURS["mlp"], "label": f"top {share:.1%}"}
     ax = plotting.plot_intervals(short.counts(share), chance[share], **look)
@@ -157,7 +157,7 @@ def threshold_frame(share):
     return ax
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def threshold_caption(share):
     counts = short.counts(share)
     return (
@@ -166,7 +166,7 @@ def threshold_caption(share):
     )
 
 
-# %% mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large. A spike means that many weights were moved far at the same two steps."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large. A spike means that many weights were moved far at the same two steps."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.frame_slider(
     threshold_frame,
     shares,
@@ -188,7 +188,7 @@ widgets.frame_slider(
 # correlation of successive intervals of a weight (Goh and Barabási 2008). Unequal rates
 # alone raise both, so each is shown beside its value for shuffled times.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{name}, {share:.1%}": {
@@ -208,7 +208,7 @@ beyond = {
 }
 excess = {name: found[runs[name].shares[0]] for name, found in beyond.items()}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Burstiness beyond that of unequal rates: "
     + "; ".join(
@@ -262,7 +262,7 @@ for name, group in groups:
 # %%
 BRIEF = {"power law with cutoff": "cutoff", "shuffled times": "shuffled"}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{name} {group}": {
@@ -284,7 +284,7 @@ pd.DataFrame(
 pooled = {name: fits[name, "all"] for name in runs if (name, "all") in fits}
 drawn = {name: linear_line(runs[name].counts()).alpha for name in pooled}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "All layers together, likelihood against line: "
     + ", ".join(
@@ -307,7 +307,7 @@ for name in pooled:
     if np.count_nonzero(counts.counts) > 10:
         higher[name] = fit_discrete_power_law(counts)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "With the higher threshold the exponent of all layers is "
     + ", ".join(
@@ -325,7 +325,7 @@ against = [
     if any(rival.favoured == rival.name for rival in table.rivals)
 ]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"In {len(against)} of {len(comparisons)} cases a rival is favoured over the pure "
     "power law" + (f" ({', '.join(against)})." if against else ".")
@@ -345,7 +345,7 @@ Markdown(
 # [activations](../book/symbols.md#activation) on a fixed batch of images differ after $\tau$
 # steps, relative to their size. Both are in [this figure](#fig-drift).
 
-# %% mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), one marker for each layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), one marker for each layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 4))
 for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
     drift = run.drift
@@ -380,7 +380,7 @@ def pace(found):
     return "slower" if found.high < 1 else "faster"
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{name} {group}": {
@@ -397,7 +397,7 @@ pd.DataFrame(
 # slowly than in a random walk: steps partly undo each other. Where it lies above 1 they partly
 # go on in one direction. "All" weighs each weight alike, so the largest layer counts most.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 walks = [pace(exponents[name, "all"]) for name in runs]
 layers = [pace(found) for (_, group), found in exponents.items() if group != "all"]
 Markdown(
@@ -412,7 +412,7 @@ Markdown(
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 record(
     {f"alpha_{name}": fit.alpha for name, fit in pooled.items()}
     | {f"sigma_{name}": fit.sigma for name, fit in pooled.items()}
@@ -506,7 +506,7 @@ record(
 nearer = [each["shuffled times"].favoured for each in comparisons.values()]
 excesses = [value for found in beyond.values() for value in found.values()]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"In this run burstiness differs from that of shuffled times by "
     f"{min(excesses):+.2f} to {max(excesses):+.2f}. For the long intervals, the power "

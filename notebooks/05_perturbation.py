@@ -18,7 +18,7 @@ curve_weights: int = 100  # weights in each layer for the scaling curve; in [1, 
 seed: int = 0  # of weights, batches, and weights to displace; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -140,7 +140,7 @@ pd.DataFrame(
 # Before any statistics, [this figure](#fig-one-weight) has three weights: the one that matters
 # most when moved far, one that matters more than nine in ten others, and one from the middle.
 
-# %% mystnb={"figure": {"name": "fig-one-weight", "caption": "Change of the loss when a single weight is displaced, for three weights: near zero (left), with the straight line that the smallest displacement predicts (dashed), and far from it (right; the vertical axis is linear up to a thousandth and logarithmic beyond). The legend has the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-weight", "caption": "Change of the loss when a single weight is displaced, for three weights: near zero (left), with the straight line that the smallest displacement predicts (dashed), and far from it (right; the vertical axis is linear up to a thousandth and logarithmic beyond). The legend has the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}, "code_prompt_show": "Code of the figure"}
 curve = run.curves[last_epoch]
 order = np.argsort(np.abs(curve.response[-2]).max(axis=0))
 chosen = [order[-1], order[int(0.9 * len(order))], order[len(order) // 2]]
@@ -185,7 +185,7 @@ def read_published(delta, epoch, folder=published_dir):
     return None
 
 
-# %% mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; dashed: $-\\delta$ (grey: published, where its folder is given)."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; dashed: $-\\delta$ (grey: published, where its folder is given)."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 for ax, size in zip(axes, (0.01, 1.0), strict=True):
     for delta, line in ((size, "-"), (-size, "--")):
@@ -241,7 +241,7 @@ off = {
     for images in ("training images", "test images")
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Mean $|\\Delta L|$ in nats. Typical factor between ours and the published: "
     + ", ".join(f"{factor:.2f} on {images}" for images, factor in off.items())
@@ -333,7 +333,7 @@ odd = {
     for i, size in enumerate(last.deltas)
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Correlation of $|\\Delta L|$ for the two signs: "
     + ", ".join(f"{r:.3f} at δ = ±{size:g}" for size, r in correlations.items())
@@ -354,7 +354,7 @@ Markdown(
 # %%
 columns = {f"{sign * 1.0:+.0f}": sign * 1.0 for sign in (1, -1)}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         layer: {
@@ -389,7 +389,7 @@ looks = {
     for layer, shade, line in zip(last.layers, shades, LINES, strict=True)
 }
 
-# %% mystnb={"figure": {"name": "fig-layers-alone", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic, up to 20 means; the broad grey line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers-alone", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic, up to 20 means; the broad grey line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 units = np.linspace(0, 20)
 axes[0].plot(units, np.exp(-units), color="#D1D5DB", linewidth=4)
@@ -433,7 +433,7 @@ contests
 alone = contests.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
 pooled = contests.loc[["δ = +1", "δ = -1"], ["together", "mixture drawn"]].astype(float)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Standard errors by which the power law is nearer on the larger half of the changes "
     f"(negative: the exponential). At δ = ±1 the layers together give "
@@ -449,7 +449,7 @@ by_layer = {layer: np.abs(last.changes(-1.0, layer)) for layer in last.layers}
 heights = {layer: sizes.max() / sizes.mean() for layer, sizes in by_layer.items()}
 most = max(map(len, by_layer.values()))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Nearer is judged on the whole larger half. The few largest changes may lie far "
     "beyond where an exponential has any, and there neither law need fit. At δ = −1 the "
@@ -489,7 +489,7 @@ Markdown(told)
 # other. [This figure](#fig-crossover) then compares the two laws at every size, on the larger
 # half of the changes, for the layers together and for each alone.
 
-# %% mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss $\\Delta L$ under $+\\delta$, and of its odd and even parts, against the displacement; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss $\\Delta L$ under $+\\delta$, and of its odd and even parts, against the displacement; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 parts = {"ΔL(+δ)": curve.response[:, 0], "odd": curve.odd, "even": curve.even}
 for (name, values), line in zip(parts.items(), ("o-", "s--", "^--"), strict=True):
@@ -524,14 +524,14 @@ def told_parts(k):
     return told
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     told_parts(meets[-1])
     if len(meets)
     else "The even part does not take over from the odd one at any of these sizes."
 )
 
-# %% mystnb={"figure": {"name": "fig-crossover", "caption": "Which law is nearer to the larger half of the changes, in nats per weight, against the displacement: above zero the power law, below zero the exponential. Thick, with 95 % intervals from weights drawn anew: all layers together; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossover", "caption": "Which law is nearer to the larger half of the changes, in nats per weight, against the displacement: above zero the power law, below zero the exponential. Thick, with 95 % intervals from weights drawn anew: all layers together; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
 turns = {}
 for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
@@ -557,7 +557,7 @@ plotting.sign(figure, run)
 # the right a power law.
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def displacement_frame(i):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     units = np.geomspace(1e-3, 12)
@@ -574,7 +574,7 @@ def displacement_frame(i):
     return figure
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def displacement_caption(i):
     contests = (
         power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
@@ -586,7 +586,7 @@ def displacement_caption(i):
     return f"Nearer to the larger half of the changes: {', '.join(told)}."
 
 
-# %% mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.frame_slider(
     displacement_frame,
     range(len(curve.deltas)),
@@ -610,7 +610,7 @@ def told_turn(turn):
     return told + ")"
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "For the layers together the power law becomes the nearer law, for good, "
     + "; ".join(f"{name}: {told_turn(turn)}" for name, turn in turns.items())
@@ -628,7 +628,7 @@ Markdown(
 # *filter*) is scaled to the size of the unit's own weights (Li et al. 2018), so that pictures
 # of different networks can be compared: [this figure](#fig-landscape).
 
-# %% mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended; numbers: loss in nats."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended; numbers: loss in nats."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}, "code_prompt_show": "Code of the figure"}
 plane = run.plane
 figure, ax = plt.subplots(figsize=(4.4, 4.2))
 levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
@@ -645,7 +645,7 @@ plotting.sign(figure, run)
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 signs = {1.0: "plus", -1.0: "minus"}
 record(
     {
@@ -746,7 +746,7 @@ record(
 # images, without noise. Small displacements read the gradient; large ones cross the kinks of
 # the network, where plus and minus may differ.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 words = [law(z) for z in alone.to_numpy().ravel()]
 Markdown(
     "Nearer to the larger half of the changes, all layers together: "

@@ -14,7 +14,7 @@ window: int = 200  # steps in a window; in [2, inf)
 seed: int = 0  # of weights, batches and nulls; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import re
 from pathlib import Path
 
@@ -102,7 +102,7 @@ few = {
     for n in (500, 5_000, 50_000)
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Two independent normal variables, 50 × 50 linear bins, as counted: "
     + ", ".join(f"{found.plug_in:.3f} nats at n = {n:,}" for n, found in few.items())
@@ -136,7 +136,7 @@ by_unit = shuffled_null(
     sizes, activity, groups=np.repeat(np.arange(units), fan_in), **chance
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Unrelated by construction, and yet $I$ = {by_pair.nats:.2f} nats. Pairs exchanged: "
     f"{by_pair.null_mean:.2f} nats, p = {by_pair.p_value:.2f}. Units exchanged: "
@@ -174,7 +174,7 @@ runs = {
 }
 [run.record for run in runs.values()]
 
-# %% mystnb={"figure": {"name": "fig-information", "caption": "Information between magnitude and activation in each window, mean over steps, by the authors' linear bins (left) and by rank bins with correction (right). Solid: as the pairs are; dotted: units exchanged within their layer, mean of the null."}, "image": {"alt": "Two panels of information in nats against the step, one line per setting, each with a dotted line for exchanged units."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-information", "caption": "Information between magnitude and activation in each window, mean over steps, by the authors' linear bins (left) and by rank bins with correction (right). Solid: as the pairs are; dotted: units exchanged within their layer, mean of the null."}, "image": {"alt": "Two panels of information in nats against the step, one line per setting, each with a dotted line for exchanged units."}, "code_prompt_show": "Code of the figure"}
 SHADES = dict(zip(runs, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00"), strict=True))
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6))
 for ax, estimator in zip(axes, ("linear", "rank"), strict=True):
@@ -206,7 +206,7 @@ def above_chance(run, estimator="rank"):
 beyond = {name: above_chance(run) for name, run in runs.items()}
 above = [name for name, (nats, reach) in beyond.items() if nats > reach]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "In the last five windows, with the authors' bins, exchanged units still give "
     + ", ".join(f"{share:.0%} ({name})" for name, share in part.items())
@@ -261,7 +261,7 @@ nearest = min(off, key=off.get)
 theirs_up = " < ".join(sorted(PUBLISHED, key=lambda name: PUBLISHED[name][0]))
 ours_up = " < ".join(sorted(PUBLISHED, key=lambda name: means[name][nearest]))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Mean distance from the published numbers: "
     + ", ".join(f"{how} {value:.0%}" for how, value in off.items())
@@ -293,7 +293,7 @@ Markdown(
 # %%
 kinds = ("path", "updates", "magnitudes")
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         name: {
@@ -354,7 +354,7 @@ found = {name: conservation(*pair, rng=rng) for name, pair in series.items()}
 measured = {name: found[name].product for name in runs}
 published = {name: np.prod(pair, axis=0) for name, pair in theirs.items()}
 
-# %% mystnb={"figure": {"name": "fig-product", "caption": "The product of information and alignment. Left: in the course of training. Middle: each window against the one before; the dashed line is the diagonal. Right: its change from one window to the next, settings in the legend's order, with median and quartiles; whiskers to 1.5 quartile ranges, larger changes are not drawn. Grey: published, where the folder of the authors' arrays was given."}, "image": {"alt": "Three panels: the product against the step, the product against its value one window before, and box plots of its differences, by setting."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-product", "caption": "The product of information and alignment. Left: in the course of training. Middle: each window against the one before; the dashed line is the diagonal. Right: its change from one window to the next, settings in the legend's order, with median and quartiles; whiskers to 1.5 quartile ranges, larger changes are not drawn. Grey: published, where the folder of the authors' arrays was given."}, "image": {"alt": "Three panels: the product against the step, the product against its value one window before, and box plots of its differences, by setting."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.6))
 for values in published.values():
     axes[1].plot(values[:-1], values[1:], "x", color=plotting.GREY, markersize=3)
@@ -382,7 +382,7 @@ plotting.sign(figure, *runs.values())
 # a setting would move along its dashed line.
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
 def plane_frame(k):
     figure, ax = plt.subplots()
     recent = slice(max(k - 10, 0), k)
@@ -400,13 +400,13 @@ def plane_frame(k):
     return figure
 
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def plane_caption(k):
     products = ", ".join(f"{values[k]:.3f} ({n})" for n, values in measured.items())
     return f"I β* in nats: {products}."
 
 
-# %% mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment by setting: the window that ends at the slider's step (large) and the ten before it (small). On a dashed line the product is that of the setting's mean."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment by setting: the window that ends at the slider's step (large) and the ten before it (small). On a dashed line the product is that of the setting's mean."}, "code_prompt_show": "Code of the figure that moves"}
 ends = next(iter(runs.values())).steps[1:]
 widgets.frame_slider(
     plane_frame,
@@ -463,7 +463,7 @@ inside = [
     if null.lag_correlation.low <= r <= null.lag_correlation.high
 ]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The lag correlation lies inside its range in {len(inside)} of {len(found)} "
     f"settings and above it in {len(slower)}. The product varies less than independent smooth "
@@ -485,7 +485,7 @@ Markdown(told)
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name) for name in runs}
 record(
     {
@@ -584,7 +584,7 @@ record(
 # Information and product were measured in every window, the one beside what the identity of
 # units alone gives, the other beside independent series of the same smoothness.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"In these runs the information lies above that of exchanged units in {len(above)} "
     f"of {len(runs)} settings at the end. The product varies less than independent smooth "

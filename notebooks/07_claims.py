@@ -12,7 +12,7 @@
 results: str = "../book/results"  # folder of the study's records
 seed: int = 0  # of the nulls that are drawn; in [0, 4294967295]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -40,10 +40,10 @@ study = paper.read_study(folder)
 facts = paper.facts_of(study, folder)
 claims = {claim.name: claim for claim in paper.claims_of(facts)}
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown("- " + "\n- ".join(paper.summary(list(claims.values()))))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(study.description)
 
 # %% [markdown]
@@ -81,7 +81,7 @@ Markdown(study.description)
 # [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power
 # law is as near to it as two exponents that count as one.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Here $\\epsilon$ = {paper.TOLERANCE:g}. At $\\alpha$ = 4.5 the allowance is "
     f"{paper.allowance(4.5):.4f} nats."
@@ -152,7 +152,7 @@ sizes = {
     "log-normal": lambda: rng.lognormal(size=(weights, 1)),
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{law} steps, {kind} sizes": several(
@@ -174,7 +174,7 @@ pd.DataFrame(
 # the number is taken for every layer of a run that has enough updates, and their median is
 # the run's answer; of two layers it is their mean.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Enough are {paper.FEWEST / paper.LARGEST:,.0f} counted updates, so that "
     f"{paper.FEWEST:,} are in the largest {paper.LARGEST:.1%}."
@@ -188,7 +188,7 @@ Markdown(
 # everywhere on this page. Below each figure are its answers, setting by setting, with the
 # interval of the mean.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 Markdown(paper.claims_table(list(claims.values())))
 
 # %% [markdown]
@@ -258,7 +258,7 @@ layers = {
     if name.startswith("lead in ") and "median" not in name
 }
 
-# %% mystnb={"figure": {"name": "fig-layer-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Left of the dashed line no rival is clearly nearer. Colours are networks here, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Left of the dashed line no rival is clearly nearer. Colours are networks here, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.8, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 shown = np.clip(list(layers.values()), 1e-3, None)
@@ -269,7 +269,7 @@ ax.axvline(1, color="black", linewidth=0.9, linestyle="--")
 ax.set(xscale="log", xlabel="lead of the best rival (allowances)", ylim=(len(rows), -1))
 plotting.sign(figure, *(run for name in paper.LAYERED for run in study[name]))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"In {sum(lead < 1 for lead in layers.values())} of {len(layers)} layers no rival "
     "leads by more than the allowance. A point at 10⁻³ stands for less."
@@ -280,7 +280,7 @@ Markdown(
 #
 # [This figure](#fig-stable) follows the exponent through training, beside the loss.
 
-# %% mystnb={"figure": {"name": "fig-stable", "caption": "Exponent of the largest thousandth in each window of training (left) and training loss (right), mean over seeds with the standard deviation between them, against the part of training that is done. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the share of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stable", "caption": "Exponent of the largest thousandth in each window of training (left) and training loss (right), mean over seeds with the standard deviation between them, against the part of training that is done. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the share of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}, "code_prompt_show": "Code of the figure"}
 SHOWN = {
     "mlp, rate 0.1": ("mlp", "-"),
     "mlp, rate 0.01": ("mlp", "--"),
@@ -345,7 +345,7 @@ claims["More than unequal sizes"]
 # The widths tell whether the exponent depends on the size of the network.
 # [This figure](#fig-controls) has them all.
 
-# %% mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance. Full-batch descent made fewer steps than the others."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within the tolerance."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance. Full-batch descent made fewer steps than the others."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within the tolerance."}, "code_prompt_show": "Code of the figure"}
 controls = {
     name.removeprefix("control: "): np.array(facts[name]["alpha, late"])
     for name in study.of("controls")
@@ -364,7 +364,7 @@ ax.set(xlabel="exponent α of the largest thousandth", ylim=(len(controls) - 0.5
 ax.grid(visible=False, axis="y")
 plotting.sign(figure, *study.runs_of("controls"))
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(paper.say_widths(facts))
 
 # %%
@@ -409,7 +409,7 @@ shown = {
     "more than shuffled": "burstier",
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         name: {word: paper.mean_and_spread(found[fact]) for word, fact in shown.items()}
@@ -425,7 +425,7 @@ pd.DataFrame(
 # $\delta$, and the loss is measured on all training images.
 # [This figure](#fig-turn) shows which law is nearer as the displacement grows.
 
-# %% mystnb={"figure": {"name": "fig-turn", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line for each seed and sign. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-turn", "caption": "Log-likelihood of the power law less that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line for each seed and sign. Above zero the power law is nearer."}, "image": {"alt": "Two panels, epochs 50 and 100: difference of likelihoods against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}, "code_prompt_show": "Code of the figure"}
 turns, shades = {}, {"+δ": "#CC79A7", "−δ": "#3B3B3B"}
 landscapes, rng = study.runs_of("landscape"), np.random.default_rng(seed)
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.4), sharey=True)
@@ -447,7 +447,7 @@ axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend()
 plotting.sign(figure, *landscapes)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "The power law stays the nearer one above δ = "
     + "; ".join(
@@ -473,7 +473,7 @@ names = ["pooled: power law − exponential", "within layers: the same"]
 figure = draw(claims["Large displacements"], names, "nats per weight")
 plotting.sign(figure, *landscapes)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 told = {
     d: {k: facts[f"landscape, epoch 50, {d}"][k] for k in ("pooled", "equal means")}
     for d in ("+1", "-1")
@@ -533,7 +533,7 @@ claims["Conserved product"]
 # the authors' arrays are: equal bins, a scanned cut, likelihood; for the ConvNet the
 # convolutions alone, 10,000 steps.
 
-# %% mystnb={"figure": {"name": "fig-variants", "caption": "As the authors' arrays are read: exponent of the ConvNet, its largest update, and exponent of the transformer by batch size (circles with the mask, squares without). Each mark is a run; the dashed lines are the published values."}, "image": {"alt": "Three panels of dots: exponents of the ConvNet right, frozen and without BatchNorm, their largest updates, and exponents of the transformer with and without mask, with dashed lines at the published values."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variants", "caption": "As the authors' arrays are read: exponent of the ConvNet, its largest update, and exponent of the transformer by batch size (circles with the mask, squares without). Each mark is a run; the dashed lines are the published values."}, "image": {"alt": "Three panels of dots: exponents of the ConvNet right, frozen and without BatchNorm, their largest updates, and exponents of the transformer with and without mask, with dashed lines at the published values."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.2))
 kinds = ("right", "frozen", "bare")
 asked = {"scanned": "exponent α", "largest": "largest |Δw|"}
@@ -560,7 +560,7 @@ plotting.sign(
     *(r for r in study.runs_of("updates") if r.record.config["network"] in networks),
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 agreements = paper.agreements_of(facts)
 near = {
     kind: [row for row in agreements if f"convnet, {kind}, conv" in row.setting]
@@ -583,7 +583,7 @@ Markdown(
 # straight line through the logarithms of all bins, and by
 # [likelihood](../book/symbols.md#likelihood) above a scanned cut.
 
-# %% mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))
 for setting in study.of("updates"):
     network, found = setting.partition(",")[0], facts[setting]
@@ -623,7 +623,7 @@ Markdown(
 # The ConvNet and the transformer stand there in their variants, the changes of
 # the loss on test and on training images, since what the authors used is not said for all.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 Markdown(paper.agreements_table(agreements))
 
 # %% [markdown]
@@ -658,7 +658,7 @@ Markdown(
     + "."
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 record(
     {
         f"verdict_{name.lower().replace(' ', '_')}": c.verdict

@@ -20,7 +20,7 @@ seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 log: str = ""  # write a log as well; in {"", tensorboard, wandb}
 log_dir: str = "logs"  # where a log goes
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 import os
 
 import matplotlib.pyplot as plt
@@ -42,7 +42,7 @@ from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
 plotting.use_style()
 pd.set_option("display.max_colwidth", None)
 LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
@@ -261,7 +261,7 @@ for name, config in configs.items():
         )
     counts[name] = watch.counts(threshold)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"{len(counts)} of {len(configs)} second passes ended with the weights of the "
     "first, bit by bit."
@@ -274,7 +274,7 @@ Markdown(
 # A tail of updates says little about a network that does not learn, so first
 # [this figure](#fig-own-loss).
 
-# %% mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for name, values in losses.items():
     stretches = np.array_split(values, min(60, steps))
@@ -285,7 +285,7 @@ ax.set(xlabel="step", ylabel=f"training loss ({unit})", yscale="log")
 legend = ax.legend()
 plotting.sign(figure)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 seen = "training" if task.test_inputs is None else "test"
 pd.DataFrame(
     {
@@ -299,7 +299,7 @@ pd.DataFrame(
     }
 ).T
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"Loss and answers at the end are those on the {seen} data, in evaluation mode."
 )
@@ -315,7 +315,7 @@ Markdown(
 histograms = {name: run.histogram() for name, run in updates.items()}
 fits = {name: fit_power_law(h.edges, h.counts) for name, h in histograms.items()}
 
-# %% mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed, black). The dotted line is the bound that no step of Adam can pass; it does not concern the other curves."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a short dotted vertical line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed, black). The dotted line is the bound that no step of Adam can pass; it does not concern the other curves."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a short dotted vertical line."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for name, histogram in histograms.items():
     plotting.plot_tail(histogram, fits[name], ax, color=LOOK[name], label=name)
@@ -327,7 +327,7 @@ ax.set(xlim=(1e-8, None))
 legend = ax.legend(loc="lower left", fontsize=9)
 plotting.sign(figure)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "The largest update: "
     + ", ".join(
@@ -337,7 +337,7 @@ Markdown(
     + "."
 )
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 used = {n: h.largest / (bound * rates[n]) for n, h in histograms.items()}
 Markdown(
     f"Adam's is {used['adam']:.0%} of what it can be at most. The spike at its "
@@ -408,7 +408,7 @@ for name, h in histograms.items():
     rivals = compare_tails(h.edges, h.counts, fits[name]).rivals
     better[name] = sum(rival.favoured == rival.name for rival in rivals), len(rivals)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Exponents of the whole runs: "
     + ", ".join(
@@ -435,7 +435,7 @@ largest = {
     for name, h in histograms.items()
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Exponents of the largest thousandth: "
     + ", ".join(
@@ -469,7 +469,7 @@ for name, rows in layers.items():
     fitted = [row for row in rows.values() if row["above"] != "–"]
     bent[name] = [row["favoured over it"] != "none" for row in fitted]
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 pool = {name: "yes" if favoured else "no" for name, (favoured, _) in better.items()}
 Markdown(
     "Layers in which a rival is favoured, and whether one is for the pool: "
@@ -495,7 +495,7 @@ nulls = {
     if found.counts.any()
 }
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         name: {
@@ -509,7 +509,7 @@ pd.DataFrame(
     }
 ).T
 
-# %% mystnb={"figure": {"name": "fig-own-intervals", "caption": "Intervals between large updates of the same weight, one panel for each optimizer, and what shuffled times would give (grey, dashed)."}, "image": {"alt": "One panel per optimizer on logarithmic axes: the probability of an interval falls with its length, with that of shuffled times dashed."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-intervals", "caption": "Intervals between large updates of the same weight, one panel for each optimizer, and what shuffled times would give (grey, dashed)."}, "image": {"alt": "One panel per optimizer on logarithmic axes: the probability of an interval falls with its length, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
 width = 2.8 * len(counts) if len(counts) > 1 else plotting.WIDTH
 look = {"figsize": (width, 3.3), "squeeze": False, "sharey": True}
 figure, axes = plt.subplots(1, len(counts), **look)
@@ -524,7 +524,7 @@ for ax in axes.flat[1:]:
 ax.set(ylim=(min(floors, default=1e-6), 1.2))
 plotting.sign(figure)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "Burstiness beyond that of unequal rates: "
     + ", ".join(
@@ -553,7 +553,7 @@ for name, span in spans.items():
     if span < 1:
         answers[name] = "is too short to call a law, less than one decade"
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "\n".join(
         f"- Under {name} the tail {answers[name]}. It spans {span:.1f} decades; rivals "
@@ -568,7 +568,7 @@ Markdown(
 #
 # What a program reads from this notebook, whoever ran it.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 record(
     {f"alpha_{name}": fit.alpha for name, fit in fits.items()}
     | {f"alpha_largest_{name}": fit.alpha for name, fit in largest.items()}
@@ -591,7 +591,7 @@ record(
 #
 # What this run has to say to the first:
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The tail spans {spans['sgd']:.1f} decades under SGD and {spans['adam']:.1f} under "
     f"Adam, at losses of {scores['sgd'][0]:.3g} and {scores['adam'][0]:.3g}. It takes "
@@ -676,7 +676,7 @@ Markdown(
 # network: whether it learns, how its updates are distributed, what the tail could be, and
 # what chance alone would give.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "What became of the tail in this run: "
     + "; ".join(f"under {name} it {answer}" for name, answer in answers.items())

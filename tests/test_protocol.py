@@ -11,11 +11,11 @@ import pytest
 
 from netdyn_utils import read_published
 from netdyn_utils.__main__ import main
+from netdyn_utils.book.execute import run_all
+from netdyn_utils.book.site import shown_records
 from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
-from netdyn_utils.rerun import run_all
-from netdyn_utils.site.records import shown_records
 from netdyn_utils.store import RunStore
 from netdyn_utils.study import StudyRun, export_record, record_status, study_runs
 from netdyn_utils.training import TrainConfig

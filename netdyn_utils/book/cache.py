@@ -8,10 +8,8 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -20,12 +18,11 @@ import platformdirs
 
 from ..notebook_params import Job, code_cells, read_parameters, validate
 from ..recorded import read_recorded
-from ..store import atomic_write, environment_info
+from ..store import atomic_write, environment_info, git_commit
 from .execute import RECORDS, NotebookRun
 
 _OUTSIDE = re.compile(  # code of the package that no notebook runs
-    r"(__main__|cli|notebook_params|pairing)\.py"
-    "|(book|site|commands)/"
+    r"(__main__|cli|notebook_params|pairing)\.py|book/"
 )
 _REASONS = {
     "code": "its code changed",
@@ -112,23 +109,12 @@ def write_run_json(run: NotebookRun, depends_on: dict | None = None) -> Path:
         "recorded": read_recorded(run.output) if good else {},
         "sha256": _sha256(run.output) if good else "",
         "depends_on": depends_on,
-        "commit": _commit(),
+        "commit": git_commit(),
         **environment_info(),
     }
     path = run.output.with_name("run.json")
     atomic_write(path, (json.dumps(told, indent=1) + "\n").encode())
     return path
-
-
-def _commit() -> str:
-    """Return the commit of the code, with "+" if it has changes; "" outside of git."""
-    command = ("git", "describe", "--always", "--dirty=+")
-    with suppress(OSError):
-        run = subprocess.run(
-            command, capture_output=True, text=True, cwd=Path(__file__).parent
-        )
-        return run.stdout.strip()
-    return ""
 
 
 def _contents(files: Sequence[Path]) -> list[tuple[str, str]]:

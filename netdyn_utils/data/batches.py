@@ -155,7 +155,7 @@ class CharText:
 
     @property
     def inputs(self) -> Int[Tensor, "sequences length"]:
-        """Every window but the last, as a view: one copy of the text in memory."""
+        """Every window but the last, as a view of one copy of the text in memory."""
         return self._indices[:-1].unfold(0, self.length, 1)
 
     @property

@@ -36,12 +36,12 @@ class NullIntervals:
 
     @property
     def total(self) -> float:
-        """How many intervals there are: the same number as observed."""
+        """How many intervals there are, the same number as observed."""
         return float(self.expected.sum())
 
     @property
     def burstiness(self) -> float:
-        """B of the expected counts, pooled: what unequal rates alone make of it."""
+        """B of the expected counts, pooled; what unequal rates alone make of it."""
         lengths = np.arange(1, len(self.expected) + 1)
         mean = lengths @ self.expected / self.total
         square = (lengths - mean) ** 2 @ self.expected / self.total
@@ -49,7 +49,7 @@ class NullIntervals:
 
     @property
     def memory(self) -> float:
-        """M of the expected sums, pooled: what unequal rates alone make of it."""
+        """M of the expected sums, pooled; what unequal rates alone make of it."""
         return memory(self.pairs)
 
     def __str__(self):

@@ -153,12 +153,12 @@ in 5 steps)
 
     @property
     def never(self) -> int:
-        """How many weights never exceeded: they have no interval, open or closed."""
+        """How many weights never exceeded; they have no interval, open or closed."""
         return int(self.events[0])
 
     @property
     def per_weight(self) -> np.ndarray:
-        """Exceedances of each weight, ascending, int64 (weights,): for the null."""
+        """Exceedances of each weight, ascending, int64 (weights,), for the null."""
         return np.repeat(np.arange(len(self.events)), self.events)
 
     @property

@@ -103,7 +103,7 @@ class IntervalTracker:
 
     @property
     def steps(self) -> int:
-        """How many steps the window has so far: those after the first `skip`."""
+        """How many steps the window has so far, those after the first `skip`."""
         return max(self._seen - self._begun - self.skip, 0)
 
     @torch.no_grad()

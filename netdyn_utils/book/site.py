@@ -1,0 +1,349 @@
+"""The site: stage pages and executed notebooks, build them, swap the new site in.
+
+Sphinx runs no notebook. Staged files have the paths of the repository, for the links.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+from ..recorded import MIME, read_recorded
+from ..store import RunStore
+from .execute import NotebookRun
+
+_RECORD = re.compile(r"RunRecord\(([\w.-]+), (stale)?")  # as a notebook shows it
+_LARGEST = 5_000_000  # bytes of a record's arrays that a page still offers
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_TOOLS = ("jupyter-book", "sphinx", "myst-nb", "papermill")
+
+
+class SiteError(RuntimeError):
+    """The site was not built; the last good one is still in place."""
+
+
+@dataclass(frozen=True)
+class ShownRecord:
+    """A stored record that a notebook displays."""
+
+    name: str  # of its files
+    stale: bool  # whether its numbers are of another version of its kind
+    path: Path | None  # manifest, if it is still there
+    archived: bool  # whether it came with the book
+
+
+def stage(runs: Iterable[NotebookRun], into: Path, *, root: Path, profile: str) -> None:
+    """Copy the pages and the executed notebooks, all of them ok, to a fresh folder."""
+    shutil.rmtree(into, ignore_errors=True)
+    shutil.copytree(root / "book", into / "book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, into)
+    (into / "notebooks").mkdir()
+    runs, commit = list(runs), source_commit(root)
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    for run in runs:
+        if run.status != "ok":
+            raise SiteError(f"{run.name} has no page: its run ended as {run.status!r}")
+        notebook = executed_page(root / "notebooks" / run.output.name, run.output)
+        records = shown_records(run.output)
+        files = copy_downloads(run, records, root, into / "downloads" / run.name)
+        install = colab_install(config, f"notebooks/{run.name}")
+        notebook["cells"].insert(1, headline(run, profile, commit, records))
+        notebook["cells"].append(provenance(run, profile, commit, files, install))
+        page = into / "notebooks" / run.output.name
+        page.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    about = into / "book" / "about.md"
+    if about.exists():
+        _add_build_facts(about, runs, profile, commit)
+
+
+def executed_page(source: Path, executed: Path) -> dict:
+    """Return a notebook as it is now, with the outputs of a run of the same code.
+
+    Prose and captions may be newer than the run. Papermill's cell of given parameters
+    stays where it is; what differs from run to run goes.
+    """
+    page, done = _read_json(source), _read_json(executed)
+    if not (page and done):
+        gone = executed if page else source
+        raise SiteError(f"{gone} cannot be read any more: `make pair` makes it anew")
+    ran = [cell for cell in done["cells"] if cell["cell_type"] == "code"]
+    cells = []
+    for cell in page["cells"]:
+        cells.append(cell)
+        if cell["cell_type"] == "code":
+            result = ran.pop(0) if ran else {"source": ""}
+            if "".join(result["source"]) != "".join(cell["source"]):
+                raise SiteError(f"{executed} is a run of other code: run it anew")
+            cell |= {key: result[key] for key in ("outputs", "execution_count")}
+            if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
+                cells.append(ran.pop(0))
+    for cell in cells:
+        cell["metadata"].pop("papermill", None)
+        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
+            data.pop(MIME, None)  # for programs; pages show the table
+            if text := data.get("text/markdown"):  # a number and its error on one line
+                data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
+    # Without a widget on the page its state would load the widget manager for nothing.
+    views = any(_WIDGET_VIEW in json.dumps(cell.get("outputs", ())) for cell in cells)
+    names = ("kernelspec", "language_info", *["widgets"] * views)
+    about = {key: done["metadata"][key] for key in names if key in done["metadata"]}
+    return {**done, "metadata": about, "cells": cells}
+
+
+def shown_records(executed: Path, store: RunStore | None = None) -> list[ShownRecord]:
+    """Return the records that an executed notebook displays, in order, each once."""
+    store = store or RunStore.default()
+    text = re.sub(r"\\n|[\"\s]+", " ", executed.read_text(encoding="utf-8"))
+    found = []
+    for name, stale in dict.fromkeys(_RECORD.findall(text)):
+        paths = (f / f"{name}.json" for f in (*store.archives, store.root))
+        path = next((path for path in paths if path.exists()), None)
+        archived = path is not None and path.parent in store.archives
+        found.append(ShownRecord(name, bool(stale), path, archived))
+    return found
+
+
+def copy_downloads(
+    run: NotebookRun, records: Sequence[ShownRecord], root: Path, into: Path
+) -> dict[str, list[Path]]:
+    """Copy what a reader may take of a notebook; return the files by kind."""
+    into.mkdir(parents=True)
+    source = root / "notebooks" / run.name
+    files = {"Notebook": [], "Recorded numbers": [], "Records": []}
+    for path in filter(Path.exists, map(source.with_suffix, (".ipynb", ".py"))):
+        files["Notebook"].append(Path(shutil.copy(path, into)))
+    if numbers := read_recorded(run.output):
+        table = into / f"{run.name}.csv"
+        with table.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("name", "value"), *numbers.items()])
+        files["Recorded numbers"].append(table)
+    for record in (record for record in records if record.path):
+        for path in (record.path, record.path.with_suffix(".npz")):
+            if path.exists() and path.stat().st_size <= _LARGEST:
+                files["Records"].append(Path(shutil.copy(path, into)))
+    return {kind: paths for kind, paths in files.items() if paths}
+
+
+def headline(
+    run: NotebookRun, profile: str, commit: str, records: Sequence[ShownRecord]
+) -> dict:
+    """Return the cell below the title: a note, the records, the run."""
+    text = f":::{{note}}\n{run.note}\n:::\n\n" if run.note else ""
+    if archived := [record for record in records if record.archived]:
+        manifests = [_read_json(record.path) for record in archived]
+        day = max(str(manifest.get("created"))[:10] for manifest in manifests)
+        spent = duration(sum(manifest.get("seconds", 0) for manifest in manifests))
+        stale = sum(record.stale for record in archived)
+        text += (
+            f"*The runs on this page were computed before, until {day} and in {spent}: "
+            f"{len(archived)} stored records, {stale} of them of an older version. "
+            f"The page is of {commit}.*\n\n"
+        )
+    text += (
+        f"*Profile `{profile}`, a run of {duration(run.seconds)}. [How this page was "
+        "made](#how-this-page-was-made): parameters, command, downloads.*"
+    )
+    return {"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}
+
+
+def provenance(run, profile: str, commit: str, files: Mapping, install: str) -> dict:
+    """Return the closing cell: how this page was made, and how to make it again."""
+    given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
+    lines = [
+        "## How this page was made\n",
+        f"- Profile `{profile}`, {commit}.",
+        f"- Parameters: {given + '; the others' if given else 'as'} in the notebook.",
+        f"- The run took {duration(run.seconds)}.",
+    ]
+    if run.threads:
+        lines[-1] += f" Threads: {run.threads}; with others the last digits may differ."
+    for kind, paths in files.items():
+        links = (
+            f"{{download}}`{p.name} </downloads/{run.name}/{p.name}>`" for p in paths
+        )
+        lines.append(f"- {kind}: {', '.join(links)}.")
+    command = rerun_command(run.name, run.parameters)
+    lines.append(
+        f"\nThe same run, from the folder of the book:\n\n```bash\n{command}\n```"
+    )
+    if install:  # for a reader who leaves by the Colab button of this page
+        lines.append("\nIn Colab, run this in a cell of its own first:\n")
+        lines.append(f'```python\n%pip install -q "{install}"\n```')
+    text = "\n".join(lines)
+    return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
+
+
+def rerun_command(name: str, parameters: Mapping[str, object]) -> str:
+    """Return the papermill command that repeats a run, each value with its type.
+
+    >>> print(rerun_command("02_updates", {"learning_rate": 0.1, "name": "true"}))
+    papermill notebooks/02_updates.ipynb 02_updates.out.ipynb \\
+      -p learning_rate 0.1 -r name true
+    """
+    words = []
+    for key, value in parameters.items():
+        if value is None or isinstance(value, bool | int | float):
+            words += ["-p", key, repr(value)]
+        elif isinstance(value, str):  # -p would read "true" or "7" as what they spell
+            words += ["-r", key, value]
+        else:
+            flow = yaml.safe_dump({key: value}, default_flow_style=True, width=1e9)
+            words += ["-y", flow.strip()]
+    paths = f"notebooks/{name}.ipynb {name}.out.ipynb"
+    return f"papermill {paths}" + (f" \\\n  {shlex.join(words)}" if words else "")
+
+
+def colab_install(config: dict, page: str) -> str:
+    """Return what pip installs for a page in Colab; "" where Colab cannot run it."""
+    repository = config.get("repository", {})
+    excluded = config.get("sphinx", {}).get("config", {}).get("netdyn_not_in_colab", ())
+    if "github.com/" not in (repository.get("url") or "") or page in excluded:
+        return ""
+    return f"git+{repository['url']}@{repository['branch']}"
+
+
+def source_commit(root: Path) -> str:
+    """Say which commit the pages come from."""
+    command = ("git", "-C", str(root), "--git-dir=.git", "describe", "--always")
+    try:
+        run = subprocess.run((*command, "--dirty=+"), capture_output=True, text=True)
+    except OSError:  # no git on this machine
+        return "outside of git"
+    name = run.stdout.strip()
+    changed = " with local changes" * name.endswith("+")
+    return f"commit `{name.removesuffix('+')}`{changed}" if name else "outside of git"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration(0.2), duration(75), duration(4000)
+    ('1 s', '75 s', '67 min')
+    """
+    return f"{max(1, round(seconds))} s" if seconds < 300 else f"{seconds / 60:.0f} min"
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _add_build_facts(page: Path, runs: Sequence[NotebookRun], profile, commit) -> None:
+    """Add what this build was made with to the page "About this build"."""
+    manifests = {run.name: _read_json(run.output.parent / "run.json") for run in runs}
+    facts = {"profile": f"`{profile}`", "pages of": commit}
+    for manifest in manifests.values():
+        facts |= manifest.get("versions", {})
+        facts |= {"processor": manifest.get("processor", "?")}
+    facts |= {name: metadata.version(name) for name in _TOOLS}
+    notebooks = [
+        (
+            f"[{run.name}](../notebooks/{run.name}.ipynb)",
+            duration(run.seconds),
+            str(manifests[run.name].get("created", "?"))[:16].replace("T", "\u00a0"),
+            ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
+            or "as written",
+            ", ".join(f"`{r.name}`" for r in shown_records(run.output)) or "none",
+        )
+        for run in runs
+    ]
+    head = ("notebook", "took", "run at (UTC)", "parameters given", "records shown")
+    with page.open("a", encoding="utf-8") as text:
+        text.write("\n## This build\n\n" + _table(("what", "which"), facts.items()))
+        text.write("\n## Notebooks\n\n" + _table(head, notebooks))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def build(stage: Path, out: Path, *, root: Path) -> Path:
+    """Build the staged site and return its first page; any warning is an error.
+
+    Nothing is built if nothing has changed since the last build, and a failed build
+    leaves the last good site in `out`. The environment's NETDYN_SPHINX names the
+    interpreter of another Sphinx: `make book SPHINX=next`.
+    """
+    python = os.environ.get("NETDYN_SPHINX", "")
+    index, stamp = out / "index.html", out.parent / f"{out.name}.sha256"
+    digest = _digest(stage, root, python)
+    if index.exists() and stamp.exists() and stamp.read_text() == digest:
+        return index
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="building-", dir=out.parent))
+    try:
+        _configure(stage, root, jupyter_book=not python)
+        command = (python or sys.executable, "-m", "sphinx", "-b", "html", "-j", "auto")
+        strict = ("-q", "-W", "-n", "--keep-going", "-d", work / "doctrees")
+        _run((*command, *strict, stage, work / "html"))
+        stamp.unlink(missing_ok=True)
+        if out.exists():
+            out.rename(work / "last")
+        (work / "html").rename(out)
+        stamp.write_text(digest)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return index
+
+
+def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
+    """Write conf.py from _config.yml, without buttons that would lead nowhere."""
+    path = stage / "_config.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    url = config.get("repository", {}).get("url")
+    if not url:
+        config["launch_buttons"] = {}
+        for button in ("use_edit_page_button", "use_repository_button"):
+            config["html"][button] = False
+    elif "github.com/" not in url:
+        config["launch_buttons"].pop("colab_url", None)
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    jupyter_book_program = Path(sys.executable).with_name("jupyter-book")
+    _run((jupyter_book_program, "config", "sphinx", stage))
+    lines = [
+        "import sys",
+        # A validator of jsonschema, which nothing here needs, takes 3 s to import.
+        'sys.modules["rfc3987_syntax"] = None',
+        f"sys.path[:0] = {[str(stage / 'book' / '_ext'), str(root)]!r}",
+        "ogp_site_url = html_baseurl",
+    ]
+    if not jupyter_book:  # Sphinx and its theme as they are now, see CONTRIBUTING.md
+        lines += ['extensions.remove("jupyter_book")', "templates_path = []"]
+    with (stage / "conf.py").open("a", encoding="utf-8") as conf:
+        conf.write("\n".join(lines) + "\n")
+
+
+def _run(command: Sequence) -> None:
+    """Run a command; raise what it says on stderr if it fails."""
+    command = list(map(str, command))
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise SiteError(f"{shlex.join(command)} failed:\n{run.stderr or run.stdout}")
+
+
+def _digest(stage: Path, root: Path, python: str) -> str:
+    """Return the digest of all that the site is made from."""
+    versions = [f"{d.metadata['Name']} {d.version}" for d in metadata.distributions()]
+    digest = hashlib.sha256(repr((python, sys.version, sorted(versions))).encode())
+    for folder, pattern in ((stage, "*"), (root / "netdyn_utils", "*.py")):
+        for path in sorted(folder.rglob(pattern)):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
