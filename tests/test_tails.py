@@ -12,8 +12,8 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 
+from netdyn_utils.tails.local_slope import hill_curve, local_slope, ols_exponent
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
-from netdyn_utils.tails.slopes import hill_curve, local_slope, ols_exponent
 
 DECADES, COUNTS = [1, 10, 100, 1000], [900, 90, 9]
 REFERENCE = Path(
@@ -54,17 +54,18 @@ def published(stem):
 
 
 @pytest.mark.parametrize(
-    ("top", "alpha"), [("unbounded", 2.010724), ("open", 2.007179), ("truncated", 2.0)]
+    ("upper", "alpha"),
+    [("infinite", 2.010724), ("censored", 2.007179), ("truncated", 2.0)],
 )
 @pytest.mark.parametrize("xmin", [1, None])
-def test_three_decades_give_the_closed_form_of_each_top(top, alpha, xmin):
-    fit = fit_power_law(DECADES, COUNTS, top=top, xmin=xmin)
+def test_three_decades_give_the_closed_form_of_each_upper_bound(upper, alpha, xmin):
+    fit = fit_power_law(DECADES, COUNTS, upper=upper, xmin=xmin)
     assert fit.alpha == pytest.approx(alpha, abs=6e-7)
-    assert (fit.xmin, fit.n_tail, fit.n, fit.top) == (1, 999, 999, top)
+    assert (fit.xmin, fit.n_tail, fit.n, fit.upper) == (1, 999, 999, upper)
 
 
 def test_truncated_decades_give_two_exactly_and_a_perfect_fit():
-    fit = fit_power_law(DECADES, COUNTS, top="truncated")
+    fit = fit_power_law(DECADES, COUNTS, upper="truncated")
     assert fit.alpha == pytest.approx(2, abs=1e-12)
     assert fit.ks == pytest.approx(0, abs=1e-14)
 
@@ -98,12 +99,12 @@ def test_fine_bins_give_the_estimate_of_the_single_values():
 # invariances
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("unit", [1e-9, 2.0**-20, 3.7, 1e12])
-def test_a_change_of_unit_moves_xmin_and_nothing_else(top, unit):
+def test_a_change_of_unit_moves_xmin_and_nothing_else(upper, unit):
     edges, counts = log_linear(pareto(2.5, 5_000, seed=1))
-    here = fit_power_law(edges, counts, top=top)
-    there = fit_power_law(edges * unit, counts, top=top)
+    here = fit_power_law(edges, counts, upper=upper)
+    there = fit_power_law(edges * unit, counts, upper=upper)
     assert there.xmin == pytest.approx(here.xmin * unit, rel=1e-12)
     assert there.alpha == pytest.approx(here.alpha, rel=1e-9)
     assert (there.sigma, there.ks, there.log_likelihood) == pytest.approx(
@@ -134,17 +135,17 @@ def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
 
 def test_truncation_at_xmax_is_the_fit_of_the_histogram_that_ends_there():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=3))
-    inside = fit_power_law(edges, counts, top="truncated", xmax=4.0)
+    inside = fit_power_law(edges, counts, upper="truncated", xmax=4.0)
     kept = edges <= 4.0
-    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], top="truncated")
+    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], upper="truncated")
     assert (inside.alpha, inside.xmin) == (ended.alpha, ended.xmin)
     assert inside.n == 5_000
 
 
 def test_counts_open_above_xmax_matter_by_number_only():
     edges = [1, 2, 4, 8, 16]
-    near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, top="open", xmax=4)
-    far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, top="open", xmax=4)
+    near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, upper="censored", xmax=4)
+    far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, upper="censored", xmax=4)
     assert near.alpha == far.alpha
 
 
@@ -156,7 +157,7 @@ def test_exact_counts_up_to_1e12_return_their_exponent(alpha):
     edges = 2.0 ** (np.arange(0, 81) / 8)
     shares = -np.diff(edges ** (1 - alpha))
     counts = np.round(1e12 * shares / shares[0]).astype(np.int64)
-    fit = fit_power_law(edges, counts, xmin=1, top="truncated")
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
     assert fit.alpha == pytest.approx(alpha, abs=max(1e-9, 3 * fit.sigma))
 
 
@@ -166,7 +167,7 @@ def test_an_alpha_at_a_bound_is_said():
     assert steep.alpha == 20
     assert np.isnan(steep.sigma)
     assert "at a bound" in str(steep)
-    rising = fit_power_law([1, 2, 4, 8], [1, 10, 100], xmin=1, top="truncated")
+    rising = fit_power_law([1, 2, 4, 8], [1, 10, 100], xmin=1, upper="truncated")
     assert rising.at_bound
     assert not fit_power_law(DECADES, COUNTS).at_bound
 
@@ -174,10 +175,10 @@ def test_an_alpha_at_a_bound_is_said():
 # numeric oracle
 
 
-def brute_force(edges, counts, top):
+def brute_force(edges, counts, upper):
     """Fit each cut by a bounded scalar search on the textbook likelihood."""
     found = []
-    keep = {"unbounded": 2, "open": 3, "truncated": 3}[top]
+    keep = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
     for start in np.flatnonzero(counts):
         b, h = edges[start:], counts[start:]
         if np.count_nonzero(h) < keep:
@@ -185,9 +186,9 @@ def brute_force(edges, counts, top):
 
         def cdf(alpha, b=b):
             above = (b / b[0]) ** (1 - alpha)
-            if top == "open":
+            if upper == "censored":
                 above[-1] = 0
-            if top == "truncated":
+            if upper == "truncated":
                 above = (above - above[-1]) / (1 - above[-1])
             return 1 - above
 
@@ -203,9 +204,9 @@ def brute_force(edges, counts, top):
     return min(found)
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("kind", ["log-linear", "linear", "uneven"])
-def test_the_scan_is_that_of_brute_force(top, kind):
+def test_the_scan_is_that_of_brute_force(upper, kind):
     rng = np.random.default_rng(5)
     x = np.concatenate([pareto(2.8, 3_000, seed=4) * 2, rng.random(4_000) * 3 + 0.05])
     edges = {
@@ -214,8 +215,8 @@ def test_the_scan_is_that_of_brute_force(top, kind):
         "uneven": lambda: np.unique(np.append(rng.choice(x, 70), [0.01, x.max() + 1])),
     }[kind]()
     counts = np.histogram(x, edges)[0]
-    ks, xmin, alpha, loss = brute_force(edges, counts, top)
-    fit = fit_power_law(edges, counts, top=top)
+    ks, xmin, alpha, loss = brute_force(edges, counts, upper)
+    fit = fit_power_law(edges, counts, upper=upper)
     assert fit.xmin == xmin
     assert fit.alpha == pytest.approx(alpha, abs=1e-5)
     assert fit.ks == pytest.approx(ks, abs=1e-5)
@@ -414,17 +415,17 @@ NAN = float("nan")
         (DECADES, [900, 90, 0], {"xmin": 10}, "choose at most 1"),
         (DECADES, COUNTS, {"xmin": 5000}, "not a bin edge.*choose 100 or 1000"),
         (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge.*choose 1 or 10"),
-        (DECADES, COUNTS, {"xmax": 500, "top": "truncated"}, "xmax=500 is not a bin"),
+        (DECADES, COUNTS, {"xmax": 500, "upper": "truncated"}, "xmax=500 is not a bin"),
         (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
-        (DECADES, COUNTS, {"xmax": 1, "top": "truncated"}, "leaves no bin"),
-        (DECADES, COUNTS, {"top": "closed"}, "unknown top 'closed'"),
-        (DECADES, [900, -1, 9], {}, "zero or above, got -1 in bin 1"),
-        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 in bin 0"),
-        (DECADES, [900, NAN, 9], {}, "finite, got nan in bin 1"),
+        (DECADES, COUNTS, {"xmax": 1, "upper": "truncated"}, "leaves no bin"),
+        (DECADES, COUNTS, {"upper": "closed"}, "unknown upper 'closed'"),
+        (DECADES, [900, -1, 9], {}, "zero or above, got -1 at 1"),
+        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 at 0"),
+        (DECADES, [900, NAN, 9], {}, "finite, got nan at 1"),
         (DECADES, [900, 90], {}, "one more edge than counts"),
         ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
         ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
-        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*top='open'"),
+        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*upper='censored'"),
     ],
 )
 def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, message):

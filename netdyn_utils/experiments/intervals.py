@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from ..intervals.waiting import IntervalCounts
+from ..intervals.counts import IntervalCounts
 from ..store.provenance import surroundings
 from ..store.runs import RunRecord, RunStore
 from ..tracking.drift import DriftCurves, DriftRecorder

@@ -12,12 +12,12 @@ from ..histogram import LogHistogram
 from ..information import conservation
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..tails import (
+    TailComparison,
     compare_tails,
     fit_power_law,
     ols_exponent,
     power_law_or_exponential,
 )
-from ..tails.rivals import TailComparison
 from .steps import LARGEST, fourth_moment, mixture_excess
 
 TAILS = {"hundredth": 0.01, "thousandth": LARGEST, "ten-thousandth": 0.0001}

@@ -11,15 +11,14 @@ can look like a power law although no weight has a memory.
 """
 
 from dataclasses import dataclass, field, replace
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from ..checks import positive_int
-from .bursts import burstiness, memory
-from .waiting import IntervalCounts
+from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
 _NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
 _AT_ONCE = 2_000_000  # times drawn together
@@ -42,15 +41,14 @@ class NullIntervals:
     @property
     def burstiness(self) -> float:
         """B of the expected counts, pooled: what unequal rates alone make of it."""
-        lengths = np.arange(1, len(self.expected) + 1)
-        mean = lengths @ self.expected / self.total
-        square = (lengths - mean) ** 2 @ self.expected / self.total
-        return burstiness(mean, sqrt(square))
+        return burstiness_of(self.expected)
 
     @property
-    def memory(self) -> float:
+    def memory_coefficient(self) -> float:
         """M of the expected sums, pooled: what unequal rates alone make of it."""
-        return memory(self.pairs)
+        return memory_coefficient(self.pairs)
+
+    memory = property(lambda self: self.memory_coefficient, doc="Former name.")
 
     def __str__(self):
         """Return the null as one line."""
@@ -145,7 +143,7 @@ def shuffle_times(
     Examples
     --------
     >>> drawn = shuffle_times([50, 5, 0], 1_000, np.random.default_rng(0))
-    >>> drawn.total, drawn.never
+    >>> drawn.total, drawn.n_never
     (53, 1)
     """
     often = np.sort(_check(exceedances, steps))

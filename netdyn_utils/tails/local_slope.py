@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .binned import check_histogram
-from .scan import LogBins, solve
+from .binned import LogBins, check_histogram, solve
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,8 @@ def local_slope(
 class HillCurve:
     """Hill's estimate for every number k of largest values."""
 
-    k: np.ndarray  # how many values lie above the cut
-    xmin: np.ndarray  # the cut, the (k+1)-th largest value
+    k: np.ndarray  # how many values lie above xmin
+    xmin: np.ndarray  # the (k+1)-th largest value
     alpha: np.ndarray  # density exponent, one more than Hill's tail index
     sigma: np.ndarray  # (alpha − 1)/√k
 
@@ -127,7 +126,7 @@ def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
     -----
     α = 1 + k/Σ_{i≤k} ln(X_(i)/X_(k+1)), with X_(1) the largest (B. M. Hill, Ann. Stat.
     3 (1975) 1163-1174): the continuous fit of `fit_power_law_samples` at
-    xmin = X_(k+1). A k whose values all tie with the cut is left out.
+    xmin = X_(k+1). A k whose values all tie with xmin is left out.
 
     Examples
     --------

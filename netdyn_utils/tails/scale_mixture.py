@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
 from ..checks import positive_int
-from .binned import as_fitted, check_histogram
+from .binned import as_fitted, check_histogram, given_xmax
 from .power_law import TailFit, fit_power_law
 
 _CELLS = 2_000_000  # variances × edges worked on at once
@@ -56,7 +56,7 @@ def scale_mixture_null(
     rng : numpy.random.Generator, optional
         Draws the counts; without it they are the rounded expectation.
     edges : array, (bins+1,)
-        The bins of the histogram to hold against it.
+        The bins of the histogram to compare with it.
     weights : array, (weights,), optional
         How many parameters share each variance, where the variances come as a
         histogram. Equal by default.
@@ -117,7 +117,7 @@ def scale_mixture_null(
 
 @dataclass(frozen=True)
 class NullComparison:
-    """The observed tail beside the tail of a null, cut at the same xmin."""
+    """The observed tail beside the tail of a null, above the same xmin."""
 
     observed: TailFit
     null: TailFit | None  # none where the null leaves no tail there
@@ -138,7 +138,7 @@ class NullComparison:
 def compare_with_null(
     edges: ArrayLike, counts: ArrayLike, fit: TailFit, null: NullHistogram
 ) -> NullComparison:
-    """Fit the null's tail where the data's was cut, and compare.
+    """Fit the tail of a null above the same xmin as that of the data, and compare.
 
     Parameters
     ----------
@@ -173,10 +173,10 @@ def compare_with_null(
     as_fitted(edges, counts, fit)
     counts = np.asarray(counts, np.int64)
     start = int(np.abs(null.edges - fit.xmin).argmin())
-    cut = {"top": fit.top, "xmax": fit.xmax if fit.top == "truncated" else None}
+    ends = {"upper": fit.upper, "xmax": given_xmax(null.edges, fit)}
     other = None
     if np.count_nonzero(null.counts[start:]) >= 2:
-        other = fit_power_law(null.edges, null.counts, xmin=fit.xmin, **cut)
+        other = fit_power_law(null.edges, null.counts, xmin=fit.xmin, **ends)
     expected = null.expected
     share = np.cumsum(counts) / counts.sum() - np.cumsum(expected) / expected.sum()
     with np.errstate(divide="ignore", invalid="ignore"):

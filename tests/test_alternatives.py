@@ -1,4 +1,4 @@
-"""The rivals are the distributions they are named for, and Vuong's test can tell."""
+"""Alternatives are the distributions they are named for, and Vuong's test can tell."""
 
 from itertools import pairwise
 
@@ -8,9 +8,12 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.tails.families import power_law_cells, rival_families
+from netdyn_utils.tails.alternatives import (
+    binned_families,
+    compare_tails,
+    power_law_cells,
+)
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
-from netdyn_utils.tails.rivals import compare_tails
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)
 NAMES = ("exponential", "stretched exponential", "log-normal", "power law with cutoff")
@@ -20,8 +23,8 @@ def histogram(x, edges=EDGES):
     return np.histogram(x, edges)[0]
 
 
-def family(name, z, top, xmin=2.0):
-    return {f.name: f for f in rival_families(z, top, xmin, 1.5, 0.7)}[name]
+def family(name, z, upper, xmin=2.0):
+    return {f.name: f for f in binned_families(z, upper, xmin, 1.5, 0.7)}[name]
 
 
 # the probabilities of the bins
@@ -44,36 +47,36 @@ THETAS = {
 }
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("name", NAMES)
-def test_bins_have_the_probability_of_the_named_density(name, top):
+def test_bins_have_the_probability_of_the_named_density(name, upper):
     edges = 2.0 * np.array([1, 1.2, 1.5, 2, 5, 9])
     for theta in THETAS[name]:
-        chosen = family(name, np.log(edges / 2), top)
+        chosen = family(name, np.log(edges / 2), upper)
         usual = chosen.usual(np.array(theta))
 
         def density(x, usual=usual):
             return DENSITIES[name](x, **usual)
 
         ends = list(edges[1:])
-        if top == "open":
+        if upper == "censored":
             ends[-1] = np.inf
         cells = [
             quad(density, a, b, epsabs=0, epsrel=1e-11)[0]
             for a, b in zip(edges[:-1], ends, strict=True)
         ]
-        beyond = quad(density, edges[-1], np.inf)[0] if top == "unbounded" else 0.0
+        beyond = quad(density, edges[-1], np.inf)[0] if upper == "infinite" else 0.0
         expected = np.log(np.array(cells) / (sum(cells) + beyond))
         assert chosen.log_cells(np.array(theta)) == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_every_rival_with_a_power_law_limit_reaches_it(name, top):
+def test_every_alternative_with_a_power_law_limit_reaches_it(name, upper):
     z = np.linspace(0, 6, 25)
     theta = (np.log(1.5), -25.0) if name == "stretched exponential" else (1.5, -25.0)
-    cells = family(name, z, top).log_cells(np.array(theta))
-    assert cells == pytest.approx(power_law_cells(z, top, 1.5), abs=1e-6)
+    cells = family(name, z, upper).log_cells(np.array(theta))
+    assert cells == pytest.approx(power_law_cells(z, upper, 1.5), abs=1e-6)
 
 
 # the fits, against the likelihood of the single values
@@ -123,7 +126,7 @@ def test_the_cutoff_law_recovers_its_parameters():
     fit = fit_power_law(edges, counts, xmin=1)
     row = compare_tails(edges, counts, fit)["power law with cutoff"]
     assert row.nested
-    assert row.favoured == row.name
+    assert row.preferred == row.name
     assert row.parameters == pytest.approx({"alpha": 1.8, "rate": 0.05}, rel=1e-3)
     assert row.expected == pytest.approx(counts, rel=1e-3, abs=2)
 
@@ -136,8 +139,8 @@ def test_the_true_law_is_favoured_over_the_power_law(name):
     truth, _, _ = TRUTHS[name]
     counts = histogram(truth.rvs(50_000, random_state=np.random.default_rng(1)))
     table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
-    best = max(table.rivals, key=lambda rival: rival.log_likelihood)
-    assert table[name].favoured == name
+    best = max(table.alternatives, key=lambda row: row.log_likelihood)
+    assert table[name].preferred == name
     # The cutoff law and the stretched exponential both contain the exponential.
     assert best.log_likelihood - table[name].log_likelihood < 3
     assert "favoured over the power law" in table.verdict
@@ -149,10 +152,10 @@ def test_a_power_law_beats_the_exponential_and_no_more_is_decided():
         x = np.random.default_rng(seed).pareto(1.5, 5_000) + 1
         counts = histogram(x)
         table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1))
-        assert table["exponential"].favoured == "power law"
+        assert table["exponential"].preferred == "power law"
         for name in false_alarms:
-            assert table[name].ratio <= 1e-9  # it has the power law as its limit
-            false_alarms[name] += table[name].favoured != "not decided"
+            assert table[name].loglik_ratio <= 1e-9  # it has the power law as its limit
+            false_alarms[name] += table[name].preferred != "not decided"
     assert max(false_alarms.values()) <= 3  # of 15 at level 0.05: more has p < 0.01
 
 
@@ -165,8 +168,8 @@ def test_ratio_and_p_are_vuongs_on_the_single_values():
     alpha, rate = fit_power_law_samples(x, xmin=1).alpha, 1 / (x - 1).mean()
     gap = np.log(alpha - 1) - alpha * np.log(x) - (np.log(rate) - rate * (x - 1))
     z = gap.sum() / (np.sqrt(400) * gap.std())
-    assert row.ratio == pytest.approx(gap.sum(), rel=5e-3)
-    assert row.normalised == pytest.approx(z, rel=5e-3)
+    assert row.loglik_ratio == pytest.approx(gap.sum(), rel=5e-3)
+    assert row.vuong_z == pytest.approx(z, rel=5e-3)
     assert row.p == pytest.approx(2 * stats.norm.sf(abs(z)), rel=0.02)
 
 
@@ -176,16 +179,16 @@ def test_a_smaller_effective_sample_decides_less():
     whole = compare_tails(EDGES, counts, fit)["exponential"]
     tenth = compare_tails(EDGES, counts, fit, n_effective=2_000)["exponential"]
     few = compare_tails(EDGES, counts, fit, n_effective=20)
-    assert tenth.ratio == pytest.approx(whole.ratio / 10)
-    assert tenth.normalised == pytest.approx(whole.normalised / np.sqrt(10))
-    assert few["exponential"].favoured == "not decided"
+    assert tenth.loglik_ratio == pytest.approx(whole.loglik_ratio / 10)
+    assert tenth.vuong_z == pytest.approx(whole.vuong_z / np.sqrt(10))
+    assert few["exponential"].preferred == "not decided"
     assert few.verdict.startswith("At level 0.05, not decided")
 
 
 def test_a_log_normal_is_never_taken_for_a_power_law():
     counts = histogram(np.random.default_rng(4).lognormal(0, 1, 100_000))
     body = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
-    assert body["log-normal"].favoured == "log-normal"
+    assert body["log-normal"].preferred == "log-normal"
     assert body["log-normal"].parameters == pytest.approx(
         {"mu": 0, "sigma": 1}, abs=0.03
     )
@@ -197,11 +200,11 @@ def test_over_many_seeds_a_log_normal_is_never_favoured_as_a_power_law():
     for seed in range(100):
         counts = histogram(np.random.default_rng(seed).lognormal(0, 1, 100_000))
         chosen = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
-        beaten.append(chosen["log-normal"].favoured == "power law")
+        beaten.append(chosen["log-normal"].preferred == "power law")
         above_median = compare_tails(
             EDGES, counts, fit_power_law(EDGES, counts, xmin=1)
         )
-        against.append(above_median["log-normal"].favoured == "log-normal")
+        against.append(above_median["log-normal"].preferred == "log-normal")
     assert not any(beaten)
     assert all(against)
 
@@ -209,11 +212,11 @@ def test_over_many_seeds_a_log_normal_is_never_favoured_as_a_power_law():
 # the table, and bad input
 
 
-def test_the_table_prints_one_line_for_each_rival_and_a_sentence():
+def test_the_table_prints_one_line_for_each_alternative_and_a_sentence():
     counts = histogram(np.random.default_rng(5).pareto(1.5, 5_000) + 1)
     table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
     assert len(str(table).splitlines()) == 5
-    assert [rival.name for rival in table.rivals] == list(NAMES)
+    assert [row.name for row in table.alternatives] == list(NAMES)
     with pytest.raises(KeyError, match="choose one of"):
         table["gamma"]
 
