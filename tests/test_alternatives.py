@@ -1,5 +1,6 @@
 """Alternatives are the distributions they are named for, and Vuong's test can tell."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,11 +9,8 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.tails.alternatives import (
-    binned_families,
-    compare_tails,
-    power_law_cells,
-)
+from netdyn_utils.tails.alternatives import binned_families, compare_tails
+from netdyn_utils.tails.binned import power_law_cells
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)
@@ -209,6 +207,41 @@ def test_over_many_seeds_a_log_normal_is_never_favoured_as_a_power_law():
     assert all(against)
 
 
+def test_two_laws_that_agree_in_every_bin_are_not_told_apart():
+    edges = np.arange(1.0, 102)  # x^−½ on 1 to 101, which the law with cutoff contains
+    counts = np.round(1e6 * np.diff(2 * np.sqrt(edges))).astype(int)
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    row = compare_tails(edges, counts, fit)["power law with cutoff"]
+    assert (row.loglik_ratio, row.p, row.at_limit) == (0, 1, True)
+    # Two occupied bins: every law of one parameter or more fits them exactly.
+    fit = fit_power_law([1, 2, 4], [5, 3], upper="truncated")
+    for row in compare_tails([1, 2, 4], [5, 3], fit).alternatives:
+        assert (row.loglik_ratio, row.vuong_z, row.p) == (0, 0, 1)
+
+
+def test_a_rising_tail_has_the_power_law_as_its_limit_too():
+    z, s = np.linspace(0, 3, 13), -2.5
+    chosen = binned_families(z, "truncated", 1.0, s, 2.0)[1]
+    assert chosen.limit == {"rate": 0.0, "beta": 2.5}
+    cells = chosen.log_cells(np.array([-40.0, np.log(2.5)]))
+    assert cells == pytest.approx(power_law_cells(z, "truncated", s), abs=1e-6)
+
+
+def test_the_closed_form_of_the_log_normal_keeps_its_digits_everywhere():
+    """Left of the peak, across it and far in the tail, as scipy's own logarithms."""
+    xmin, edges = 1.0, np.array([1.0, 1.01, 30, 31, 33, 1e4, 1e5])
+    for mu, sigma in ((3.4, 0.05), (3.4, 1.5), (-20.0, 2.0), (0.0, 0.5)):
+        theta = np.array([(np.log(xmin) - mu) / sigma**2, -2 * np.log(sigma)])
+        found = family("log-normal", np.log(edges), "infinite", xmin).log_cells(theta)
+        normal, u = stats.norm, (np.log(edges) - mu) / sigma
+        with np.errstate(divide="ignore"):  # the side that is not taken
+            upper = normal.logsf(u[:-1]) + np.log1p(-np.exp(np.diff(normal.logsf(u))))
+            lower = normal.logcdf(u[1:])
+            lower += np.log1p(-np.exp(-np.diff(normal.logcdf(u))))
+        expected = np.where(u[:-1] > 0, upper, lower) - normal.logsf(u[0])
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
 # the table, and bad input
 
 
@@ -221,6 +254,28 @@ def test_the_table_prints_one_line_for_each_alternative_and_a_sentence():
         table["gamma"]
 
 
+def test_numpys_strictest_errors_change_nothing():
+    counts = histogram(np.random.default_rng(7).exponential(1, 20_000))
+    fit = fit_power_law(EDGES, counts, xmin=1)
+    expected = compare_tails(EDGES, counts, fit)
+    with np.errstate(all="raise"):
+        assert compare_tails(EDGES, counts, fit) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_effective": -5}, "n_effective must be a positive finite number"),
+        ({"n_effective": np.nan}, "n_effective must be a positive finite number"),
+        ({"level": 7}, "level must lie between 0 and 1"),
+    ],
+)
+def test_options_without_meaning_are_refused(options, message):
+    counts = histogram(np.random.default_rng(8).pareto(1.5, 500) + 1)
+    with pytest.raises(ValueError, match=message):
+        compare_tails(EDGES, counts, fit_power_law(EDGES, counts), **options)
+
+
 def test_a_foreign_fit_is_refused():
     x = np.random.default_rng(6).pareto(1.5, 500) + 1
     counts = histogram(x)
@@ -229,3 +284,5 @@ def test_a_foreign_fit_is_refused():
         compare_tails(EDGES, 2 * counts, fit)
     with pytest.raises(ValueError, match="bin the values"):
         compare_tails(EDGES, counts, fit_power_law_samples(x))
+    with pytest.raises(ValueError, match="at a bound"):
+        compare_tails(EDGES, counts, replace(fit, at_bound=True))

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
@@ -161,15 +162,59 @@ def test_exact_counts_up_to_1e12_return_their_exponent(alpha):
     assert fit.alpha == pytest.approx(alpha, abs=max(1e-9, 3 * fit.sigma))
 
 
-def test_an_alpha_at_a_bound_is_said():
-    steep = fit_power_law([1, 1.01, 1.02], [10**6, 1])
-    assert steep.at_bound
-    assert steep.alpha == 20
-    assert np.isnan(steep.sigma)
-    assert "at a bound" in str(steep)
-    rising = fit_power_law([1, 2, 4, 8], [1, 10, 100], xmin=1, upper="truncated")
-    assert rising.at_bound
-    assert not fit_power_law(DECADES, COUNTS).at_bound
+def test_steep_tails_keep_their_exponent():
+    steep = fit_power_law(1.01 ** np.arange(3), [10**6, 1])
+    expected = 1 + np.log(1 + 1_000_001) / np.log(1.01)  # m = 1/1,000,001
+    assert steep.alpha == pytest.approx(expected, rel=1e-9)
+    assert not steep.at_bound
+    # A complete scan; with alpha at most 20 another tail won, 16.85 of 13 values.
+    fit = fit_power_law_samples(np.random.default_rng(0).pareto(24, 1000) + 1)
+    assert (fit.n_tail, round(fit.alpha, 2), round(fit.xmin, 4)) == (655, 25.43, 1.0196)
+
+
+def test_a_few_steep_counts_at_the_end_do_not_win_the_scan():
+    edges = 2.0 ** (np.arange(0, 42) / 8)
+    counts = np.round(1e6 * -np.diff(edges**-1.5)).astype(int)
+    counts[-2:] = 100_000, 100  # two bins fit better than the rest, by an alpha of 80
+    steep = fit_power_law(edges, counts, xmin=edges[-3])
+    assert steep.alpha > 20
+    assert steep.ks < fit_power_law(edges, counts).ks
+    assert fit_power_law(edges, counts).alpha < 20
+
+
+@pytest.mark.parametrize("alpha", [-2.5, 0.0, 0.5, 1.0])
+def test_on_truncated_support_alpha_may_be_any_number(alpha):
+    edges = np.arange(1.0, 102)
+    powers = np.log(edges) if alpha == 1 else edges ** (1 - alpha) / (1 - alpha)
+    shares = np.diff(powers) / (powers[-1] - powers[0])
+    counts = np.round(1e9 * shares).astype(int)
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    assert fit.alpha == pytest.approx(alpha, abs=1e-6)
+    assert fit.ks < 1e-7
+    above = 1 - np.append(0, np.cumsum(shares))
+    assert fit.survival(edges) == pytest.approx(above, abs=1e-6)
+    assert fit.log_likelihood == pytest.approx(counts @ np.log(shares), rel=1e-9)
+
+
+def test_a_rising_tail_is_that_of_brute_force():
+    counts, edges = np.array([1, 10, 100]), np.array([1.0, 2, 4, 8])
+
+    def loss(alpha):
+        masses = np.diff(edges ** (1 - alpha)) / (1 - alpha)
+        return -(counts @ np.log(masses / masses.sum()))
+
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    found = minimize_scalar(loss, bounds=(-9, 0.9), method="bounded")
+    assert fit.alpha == pytest.approx(found.x, abs=1e-4)
+    assert fit.log_likelihood == pytest.approx(-found.fun)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 3.7, 1e12])
+def test_of_equal_distances_the_lowest_edge_wins_in_any_unit(unit):
+    edges, counts = 2.0 ** np.arange(12), [*(2 ** np.arange(10, 0, -1)), 2]
+    fit = fit_power_law(edges * unit, counts, upper="censored")  # exact from every edge
+    assert (fit.xmin, fit.n_tail) == (unit, 2_048)
+    assert fit.alpha == pytest.approx(2, abs=1e-12)
 
 
 # numeric oracle
@@ -426,6 +471,12 @@ NAN = float("nan")
         ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
         ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
         ([1, 10, 100, np.inf], COUNTS, {}, "finite.*upper='censored'"),
+        (DECADES, [10**20, 10**19, 9], {}, "more than .* 64 bits"),
+        (DECADES, [9e18, 9e18, 9], {}, "more than .* 64 bits"),
+        (DECADES, pd.array([900, None, 9], "Int64"), {}, "counts are masked"),
+        (DECADES, np.ma.array(COUNTS, mask=[0, 1, 0]), {}, "counts are masked"),
+        (DECADES, ["900", "90", "9"], {}, "counts must be real numbers"),
+        ([1, 10, "", 1000], COUNTS, {}, "edges must be real numbers"),
     ],
 )
 def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, message):
@@ -440,7 +491,8 @@ def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, mes
         ([1.0, NAN], {}, "positive and finite, got nan"),
         ([1.5, 2.0], {"discrete": True}, "whole numbers, got 1.5"),
         ([2.0, 2.0], {}, "1 distinct value"),
-        ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 cuts no tail.*at most 2"),
+        ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 leaves no tail.*below 3"),
+        (["1", "2"], {}, "values must be real numbers"),
         ([1.0, 2.0, 3.0], {"counts": [1, 2]}, "same length"),
         ([1.0, 2.0], {"counts": [1, 0.5]}, "whole numbers"),
         ([[1.0, 2.0]], {}, "one axis"),
@@ -451,7 +503,46 @@ def test_an_unfit_sample_is_refused_with_a_remedy(x, options, message):
         fit_power_law_samples(x, **options)
 
 
+@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64", "masked"])
+def test_counts_of_any_kind_of_number_are_the_same_counts(kind):
+    if kind == "masked":
+        counts = np.ma.array(COUNTS, mask=False)
+    else:
+        counts = (
+            pd.array(COUNTS, "Int64") if kind == "Int64" else np.array(COUNTS, kind)
+        )
+    assert fit_power_law(DECADES, counts) == fit_power_law(DECADES, COUNTS)
+
+
+def test_xmin_between_two_values_leaves_the_values_above_it():
+    fit = fit_power_law_samples([1, 2, 2, 2.0], xmin=1.5)
+    assert fit.alpha == pytest.approx(1 + 1 / np.log(2 / 1.5))
+    assert fit.n_tail == 3
+
+
+def test_no_measure_stumbles_over_numpys_strictest_errors():
+    edges, counts = log_linear(pareto(2.5, 5_000, seed=13))
+    x = pareto(2.5, 500, seed=14)
+    for measure in (
+        lambda: fit_power_law(edges, counts),
+        lambda: fit_power_law(edges, counts, upper="truncated"),
+        lambda: fit_power_law_samples(x),
+        lambda: fit_power_law_samples(np.rint(10 * x), discrete=True),
+        lambda: local_slope(edges, counts).slope.tolist(),
+    ):
+        expected = measure()
+        with np.errstate(all="raise"):
+            assert measure() == expected
+
+
+def test_a_level_outside_zero_to_one_is_refused():
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
+        fit_power_law(DECADES, COUNTS).interval(2)
+
+
 def test_slopes_refuse_what_they_cannot_measure():
+    with pytest.raises(ValueError, match="choose a smaller factor"):
+        local_slope([1, 2, 4, 8, 16], [8, 4, 2, 1], factor=1e3)
     with pytest.raises(ValueError, match="two occupied bins"):
         local_slope(DECADES, [9, 0, 0])
     with pytest.raises(ValueError, match="factor"):

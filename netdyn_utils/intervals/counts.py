@@ -268,9 +268,13 @@ def burstiness(mean: float, deviation: float, *, events: int | None = None) -> f
     1.0
     """
     positive(mean, "mean interval")
+    if not 0 <= deviation < np.inf:
+        raise ValueError(f"deviation must be finite, zero or above, got {deviation!r}")
     if events is None:
         return float((deviation - mean) / (deviation + mean))
-    most, least = sqrt(positive_int(events, "events") + 1), sqrt(events - 1)
+    if positive_int(events, "events") < 2:
+        raise ValueError("one event has no interval: the correction needs two or more")
+    most, least = sqrt(events + 1), sqrt(events - 1)
     ratio = deviation / mean
     return float((most * ratio - least) / ((most - 2) * ratio + least))
 

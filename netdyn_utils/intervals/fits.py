@@ -29,6 +29,7 @@ from ..tails.alternatives import (
     VuongTest,
     log_beyond_cutoff,
 )
+from ..tails.binned import whole_counts
 from ..tails.power_law import TailFit, fit_power_law_samples
 from ..tails.samples import check_sample, fit_points
 from .counts import IntervalCounts
@@ -39,6 +40,7 @@ _ROUNDING = 1e-9  # of ln L per count: what two ways to sum may differ by
 _ONE_BY_ONE = 512  # terms of a sum before an integral continues it
 
 
+@np.errstate(under="ignore")
 def fit_discrete_power_law(
     counts: IntervalCounts | ArrayLike, *, xmin: int | None = None
 ) -> TailFit:
@@ -92,6 +94,7 @@ def fit_discrete_power_law(
     return TailFit(**best, n=int(h.sum()), kind="discrete")
 
 
+@np.errstate(under="ignore")
 def compare_intervals(
     counts: IntervalCounts | ArrayLike,
     fit: TailFit,
@@ -145,6 +148,10 @@ with cutoff.'
     >>> round(comparison["geometric"].parameters["p"], 3)
     0.1
     """
+    if fit.at_bound:
+        raise ValueError(
+            "alpha is at a bound of the search: there is no fit to compare"
+        )
     everything, xmin = _by_length(counts), int(fit.xmin)
     h = everything[xmin - 1 :].astype(float)
     if fit.kind != "discrete" or (h.sum(), everything.sum()) != (fit.n_tail, fit.n):
@@ -154,9 +161,9 @@ with cutoff.'
         )
     length = np.arange(xmin, xmin + len(h))
     power_law = -fit.alpha * np.log(length) - np.log(zeta(fit.alpha, xmin))
-    test = VuongTest(fit, h, power_law, level, n_effective)
+    test = VuongTest(fit, h, power_law, level, n_effective, _ROUNDING)
     families = discrete_families(length, fit.alpha, float(h @ length / h.sum()))
-    rows = [test.of_family(family, _ROUNDING) for family in families]
+    rows = [*map(test.of_family, families)]
     if null is not None:
         tail = np.zeros(len(h))
         part = null.expected[xmin - 1 :][: len(h)]
@@ -239,7 +246,7 @@ def _by_length(counts):
     if isinstance(counts, IntervalCounts):
         counts.raise_if_empty()
         return counts.counts
-    counts = np.asarray(counts)
+    counts = whole_counts(counts)
     if not counts.any():
         raise ValueError("all counts are zero: there is no interval to fit")
     return counts

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from ..checks import positive_int
+from ..tails.binned import whole_counts
 from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
 _NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
@@ -58,6 +59,7 @@ class NullIntervals:
         )
 
 
+@np.errstate(under="ignore")
 def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
     """Return the expected intervals if each weight's times were shuffled.
 
@@ -67,10 +69,6 @@ def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
         How often each weight exceeded: `IntervalCounts.per_weight`.
     steps : int
         Length of the window.
-
-    Returns
-    -------
-    NullIntervals
 
     Raises
     ------
@@ -166,14 +164,13 @@ def _drawn(often, steps, rng):
 
 def _check(exceedances, steps):
     positive_int(steps, "steps")
-    often = np.asarray(exceedances)
-    whole = often.size and np.issubdtype(often.dtype, np.integer)
-    if often.ndim != 1 or not whole or often.min() < 0 or often.max() > steps:
+    often = whole_counts(exceedances)
+    if often.ndim != 1 or not often.size or often.max() > steps:
         raise ValueError(
             f"exceedances must be whole numbers from 0 to {steps:,}, one for each "
             "weight: pass IntervalCounts.per_weight"
         )
-    return often.astype(np.int64)
+    return often
 
 
 def _trim(values):

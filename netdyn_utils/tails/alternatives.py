@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import chdtrc, erfc, erfcx
 
-from .binned import as_fitted
+from ..checks import positive
+from .binned import as_fitted, check_level, power_law_cells
 from .power_law import TailFit
 
 POWER_LAW, CUTOFF, UNDECIDED = "power law", "power law with cutoff", "not decided"
@@ -97,6 +98,7 @@ class TailComparison:
         return f"At level {self.level:g}, {'; '.join(parts)}."
 
 
+@np.errstate(under="ignore")
 def compare_tails(
     edges: ArrayLike,
     counts: ArrayLike,
@@ -118,10 +120,6 @@ def compare_tails(
     n_effective : float, optional
         Size of an independent sample that says as much as all `fit.n` counts: R
         shrinks by n_effective/n, its z by the root of that.
-
-    Returns
-    -------
-    TailComparison
 
     Raises
     ------
@@ -164,9 +162,9 @@ def compare_tails(
     z, s = np.log(tail_edges / fit.xmin), fit.alpha - 1
     mean = max(float(h @ (z[:-1] + z[1:]) / 2 / h.sum()), 1e-6)
     power_law = power_law_cells(z, fit.upper, s)
-    test = VuongTest(fit, h, power_law, level, n_effective)
+    test = VuongTest(fit, h, power_law, level, n_effective, rounding=1e-12)
     families = binned_families(z, fit.upper, fit.xmin, s, mean)
-    rows = tuple(test.of_family(family, rounding=1e-12) for family in families)
+    rows = tuple(map(test.of_family, families))
     return TailComparison(fit, rows, level, tail_edges)
 
 
@@ -179,13 +177,19 @@ class VuongTest:
     power_law: np.ndarray
     level: float
     n_effective: float | None
+    rounding: float  # nats per count: a difference below it is none
 
-    def of_family(self, family: "Family", rounding: float) -> Alternative:
-        """Fit a family, and test it; a gain below `rounding` per count is none."""
+    def __post_init__(self):
+        check_level(self.level)
+        if self.n_effective is not None:
+            positive(self.n_effective, "n_effective")
+
+    def of_family(self, family: "Family") -> Alternative:
+        """Fit a family to the counts, and test it."""
         theta, cells = family.maximise(self.h)
         # The limit belongs to every family but one: no search may end below it.
         gain = self.h @ np.where(self.h > 0, cells - self.power_law, 0.0)
-        if family.limit and gain <= rounding * self.h.sum():
+        if family.limit and gain <= self.rounding * self.h.sum():
             return self.of_cells(family.name, family.limit, self.power_law, True)
         return self.of_cells(family.name, family.usual(theta), cells)
 
@@ -194,6 +198,8 @@ class VuongTest:
         h, n, fit = self.h, self.h.sum(), self.fit
         share = 1.0 if self.n_effective is None else min(1.0, self.n_effective / fit.n)
         gap = np.where(h > 0, self.power_law - cells, 0.0)
+        if abs(h @ gap) <= self.rounding * n:
+            gap = np.zeros(len(h))  # two laws that the counts cannot tell apart
         ratio = h @ gap
         spread = np.sqrt(h @ (gap - ratio / n) ** 2)
         z = float(ratio / spread * share**0.5) if spread else 0.0
@@ -259,6 +265,9 @@ def binned_families(z, upper, xmin, s, mean):
     `s` is the slope of the fitted power law and `mean` the mean of z: for the starts.
     """
     near, rate = np.log(0.01 / mean), np.log(1 / np.expm1(mean))
+    steepest = max(30.0, 2 * abs(s))
+    # A rising power law (truncated, s < 0) is the stretched exponential of rate 0.
+    power_law = (np.log(s), near) if s > 0 else (-25.0, np.log(max(-s, 1e-3)))
 
     def weibull(theta):
         r, beta = np.exp(theta[0]), np.exp(theta[1])
@@ -284,16 +293,16 @@ def binned_families(z, upper, xmin, s, mean):
         Family(
             "stretched exponential",
             weibull,
-            ((np.log(s), near), (rate, 0.0)),
-            ((-40.0, 40.0), (np.log(NEGLIGIBLE), np.log(20.0))),
+            (power_law, (rate, 0.0)),
+            ((-40.0, 40.0), (np.log(NEGLIGIBLE), np.log(max(20.0, 2 * abs(s))))),
             usual_weibull,
-            {"rate": np.inf, "beta": 0.0},
+            {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s},
         ),
         Family(
             "log-normal",
             lambda theta: log_normal_cells(z, upper, theta[0], np.exp(theta[1])),
             ((s, near), (0.0, -2 * np.log(mean))),
-            ((-1e4, 1e4), log_curve),
+            ((-1e3 * steepest, 1e3 * steepest), log_curve),
             lambda theta: {
                 "mu": float(np.log(xmin) - theta[0] * np.exp(-theta[1])),
                 "sigma": float(np.exp(-theta[1] / 2)),
@@ -304,7 +313,7 @@ def binned_families(z, upper, xmin, s, mean):
             CUTOFF,
             cutoff_cells(z, upper),
             ((s, near - mean), (0.0, rate)),
-            ((-30.0, 30.0), log_curve),
+            ((-steepest, steepest), log_curve),
             lambda theta: {
                 "alpha": float(1 + theta[0]),
                 "rate": float(np.exp(theta[1])) / xmin,
@@ -312,11 +321,6 @@ def binned_families(z, upper, xmin, s, mean):
             {"alpha": 1 + s, "rate": 0.0},
         ),
     )
-
-
-def power_law_cells(z, upper, s):
-    """Return ln P of each bin between the edges z of a power law, (bins,)."""
-    return _between(-s * z, s * np.diff(z), upper)
 
 
 def log_normal_cells(z, upper, b, c):

@@ -27,14 +27,21 @@ from os import cpu_count
 
 import numpy as np
 
+from ..checks import shown as short_repr
+
+MAX_COUNT = 9e18
 UPPER = ("infinite", "censored", "truncated")
-SLOPE_BOUNDS = (1e-4, 19.0)  # of s = alpha − 1, where the likelihood is searched
+SLOPE_BOUNDS = (1e-6, 1e6)  # of s = alpha − 1, where the likelihood is searched
+STEEPEST = 19.0  # abs(s) of a threshold that a scan may choose, if there is one
+KS_TIE = 1e-12  # KS distances nearer than this differ by rounding
+_TINY = 1e-300  # for s = 0 in quotients of exponentials
+_NEAR_ZERO = 1e-4  # of s: nearer to zero the truncated score loses its digits
 _BLOCK = 64  # thresholds per block: keeps the KS work in cache, near the triangle
 
 
 def check_histogram(edges, counts):
     """Return `edges` as float64 and `counts` as int64, or say what is wrong."""
-    edges, counts = np.asarray(edges, float), np.asarray(counts)
+    edges, counts = real_numbers(edges, "edges"), whole_counts(counts)
     if edges.ndim != 1 or counts.ndim != 1 or len(edges) != len(counts) + 1:
         raise ValueError(
             f"{edges.shape} edges and {counts.shape} counts do not fit: pass one "
@@ -56,7 +63,6 @@ def check_histogram(edges, counts):
             f"edges must be positive, got {edges[0]:g} first: leave out the bin "
             "that reaches to zero, edges[1:] and counts[1:]"
         )
-    counts = whole_counts(counts)
     if not counts.any():
         raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
     return edges, counts
@@ -64,7 +70,7 @@ def check_histogram(edges, counts):
 
 def whole_counts(counts):
     """Return counts as int64 if each is a finite whole number, zero or above."""
-    counts = np.asarray(counts)
+    numbers = real_numbers(counts, "counts")
     rules = (
         ("finite", np.isfinite, "count NaN and Inf apart"),
         ("zero or above", lambda h: h >= 0, "a histogram counts"),
@@ -72,13 +78,41 @@ def whole_counts(counts):
          "densities"),
     )  # fmt: skip
     for expected, holds, remedy in rules:
-        bad = np.flatnonzero(~holds(counts))
+        bad = np.flatnonzero(~holds(numbers))
         if bad.size:
             i = bad[0]
             raise ValueError(
-                f"counts must be {expected}, got {counts.flat[i]} at {i}: {remedy}"
+                f"counts must be {expected}, got {numbers.flat[i]:g} at {i}: {remedy}"
             )
-    return counts.astype(np.int64)
+    if numbers.sum() > MAX_COUNT:
+        raise ValueError(
+            f"{numbers.sum():.3g} counts in all are more than the {MAX_COUNT:.1g} that "
+            "64 bits hold: divide them, for shapes fit as well"
+        )
+    return np.asarray(counts).astype(np.int64)
+
+
+def real_numbers(values, what):
+    """Return values as float64; say in one sentence if they are not all numbers."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what} are masked in places: leave these out, or fill them")
+    values = np.asarray(values)
+    try:
+        if values.dtype.kind in "biufO":
+            return values.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        pass  # an object that is no number
+    raise ValueError(
+        f"{what} must be real numbers, got {short_repr(values.tolist())} of type "
+        f"{values.dtype}: convert them, and leave out what is missing"
+    )
+
+
+def check_level(level):
+    """Return a level if it lies between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
+    return level
 
 
 def edge_index(edges, value, what):
@@ -122,6 +156,11 @@ def as_fitted(edges, counts, fit):
     """Return edges and counts as `fit` saw them and its first tail bin's index."""
     if fit.kind != "binned":
         raise ValueError(f"the fit is {fit.kind}: bin the values and fit the histogram")
+    if fit.at_bound:
+        raise ValueError(
+            f"alpha = {fit.alpha:g} is at a bound of the search: the likelihood has no "
+            "maximum, so that there is no fit to use; choose a lower xmin"
+        )
     edges, counts = check_histogram(edges, counts)
     bounded, h = apply_upper_bound(edges, counts, fit.upper, given_xmax(edges, fit))
     start = edge_index(bounded, fit.xmin, "xmin")
@@ -185,9 +224,9 @@ class ThresholdFits:
 
     def best(self):
         """Return the index of the least KS distance; the lower threshold wins a tie."""
-        inside = ~self.at_bound
-        usable = inside if inside.any() else ~inside
-        return int(np.where(usable, self.ks, np.inf).argmin())
+        usable = ~self.at_bound & (np.abs(self.alpha - 1) <= STEEPEST)
+        ks = np.where(usable | ~usable.any(), self.ks, np.inf)
+        return int((ks <= ks.min() + KS_TIE).argmax())
 
 
 def scan_starts(counts, upper):
@@ -216,14 +255,16 @@ def fit_thresholds(bins, counts, starts):
         reach = bins.log_edges[-1] - bins.log_edges[starts]
 
     last = np.full_like(starts, stop)
-    s, info, at_bound = solve(bins, h, starts, last, excess, n, reach)
+    lowest, highest = SLOPE_BOUNDS  # on truncated support any real s is a law
+    bounds = (lowest if reach is None else -highest), highest
+    s, info, at_bound = solve(bins, h, starts, last, excess, n, reach, bounds)
     sigma = np.full(len(s), np.nan)
     sigma[~at_bound] = 1 / np.sqrt(info[~at_bound])
     ks = _ks_distances(bins, above, starts, s, reach)
     return ThresholdFits(starts, 1 + s, sigma, n.astype(np.int64), ks, at_bound)
 
 
-def solve(bins, h, first, last, excess, n, reach=None, bounds=SLOPE_BOUNDS):
+def solve(bins, h, first, last, excess, n, reach, bounds):
     """Maximise L(s) on the bins first ≤ i < last, for many such ranges at once.
 
     Returns s, the observed information −L″(s), and whether s is at a bound. With a
@@ -254,7 +295,7 @@ def _newton(by_kind, widths, excess, n, reach, bounds):
     r = np.arange(len(s))  # rows still moving
     for _ in range(100):
         # At s = 0 the terms 1/s of the truncated score cancel: step from beside it.
-        at = np.where(np.abs(s[r]) < SLOPE_BOUNDS[0], SLOPE_BOUNDS[0], s[r])
+        at = np.where(np.abs(s[r]) < _NEAR_ZERO, _NEAR_ZERO, s[r])
         end = None if reach is None else reach[r]
         score, info[r] = _score(at, by_kind[r], widths, excess[r], n[r], end)
         left[r] = np.where(score > 0, np.maximum(at, left[r]), left[r])
@@ -289,15 +330,33 @@ def _score(s, by_kind, widths, excess, n, reach):
 
 def log_likelihood(bins, counts, start, s):
     """Return ln of the probability of the tail's counts in their bins, in nats."""
-    h, widths = counts[start:].astype(float), bins.widths[start:]
-    excess = h @ (bins.log_edges[start:-1] - bins.log_edges[start])
-    if bins.upper == "censored":
-        h, widths = h[:-1], widths[:-1]
-    total = h @ np.log(-np.expm1(-s * widths)) - s * excess
-    if bins.upper == "truncated":
-        reach = bins.log_edges[-1] - bins.log_edges[start]
-        total -= counts[start:].sum() * np.log(-np.expm1(-s * reach))
-    return float(total)
+    z = bins.log_edges[start:] - bins.log_edges[start]
+    cells = power_law_cells(z, bins.upper, s, bins.widths[start:])
+    return float(counts[start:] @ cells)
+
+
+def power_law_cells(z, upper, s, widths=None):
+    """Return ln P of each bin between the edges z = ln(edge/xmin) of a power law.
+
+    Truncated, s may be zero or negative: the density then rises to the upper edge.
+    """
+    widths, steepness = np.diff(z) if widths is None else widths, max(abs(s), _TINY)
+    from_peak = z[:-1] if s > 0 else z[-1] - z[1:]
+    cells = np.log(-np.expm1(-steepness * widths)) - steepness * from_peak
+    if upper == "censored":
+        cells[-1] = -s * z[-2]
+    if upper == "truncated":
+        cells -= np.log(-np.expm1(-steepness * z[-1]))
+    return cells
+
+
+def survival(s, z, reach=None):
+    """Return P(X ≥ x), z = ln(x/xmin), of a power law; `reach` is z where it ends."""
+    if reach is None:
+        return np.exp(-s * z)
+    steepness = np.maximum(np.abs(s), _TINY)
+    below = np.expm1(-steepness * (reach - z)) / np.expm1(-steepness * reach)
+    return np.exp(-np.maximum(s, 0.0) * z) * below
 
 
 def _ks_distances(bins, above, starts, s, reach):
@@ -313,12 +372,8 @@ def _ks_distances(bins, above, starts, s, reach):
         z = bins.log_edges[edge] - bins.log_edges[first][:, None]
         # Left of its own threshold a row has 1 on both sides: no mask is needed.
         np.maximum(z, 0.0, out=z)
-        z *= -s[row, None]
-        model = np.exp(z, out=z)
-        if reach is not None:
-            end = np.exp(-s[row] * reach[row])[:, None]
-            model -= end
-            model /= 1 - end
+        end = None if reach is None else reach[row, None]
+        model = survival(s[row, None], z, end)
         data = above[edge] / above[first][:, None]
         model -= np.minimum(data, 1.0, out=data)
         ks[row] = np.abs(model, out=model).max(1)

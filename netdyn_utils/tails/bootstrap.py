@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from ..checks import positive_int
-from .binned import LogBins, as_fitted, scan_resamples, whole_counts
+from ..checks import positive, positive_int
+from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
 from .power_law import TailFit, fit_power_law
 
 
@@ -40,6 +40,7 @@ class AlphaInterval:
         )
 
 
+@np.errstate(under="ignore")
 def bootstrap_alpha(
     edges: ArrayLike,
     counts: ArrayLike,
@@ -62,10 +63,6 @@ def bootstrap_alpha(
         Coverage, in (0, 1).
     rng : numpy.random.Generator
 
-    Returns
-    -------
-    AlphaInterval
-
     Notes
     -----
     All counts are drawn anew with the observed shares, as one multinomial: the
@@ -81,8 +78,7 @@ def bootstrap_alpha(
     alpha = 2.0107, 95% interval 1.9... to 2.0... (xmin 1 to 1, 1,000 resamples)
     """
     positive_int(replicates, "replicates")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    check_level(level)
     bounded, h, start = as_fitted(edges, counts, fit)
     bins = LogBins.of(bounded, fit.upper)
     resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
@@ -151,10 +147,6 @@ def window_stability(
         As in `bootstrap_alpha`.
     **options
         Of `fit_power_law`, the same for all windows; without xmin each estimates it.
-
-    Returns
-    -------
-    WindowStability
 
     Notes
     -----
@@ -276,9 +268,6 @@ def subsample_counts(
     """
     counts = whole_counts(counts)
     total = int(counts.sum())
-    if not 0 < size <= total:
-        raise ValueError(
-            f"size={size:,} is no sample of the {total:,} counts there are: choose a "
-            "number above zero, at most that"
-        )
+    if positive(size, "size") > total:
+        raise ValueError(f"size={size:,} exceeds the {total:,} counts there are")
     return rng.binomial(counts, size / total)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import positive_int
+from .binned import check_level, real_numbers
 
 TAIL_SHARE = 0.1  # of the changes that count as large
 MIN_TAIL_COUNT = 20  # changes in a tail that says anything
@@ -114,7 +115,7 @@ def power_law_or_exponential(
     ----------
     A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703, app. C.
     """
-    x = np.asarray(x, float)
+    x = real_numbers(x, "values")
     if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
         raise ValueError(
             "expected one axis of finite values that are not negative, such as "
@@ -176,7 +177,7 @@ def crossover_delta(
     again = np.array([_fit_both(row[drawn], n)[0] for row in changes])
     found = np.array([_zero_crossing(deltas, column) for column in again.T])
     found = found[np.isfinite(found)]
-    tails = (0.5 - level / 2, 0.5 + level / 2)
+    tails = (0.5 - check_level(level) / 2, 0.5 + level / 2)
     low, high = np.nanquantile(again, tails, axis=1)
     return Crossover(
         deltas=deltas,

@@ -19,10 +19,12 @@ from .binned import (
     LogBins,
     apply_upper_bound,
     check_histogram,
+    check_level,
     edge_index,
     fit_thresholds,
     log_likelihood,
     scan_starts,
+    survival,
 )
 from .samples import check_sample, fit_points
 
@@ -47,7 +49,7 @@ class TailFit:
     upper: str = "infinite"  # what lies above the upper edge
     xmax: float = inf  # where "truncated" support ends, or "censored" counts begin
     xmin_estimated: bool = True  # and not given
-    at_bound: bool = False  # no maximum of the likelihood for alpha in (1, 20]
+    at_bound: bool = False  # the likelihood has no maximum where it was searched
     kind: str = "binned"  # or "continuous", "discrete"
 
     def __str__(self):
@@ -72,7 +74,7 @@ class TailFit:
         >>> fit_power_law([1, 10, 100, 1000], [900, 90, 9]).interval(0.95)
         (1.93..., 2.08...)
         """
-        half = float(ndtri(0.5 + level / 2)) * self.sigma
+        half = float(ndtri(0.5 + check_level(level) / 2)) * self.sigma
         return self.alpha - half, self.alpha + half
 
     def survival(self, x: ArrayLike) -> np.ndarray:
@@ -84,13 +86,13 @@ class TailFit:
         x = np.maximum(np.asarray(x, float), self.xmin)
         if self.kind == "discrete":
             return zeta(self.alpha, np.ceil(x)) / zeta(self.alpha, self.xmin)
-        above = (x / self.xmin) ** (1 - self.alpha)
         if self.upper != "truncated":
-            return above
-        end = (self.xmax / self.xmin) ** (1 - self.alpha)
-        return np.maximum(above - end, 0.0) / (1 - end)
+            return (x / self.xmin) ** (1 - self.alpha)
+        z, reach = np.log(np.minimum(x, self.xmax) / self.xmin), self.xmax / self.xmin
+        return survival(self.alpha - 1, z, np.log(reach))
 
 
+@np.errstate(under="ignore")
 def fit_power_law(
     edges: ArrayLike,
     counts: ArrayLike,
@@ -124,7 +126,7 @@ def fit_power_law(
     Returns
     -------
     TailFit
-        `at_bound` is set, and `sigma` nan, where no alpha in (1, 20] is a maximum.
+        `alpha` is above 1; on truncated support it may be any real number.
 
     Raises
     ------
@@ -140,7 +142,9 @@ def fit_power_law(
     KS distance: max abs(S − F) over all edges of the tail, its last occupied bin's
     upper edge included, S and F the fractions below the edge. Adding empty bins on top
     changes nothing. A scan keeps two occupied bins; three if the upper bound is
-    censored or truncated, where two always fit exactly.
+    censored or truncated, where two always fit exactly. It leaves out exponents above
+    20 where it finds others, for the last few counts often fit such a one by chance; at
+    a given xmin every exponent is fitted.
 
     The counts are taken as independent draws. Updates of a network are not: at 1e9
     counts `sigma` says nothing of that, and the scatter between windows or seeds does
@@ -185,6 +189,7 @@ def fit_power_law(
     )
 
 
+@np.errstate(under="ignore")
 def fit_power_law_samples(
     x: ArrayLike,
     *,
@@ -201,14 +206,15 @@ def fit_power_law_samples(
     counts : array of whole numbers, (samples,), optional
         How often each value occurs; without it each entry of x is one.
     xmin : float, optional
-        Threshold. Without it every distinct value is tried, all but the largest.
+        Threshold, below the largest value. Without it every distinct value is tried.
     discrete : bool
         Whole numbers with p(x) = x^−α/ζ(α, xmin), by the exact likelihood.
 
     Returns
     -------
     TailFit
-        With `kind` "continuous" or "discrete".
+        With `kind` "continuous" or "discrete"; a discrete alpha is searched in
+        (1, 20], and `at_bound` says so where there is no maximum.
 
     Notes
     -----
@@ -228,15 +234,15 @@ def fit_power_law_samples(
     power law: alpha = 2.5060 ± 0.0048 above xmin = 1 (100,000 of 100,000 counts, \
 KS 0.0022)
     """
-    values, h = check_sample(x, counts, discrete)
+    values, h = check_sample(x, counts, discrete, least=2 if xmin is None else 1)
     total = int(h.sum())
     if xmin is None:
         starts = np.arange(len(values) - 1)
     else:
-        if not 0 < xmin <= values[-2] or (discrete and xmin != np.floor(xmin)):
+        if not 0 < xmin < values[-1] or (discrete and xmin != np.floor(xmin)):
             raise ValueError(
-                f"xmin={xmin:g} cuts no tail here: choose one above zero, at most "
-                f"{values[-2]:g} (the second largest value), and whole if discrete"
+                f"xmin={xmin:g} leaves no tail: choose one above zero, below "
+                f"{values[-1]:g} (the largest value), and whole if discrete"
             )
         first = int(np.searchsorted(values, xmin))
         # The threshold itself, seen or not: there the likelihood starts.

@@ -17,20 +17,20 @@ data", SIAM Review 51 (2009) 661-703, doi 10.1137/070710111.
 import numpy as np
 from scipy.special import zeta
 
-from .binned import whole_counts
+from .binned import KS_TIE, real_numbers, whole_counts
 
-ALPHA_BOUNDS = (1.001, 20.0)
+ALPHA_BOUNDS = (1.001, 20.0)  # of a discrete law
 _CELLS = 500_000  # size of one block of (thresholds × values)
 _BOUNDING = (32, 512)  # values, twice as many each, that bound the distances
 
 
-def check_sample(x, counts, discrete):
+def check_sample(x, counts, discrete, least=2):
     """Return the distinct values ascending, and how often each occurs.
 
     >>> check_sample([3, 1, 3], None, True)
     (array([1., 3.]), array([1, 2]))
     """
-    x = np.asarray(x, float)
+    x = real_numbers(x, "values")
     counts = np.ones(x.shape, np.int64) if counts is None else whole_counts(counts)
     if x.ndim != 1 or counts.shape != x.shape:
         raise ValueError(
@@ -49,7 +49,7 @@ def check_sample(x, counts, discrete):
             "round them, or discrete=False"
         )
     values, place = np.unique(x[counts > 0], return_inverse=True)
-    if len(values) < 2:
+    if len(values) < least:
         raise ValueError(
             f"{len(values)} distinct value(s) make no tail: a fit needs at least two"
         )
@@ -70,8 +70,8 @@ def fit_points(values, counts, starts, discrete):
     if discrete:
         alpha, info, at_bound = _solve_zeta(values[starts], logs[starts] + excess / n)
     else:
-        alpha = np.minimum(1 + n / excess, ALPHA_BOUNDS[1])
-        info, at_bound = (alpha - 1) ** -2, alpha >= ALPHA_BOUNDS[1]
+        alpha = 1 + n / excess
+        info, at_bound = (alpha - 1) ** -2, np.zeros(len(n), bool)
 
     def distances(rows, columns):
         """Return max |S − F| over some values, on both sides of each step, (rows,)."""
@@ -121,9 +121,10 @@ def _least(rows, n_values, distances):
         top = n_values - np.geomspace(1, n_values, size)
         bound = distances(rows, np.unique(np.concatenate([even, top]).astype(int)))
         least = min(least, distances(rows[[bound.argmin()]], everything)[0])
-        rows = rows[bound <= least]
+        rows = rows[bound <= least + KS_TIE]
     ks = distances(rows, everything)
-    return rows[ks.argmin()], ks.min()
+    first = (ks <= ks.min() + KS_TIE).argmax()
+    return rows[first], ks[first]
 
 
 def _survivals(values, logs, first, columns, alpha, discrete):
