@@ -4,9 +4,10 @@ Continuous, p(x) = (α−1)/xmin (x/xmin)^−α: alpha has a closed form (Clause
 & Newman 2009, eq. 3.1). Discrete, p(x) = x^−α/ζ(α, xmin) on whole numbers: Newton on
 the exact likelihood with Hurwitz' zeta (eq. 3.5), not the approximation of eq. 3.7.
 
-The KS distances of every threshold to every value would take n² steps. A few values
+The KS distances of every threshold at every value would take n² steps. A few values
 bound a distance from below, and a threshold whose bound exceeds the least distance
-found cannot win. The result is that of the full scan, exactly.
+found cannot win; more values are looked at for the fewer thresholds that are left. The
+result is that of the full scan, exactly.
 
 References
 ----------
@@ -20,8 +21,7 @@ from scipy.special import zeta
 from .binned import KS_TIE, real_numbers, whole_counts
 
 ALPHA_BOUNDS = (1.001, 20.0)  # of a discrete law
-_CELLS = 500_000  # size of one block of (thresholds × values)
-_BOUNDING = (32, 512)  # values, twice as many each, that bound the distances
+_CELLS = 100_000  # size of one block of (thresholds × values)
 
 
 def check_sample(x, counts, discrete, least=2):
@@ -113,15 +113,16 @@ def fit_points(values, counts, starts, discrete):
 
 def _least(rows, n_values, distances):
     """Return the row of least distance and that distance; the first wins a tie."""
-    everything, least = np.arange(n_values), np.inf
-    for size in _BOUNDING:
+    everything, least, size = np.arange(n_values), np.inf, 32
+    while size < n_values // 4:
         # Spread evenly over ranks, and again over the logarithm of the rank from the
         # top, so that short tails are bounded as well as long ones.
         even = np.linspace(0, n_values - 1, size)
         top = n_values - np.geomspace(1, n_values, size)
         bound = distances(rows, np.unique(np.concatenate([even, top]).astype(int)))
-        least = min(least, distances(rows[[bound.argmin()]], everything)[0])
-        rows = rows[bound <= least + KS_TIE]
+        leaders = rows[np.sort(np.argsort(bound)[:4])]
+        least = min(least, distances(leaders, everything).min())
+        rows, size = rows[bound <= least + KS_TIE], 8 * size
     ks = distances(rows, everything)
     first = (ks <= ks.min() + KS_TIE).argmax()
     return rows[first], ks[first]
