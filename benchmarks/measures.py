@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 
 from netdyn_utils.histogram import code_edges
-from netdyn_utils.tails.goodness import goodness_of_fit
+from netdyn_utils.tails.goodness_of_fit import goodness_of_fit
 from netdyn_utils.tails.power_law import fit_power_law
 from netdyn_utils.tracking.intervals import IntervalTracker
 from netdyn_utils.tracking.updates import UpdateTracker

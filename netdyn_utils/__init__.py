@@ -27,9 +27,10 @@ _PUBLIC = {
     "tails": (
         *("TailFit", "fit_power_law", "fit_power_law_samples", "compare_tails"),
         *("goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
-        *("bootstrap_alpha", "stability", "scale_mixture_null", "compare_with_null"),
-        *("effective_sample_size", "thin_counts"),
-        *("crossover", "power_law_or_exponential", "exponential_mixture"),
+        *("bootstrap_alpha", "window_stability", "scale_mixture_null"),
+        *("compare_with_null", "effective_sample_size", "subsample_counts"),
+        *("crossover_delta", "power_law_or_exponential", "exponential_mixture"),
+        *("stability", "thin_counts", "crossover"),  # former names
     ),
     "intervals": (
         *("IntervalCounts", "exceedance_intervals", "burstiness"),

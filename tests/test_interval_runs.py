@@ -14,8 +14,8 @@ from netdyn_utils.experiments import intervals
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.intervals import ReplayError, run_intervals
 from netdyn_utils.experiments.updates import run_updates
-from netdyn_utils.intervals.nulls import interval_null
-from netdyn_utils.intervals.waiting import IntervalCounts
+from netdyn_utils.intervals.counts import IntervalCounts
+from netdyn_utils.intervals.null_model import interval_null
 from netdyn_utils.models import build_model
 from netdyn_utils.parameters import FlatParameters
 from netdyn_utils.store import RunStore

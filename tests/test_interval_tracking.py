@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.intervals import counting
-from netdyn_utils.intervals.waiting import IntervalCounts
+from netdyn_utils.intervals import streaming as counting
+from netdyn_utils.intervals.counts import IntervalCounts
 from netdyn_utils.models import build_model
 from netdyn_utils.parameters import FlatParameters
 from netdyn_utils.tracking.intervals import IntervalTracker

@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 
+from netdyn_utils.tails.local_slope import hill_curve, local_slope, ols_exponent
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
-from netdyn_utils.tails.slopes import hill_curve, local_slope, ols_exponent
 
 DECADES, COUNTS = [1, 10, 100, 1000], [900, 90, 9]
 REFERENCE = Path(
@@ -54,17 +55,18 @@ def published(stem):
 
 
 @pytest.mark.parametrize(
-    ("top", "alpha"), [("unbounded", 2.010724), ("open", 2.007179), ("truncated", 2.0)]
+    ("upper", "alpha"),
+    [("infinite", 2.010724), ("censored", 2.007179), ("truncated", 2.0)],
 )
 @pytest.mark.parametrize("xmin", [1, None])
-def test_three_decades_give_the_closed_form_of_each_top(top, alpha, xmin):
-    fit = fit_power_law(DECADES, COUNTS, top=top, xmin=xmin)
+def test_three_decades_give_the_closed_form_of_each_upper_bound(upper, alpha, xmin):
+    fit = fit_power_law(DECADES, COUNTS, upper=upper, xmin=xmin)
     assert fit.alpha == pytest.approx(alpha, abs=6e-7)
-    assert (fit.xmin, fit.n_tail, fit.n, fit.top) == (1, 999, 999, top)
+    assert (fit.xmin, fit.n_tail, fit.n, fit.upper) == (1, 999, 999, upper)
 
 
 def test_truncated_decades_give_two_exactly_and_a_perfect_fit():
-    fit = fit_power_law(DECADES, COUNTS, top="truncated")
+    fit = fit_power_law(DECADES, COUNTS, upper="truncated")
     assert fit.alpha == pytest.approx(2, abs=1e-12)
     assert fit.ks == pytest.approx(0, abs=1e-14)
 
@@ -98,12 +100,12 @@ def test_fine_bins_give_the_estimate_of_the_single_values():
 # invariances
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("unit", [1e-9, 2.0**-20, 3.7, 1e12])
-def test_a_change_of_unit_moves_xmin_and_nothing_else(top, unit):
+def test_a_change_of_unit_moves_xmin_and_nothing_else(upper, unit):
     edges, counts = log_linear(pareto(2.5, 5_000, seed=1))
-    here = fit_power_law(edges, counts, top=top)
-    there = fit_power_law(edges * unit, counts, top=top)
+    here = fit_power_law(edges, counts, upper=upper)
+    there = fit_power_law(edges * unit, counts, upper=upper)
     assert there.xmin == pytest.approx(here.xmin * unit, rel=1e-12)
     assert there.alpha == pytest.approx(here.alpha, rel=1e-9)
     assert (there.sigma, there.ks, there.log_likelihood) == pytest.approx(
@@ -134,17 +136,17 @@ def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
 
 def test_truncation_at_xmax_is_the_fit_of_the_histogram_that_ends_there():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=3))
-    inside = fit_power_law(edges, counts, top="truncated", xmax=4.0)
+    inside = fit_power_law(edges, counts, upper="truncated", xmax=4.0)
     kept = edges <= 4.0
-    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], top="truncated")
+    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], upper="truncated")
     assert (inside.alpha, inside.xmin) == (ended.alpha, ended.xmin)
     assert inside.n == 5_000
 
 
 def test_counts_open_above_xmax_matter_by_number_only():
     edges = [1, 2, 4, 8, 16]
-    near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, top="open", xmax=4)
-    far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, top="open", xmax=4)
+    near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, upper="censored", xmax=4)
+    far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, upper="censored", xmax=4)
     assert near.alpha == far.alpha
 
 
@@ -156,28 +158,72 @@ def test_exact_counts_up_to_1e12_return_their_exponent(alpha):
     edges = 2.0 ** (np.arange(0, 81) / 8)
     shares = -np.diff(edges ** (1 - alpha))
     counts = np.round(1e12 * shares / shares[0]).astype(np.int64)
-    fit = fit_power_law(edges, counts, xmin=1, top="truncated")
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
     assert fit.alpha == pytest.approx(alpha, abs=max(1e-9, 3 * fit.sigma))
 
 
-def test_an_alpha_at_a_bound_is_said():
-    steep = fit_power_law([1, 1.01, 1.02], [10**6, 1])
-    assert steep.at_bound
-    assert steep.alpha == 20
-    assert np.isnan(steep.sigma)
-    assert "at a bound" in str(steep)
-    rising = fit_power_law([1, 2, 4, 8], [1, 10, 100], xmin=1, top="truncated")
-    assert rising.at_bound
-    assert not fit_power_law(DECADES, COUNTS).at_bound
+def test_steep_tails_keep_their_exponent():
+    steep = fit_power_law(1.01 ** np.arange(3), [10**6, 1])
+    expected = 1 + np.log(1 + 1_000_001) / np.log(1.01)  # m = 1/1,000,001
+    assert steep.alpha == pytest.approx(expected, rel=1e-9)
+    assert not steep.at_bound
+    # A complete scan; with alpha at most 20 another tail won, 16.85 of 13 values.
+    fit = fit_power_law_samples(np.random.default_rng(0).pareto(24, 1000) + 1)
+    assert (fit.n_tail, round(fit.alpha, 2), round(fit.xmin, 4)) == (655, 25.43, 1.0196)
+
+
+def test_a_few_steep_counts_at_the_end_do_not_win_the_scan():
+    edges = 2.0 ** (np.arange(0, 42) / 8)
+    counts = np.round(1e6 * -np.diff(edges**-1.5)).astype(int)
+    counts[-2:] = 100_000, 100  # two bins fit better than the rest, by an alpha of 80
+    steep = fit_power_law(edges, counts, xmin=edges[-3])
+    assert steep.alpha > 20
+    assert steep.ks < fit_power_law(edges, counts).ks
+    assert fit_power_law(edges, counts).alpha < 20
+
+
+@pytest.mark.parametrize("alpha", [-2.5, 0.0, 0.5, 1.0])
+def test_on_truncated_support_alpha_may_be_any_number(alpha):
+    edges = np.arange(1.0, 102)
+    powers = np.log(edges) if alpha == 1 else edges ** (1 - alpha) / (1 - alpha)
+    shares = np.diff(powers) / (powers[-1] - powers[0])
+    counts = np.round(1e9 * shares).astype(int)
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    assert fit.alpha == pytest.approx(alpha, abs=1e-6)
+    assert fit.ks < 1e-7
+    above = 1 - np.append(0, np.cumsum(shares))
+    assert fit.survival(edges) == pytest.approx(above, abs=1e-6)
+    assert fit.log_likelihood == pytest.approx(counts @ np.log(shares), rel=1e-9)
+
+
+def test_a_rising_tail_is_that_of_brute_force():
+    counts, edges = np.array([1, 10, 100]), np.array([1.0, 2, 4, 8])
+
+    def loss(alpha):
+        masses = np.diff(edges ** (1 - alpha)) / (1 - alpha)
+        return -(counts @ np.log(masses / masses.sum()))
+
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    found = minimize_scalar(loss, bounds=(-9, 0.9), method="bounded")
+    assert fit.alpha == pytest.approx(found.x, abs=1e-4)
+    assert fit.log_likelihood == pytest.approx(-found.fun)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 3.7, 1e12])
+def test_of_equal_distances_the_lowest_edge_wins_in_any_unit(unit):
+    edges, counts = 2.0 ** np.arange(12), [*(2 ** np.arange(10, 0, -1)), 2]
+    fit = fit_power_law(edges * unit, counts, upper="censored")  # exact from every edge
+    assert (fit.xmin, fit.n_tail) == (unit, 2_048)
+    assert fit.alpha == pytest.approx(2, abs=1e-12)
 
 
 # numeric oracle
 
 
-def brute_force(edges, counts, top):
+def brute_force(edges, counts, upper):
     """Fit each cut by a bounded scalar search on the textbook likelihood."""
     found = []
-    keep = {"unbounded": 2, "open": 3, "truncated": 3}[top]
+    keep = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
     for start in np.flatnonzero(counts):
         b, h = edges[start:], counts[start:]
         if np.count_nonzero(h) < keep:
@@ -185,9 +231,9 @@ def brute_force(edges, counts, top):
 
         def cdf(alpha, b=b):
             above = (b / b[0]) ** (1 - alpha)
-            if top == "open":
+            if upper == "censored":
                 above[-1] = 0
-            if top == "truncated":
+            if upper == "truncated":
                 above = (above - above[-1]) / (1 - above[-1])
             return 1 - above
 
@@ -203,9 +249,9 @@ def brute_force(edges, counts, top):
     return min(found)
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("kind", ["log-linear", "linear", "uneven"])
-def test_the_scan_is_that_of_brute_force(top, kind):
+def test_the_scan_is_that_of_brute_force(upper, kind):
     rng = np.random.default_rng(5)
     x = np.concatenate([pareto(2.8, 3_000, seed=4) * 2, rng.random(4_000) * 3 + 0.05])
     edges = {
@@ -214,8 +260,8 @@ def test_the_scan_is_that_of_brute_force(top, kind):
         "uneven": lambda: np.unique(np.append(rng.choice(x, 70), [0.01, x.max() + 1])),
     }[kind]()
     counts = np.histogram(x, edges)[0]
-    ks, xmin, alpha, loss = brute_force(edges, counts, top)
-    fit = fit_power_law(edges, counts, top=top)
+    ks, xmin, alpha, loss = brute_force(edges, counts, upper)
+    fit = fit_power_law(edges, counts, upper=upper)
     assert fit.xmin == xmin
     assert fit.alpha == pytest.approx(alpha, abs=1e-5)
     assert fit.ks == pytest.approx(ks, abs=1e-5)
@@ -264,9 +310,10 @@ def test_alpha_is_unbiased_and_its_intervals_cover_at_a_million_draws():
 
 
 def test_samples_agree_with_scipy_and_with_a_complete_scan():
-    x = np.append(pareto(2.5, 300, seed=6), np.random.default_rng(7).random(200) + 0.2)
-    shape, _, _ = stats.pareto.fit(x[:300], floc=0, fscale=1)
-    assert fit_power_law_samples(x[:300], xmin=1).alpha == pytest.approx(1 + shape)
+    body = np.random.default_rng(7).random(1_000) + 0.2
+    x = np.append(pareto(2.5, 2_000, seed=6), body)
+    shape, _, _ = stats.pareto.fit(x[:2_000], floc=0, fscale=1)
+    assert fit_power_law_samples(x[:2_000], xmin=1).alpha == pytest.approx(1 + shape)
     found, values = [], np.sort(x)
     for i in range(len(values) - 1):
         tail, n = values[i:], len(values) - i
@@ -414,17 +461,23 @@ NAN = float("nan")
         (DECADES, [900, 90, 0], {"xmin": 10}, "choose at most 1"),
         (DECADES, COUNTS, {"xmin": 5000}, "not a bin edge.*choose 100 or 1000"),
         (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge.*choose 1 or 10"),
-        (DECADES, COUNTS, {"xmax": 500, "top": "truncated"}, "xmax=500 is not a bin"),
+        (DECADES, COUNTS, {"xmax": 500, "upper": "truncated"}, "xmax=500 is not a bin"),
         (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
-        (DECADES, COUNTS, {"xmax": 1, "top": "truncated"}, "leaves no bin"),
-        (DECADES, COUNTS, {"top": "closed"}, "unknown top 'closed'"),
-        (DECADES, [900, -1, 9], {}, "zero or above, got -1 in bin 1"),
-        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 in bin 0"),
-        (DECADES, [900, NAN, 9], {}, "finite, got nan in bin 1"),
+        (DECADES, COUNTS, {"xmax": 1, "upper": "truncated"}, "leaves no bin"),
+        (DECADES, COUNTS, {"upper": "closed"}, "unknown upper 'closed'"),
+        (DECADES, [900, -1, 9], {}, "zero or above, got -1 at 1"),
+        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 at 0"),
+        (DECADES, [900, NAN, 9], {}, "finite, got nan at 1"),
         (DECADES, [900, 90], {}, "one more edge than counts"),
         ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
         ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
-        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*top='open'"),
+        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*upper='censored'"),
+        (DECADES, [10**20, 10**19, 9], {}, "more than .* 64 bits"),
+        (DECADES, [9e18, 9e18, 9], {}, "more than .* 64 bits"),
+        (DECADES, pd.array([900, None, 9], "Int64"), {}, "counts are masked"),
+        (DECADES, np.ma.array(COUNTS, mask=[0, 1, 0]), {}, "counts are masked"),
+        (DECADES, ["900", "90", "9"], {}, "counts must be real numbers"),
+        ([1, 10, "", 1000], COUNTS, {}, "edges must be real numbers"),
     ],
 )
 def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, message):
@@ -439,7 +492,8 @@ def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, mes
         ([1.0, NAN], {}, "positive and finite, got nan"),
         ([1.5, 2.0], {"discrete": True}, "whole numbers, got 1.5"),
         ([2.0, 2.0], {}, "1 distinct value"),
-        ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 cuts no tail.*at most 2"),
+        ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 leaves no tail.*below 3"),
+        (["1", "2"], {}, "values must be real numbers"),
         ([1.0, 2.0, 3.0], {"counts": [1, 2]}, "same length"),
         ([1.0, 2.0], {"counts": [1, 0.5]}, "whole numbers"),
         ([[1.0, 2.0]], {}, "one axis"),
@@ -450,7 +504,46 @@ def test_an_unfit_sample_is_refused_with_a_remedy(x, options, message):
         fit_power_law_samples(x, **options)
 
 
+@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64", "masked"])
+def test_counts_of_any_kind_of_number_are_the_same_counts(kind):
+    if kind == "masked":
+        counts = np.ma.array(COUNTS, mask=False)
+    else:
+        counts = (
+            pd.array(COUNTS, "Int64") if kind == "Int64" else np.array(COUNTS, kind)
+        )
+    assert fit_power_law(DECADES, counts) == fit_power_law(DECADES, COUNTS)
+
+
+def test_xmin_between_two_values_leaves_the_values_above_it():
+    fit = fit_power_law_samples([1, 2, 2, 2.0], xmin=1.5)
+    assert fit.alpha == pytest.approx(1 + 1 / np.log(2 / 1.5))
+    assert fit.n_tail == 3
+
+
+def test_no_measure_stumbles_over_numpys_strictest_errors():
+    edges, counts = log_linear(pareto(2.5, 5_000, seed=13))
+    x = pareto(2.5, 500, seed=14)
+    for measure in (
+        lambda: fit_power_law(edges, counts),
+        lambda: fit_power_law(edges, counts, upper="truncated"),
+        lambda: fit_power_law_samples(x),
+        lambda: fit_power_law_samples(np.rint(10 * x), discrete=True),
+        lambda: local_slope(edges, counts).slope.tolist(),
+    ):
+        expected = measure()
+        with np.errstate(all="raise"):
+            assert measure() == expected
+
+
+def test_a_level_outside_zero_to_one_is_refused():
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
+        fit_power_law(DECADES, COUNTS).interval(2)
+
+
 def test_slopes_refuse_what_they_cannot_measure():
+    with pytest.raises(ValueError, match="choose a smaller factor"):
+        local_slope([1, 2, 4, 8, 16], [8, 4, 2, 1], factor=1e3)
     with pytest.raises(ValueError, match="two occupied bins"):
         local_slope(DECADES, [9, 0, 0])
     with pytest.raises(ValueError, match="factor"):

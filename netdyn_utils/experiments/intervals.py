@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..intervals.waiting import IntervalCounts
+from ..intervals.counts import IntervalCounts
 from ..store import RunRecord, RunSpec, RunStore, environment_info
 from ..tracking.drift import DriftCurves, DriftRecorder
 from ..tracking.intervals import IntervalTracker

@@ -1,9 +1,8 @@
-"""Waiting times between large updates: their definition, nulls, fits and bursts."""
+"""Waiting times between large updates: definition, null model, fits and burstiness."""
 
-from .bursts import burstiness
+from .counts import IntervalCounts, burstiness, exceedance_intervals
 from .fits import compare_intervals, fit_discrete_power_law
-from .nulls import interval_null, shuffle_times
-from .waiting import IntervalCounts, exceedance_intervals
+from .null_model import interval_null, shuffle_times
 
 __all__ = [
     "IntervalCounts",

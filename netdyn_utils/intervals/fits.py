@@ -1,26 +1,46 @@
 """Fits of interval counts: the discrete power law, and what else it could be.
 
 Intervals are whole numbers, and most of them are short: a continuous law would be
-wrong where the counts are. So the power law is p(k) = k^−α/ζ(α, xmin), and its rivals
-are laws of whole numbers too. One of them has nothing to fit, the intervals that the
-weights' own rates would leave if their times were shuffled.
+wrong where the counts are. So the power law is p(k) = k^−α/ζ(α, xmin), and its
+alternatives are laws of whole numbers k ≥ xmin too:
+
+    geometric              e^{−rate k}           what equal, random times leave
+    log-normal             k^−1 e^{−(ln k − mu)²/(2 sigma²)}
+    power law with cutoff  k^−alpha e^{−rate k}
+
+and one that has nothing to fit, the intervals that the weights' own rates would leave
+if their times were shuffled.
+
+References
+----------
+Z. Bi, C. Faloutsos, F. Korn, "The DGX distribution for mining massive, skewed data",
+KDD (2001) 17-26: the discrete log-normal.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc, erfc, zeta
+from scipy.special import erfcx, zeta
 
-from ..tails.pointwise import check_sample, fit_points
+from ..tails.alternatives import (
+    CUTOFF,
+    NEGLIGIBLE,
+    Family,
+    TailComparison,
+    VuongTest,
+    log_beyond_cutoff,
+)
+from ..tails.binned import whole_counts
 from ..tails.power_law import TailFit, fit_power_law_samples
-from ..tails.rivals import Rival, TailComparison, vuong
-from .discrete import discrete_families
-from .nulls import NullIntervals
-from .waiting import IntervalCounts
+from ..tails.samples import check_sample, fit_points
+from .counts import IntervalCounts
+from .null_model import NullIntervals
 
-CANDIDATES = 16  # lower cuts tried per octave; every length up to 2 · CANDIDATES
+PER_OCTAVE = 16  # thresholds tried per octave; every length up to 2 · PER_OCTAVE
 _ROUNDING = 1e-9  # of ln L per count: what two ways to sum may differ by
+_ONE_BY_ONE = 512  # terms of a sum before an integral continues it
 
 
+@np.errstate(under="ignore")
 def fit_discrete_power_law(
     counts: IntervalCounts | ArrayLike, *, xmin: int | None = None
 ) -> TailFit:
@@ -31,7 +51,7 @@ def fit_discrete_power_law(
     counts : IntervalCounts, or array of whole numbers (longest,)
         Entry k − 1 counts the intervals of k steps.
     xmin : int, optional
-        Lower cut. Without it the least KS distance wins among all lengths up to 32
+        Threshold. Without it the least KS distance wins among all lengths up to 32
         and 16 to the octave above.
 
     Returns
@@ -51,7 +71,7 @@ def fit_discrete_power_law(
 
     A window of T steps shows an interval of k steps only if it begins in the first
     T − k, so that counts fall below any law by about 1 − k/T. Look at lengths well
-    below T, and hold the fit against `interval_null`, which is cut the same way.
+    below T, and compare with `interval_null`, which is cut off the same way.
     Intervals of one weight, and weights of one unit, depend on each other: at 1e7
     counts `sigma` says little, the scatter between seeds does.
 
@@ -62,23 +82,19 @@ def fit_discrete_power_law(
     >>> print(f"{fit.alpha:.2f} above {fit.xmin:.0f}")
     2.50 above 1
     """
-    held = _held(counts)
-    lengths = np.arange(1, len(held) + 1)
+    h = _by_length(counts)
+    lengths = np.arange(1, len(h) + 1)
     if xmin is not None:
-        return fit_power_law_samples(lengths, counts=held, xmin=xmin, discrete=True)
-    values, held = check_sample(lengths, held, True)
-    octaves = np.arange(np.log2(values[-1]) * CANDIDATES) / CANDIDATES
-    marks = np.union1d(np.arange(1, 2 * CANDIDATES + 1), np.rint(2**octaves))
+        return fit_power_law_samples(lengths, counts=h, xmin=xmin, discrete=True)
+    values, h = check_sample(lengths, h, True)
+    octaves = np.arange(np.log2(values[-1]) * PER_OCTAVE) / PER_OCTAVE
+    marks = np.union1d(np.arange(1, 2 * PER_OCTAVE + 1), np.rint(2**octaves))
     starts = np.unique(np.searchsorted(values, marks))
-    best = vars(fit_points(values, held, starts[starts < len(values) - 1], True))
-    return TailFit(
-        xmin=float(values[best.pop("start")]),
-        n=int(held.sum()),
-        kind="discrete",
-        **best,
-    )
+    best = fit_points(values, h, starts[starts < len(values) - 1], True)
+    return TailFit(**best, n=int(h.sum()), kind="discrete")
 
 
+@np.errstate(under="ignore")
 def compare_intervals(
     counts: IntervalCounts | ArrayLike,
     fit: TailFit,
@@ -87,7 +103,7 @@ def compare_intervals(
     level: float = 0.05,
     n_effective: float | None = None,
 ) -> TailComparison:
-    """Hold the fitted power law against rivals on the same whole numbers.
+    """Compare the fitted power law with alternatives on the same whole numbers.
 
     Parameters
     ----------
@@ -96,7 +112,7 @@ def compare_intervals(
     fit : TailFit
         Of `fit_discrete_power_law`.
     null : NullIntervals, optional
-        Shuffled times as one more rival, "shuffled times", with nothing to fit.
+        Shuffled times as one more alternative, "shuffled times", with nothing to fit.
     level, n_effective
         As for `compare_tails`.
 
@@ -132,62 +148,105 @@ with cutoff.'
     >>> round(comparison["geometric"].parameters["p"], 3)
     0.1
     """
-    held = _held(counts)
-    xmin = int(fit.xmin)
-    h = held[xmin - 1 :].astype(float)
-    n = h.sum()
-    if fit.kind != "discrete" or (n, held.sum()) != (fit.n_tail, fit.n):
+    if fit.at_bound:
+        raise ValueError(
+            "alpha is at a bound of the search: there is no fit to compare"
+        )
+    everything, xmin = _by_length(counts), int(fit.xmin)
+    h = everything[xmin - 1 :].astype(float)
+    if fit.kind != "discrete" or (h.sum(), everything.sum()) != (fit.n_tail, fit.n):
         raise ValueError(
             f"the {fit.kind} fit of {fit.n_tail:,} of {fit.n:,} counts is not one of "
-            f"these {held.sum():,} intervals: use fit_discrete_power_law on them"
+            f"these {everything.sum():,} intervals: use fit_discrete_power_law on them"
         )
-    share = 1.0 if n_effective is None else min(1.0, n_effective / fit.n)
     length = np.arange(xmin, xmin + len(h))
     power_law = -fit.alpha * np.log(length) - np.log(zeta(fit.alpha, xmin))
-
-    def against(name, cells, parameters, at_limit=False):
-        nested = name == "power law with cutoff"
-        ratio, normalised = vuong(h, power_law, cells, share)
-        p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(normalised) / 2**0.5)
-        leader = "power law" if ratio > 0 else name
-        return Rival(
-            name=name,
-            parameters=parameters,
-            log_likelihood=float(h @ np.where(h > 0, cells, 0.0)),
-            ratio=ratio,
-            normalised=normalised,
-            p=float(p),
-            nested=nested,
-            at_limit=at_limit,
-            favoured=leader if p < level else "not decided",
-            expected=n * np.exp(cells),
-        )
-
-    rivals = []
-    for family in discrete_families(length, fit.alpha, float(h @ length / n)):
-        theta, cells = family.maximise(h)
-        gain = h @ np.where(h > 0, cells - power_law, 0.0)
-        if family.limit and gain <= _ROUNDING * n:  # no better than its own limit
-            rivals.append(against(family.name, power_law, family.limit, at_limit=True))
-        else:
-            rivals.append(against(family.name, cells, family.usual(theta)))
+    test = VuongTest(fit, h, power_law, level, n_effective, _ROUNDING)
+    families = discrete_families(length, fit.alpha, float(h @ length / h.sum()))
+    rows = [*map(test.of_family, families)]
     if null is not None:
         tail = np.zeros(len(h))
         part = null.expected[xmin - 1 :][: len(h)]
         tail[: len(part)] = part / null.expected[xmin - 1 :].sum()
         cells = np.log(np.maximum(tail, np.finfo(float).tiny))
-        rivals.append(against("shuffled times", cells, {}))
-    return TailComparison(
-        fit, tuple(rivals), level, np.append(length, length[-1] + 1) - 0.5
+        rows.append(test.of_cells("shuffled times", {}, cells))
+    edges = np.append(length, length[-1] + 1) - 0.5
+    return TailComparison(fit, tuple(rows), level, edges)
+
+
+def discrete_families(length, alpha, mean):
+    """Return the alternatives on the whole numbers `length`, xmin and up.
+
+    `alpha` is that of the fitted power law and `mean` the mean length: for the starts.
+    """
+    xmin, s = int(length[0]), alpha - 1
+    z, spread = np.log(length / xmin), np.log(1 + mean / xmin)
+    # The sums over all k have no closed form: added one by one, then continued by the
+    # midpoint rule of Euler and Maclaurin with its first correction, exact to 1e-12.
+    z_sum = np.log1p(np.arange(_ONE_BY_ONE) / xmin)
+    end = xmin + _ONE_BY_ONE - 0.5
+    z_end = np.log(end / xmin)
+
+    def normalised(log_f, beyond, slope):
+        # `beyond` is ∫ f/f(end) dx/x from the end on, `slope` −d ln f/d ln x there.
+        rest = np.log(max(end * beyond - slope / (24 * end), 1e-300))
+        first = np.logaddexp.reduce(log_f(z_sum))
+        return log_f(z) - np.logaddexp(first, log_f(z_end) + rest)
+
+    def log_normal(theta):
+        b, c = theta[0], np.exp(theta[1])
+        slope = b + c * z_end
+        beyond = np.sqrt(np.pi / (2 * c)) * erfcx(slope / np.sqrt(2 * c))
+        return normalised(lambda z: -z * (1 + b + c * z / 2), beyond, 1 + slope)
+
+    def cutoff(theta):
+        s, k = theta[0], np.exp(theta[1])
+        slope = k * np.exp(z_end)
+        beyond = np.exp(log_beyond_cutoff(s, slope) + slope)
+        return normalised(lambda z: -(1 + s) * z - k * np.exp(z), beyond, 1 + s + slope)
+
+    rate = np.log1p(1 / max(mean - xmin, 1e-6))  # the maximum, in closed form
+    log_curve = (np.log(NEGLIGIBLE), 30.0)
+    return (
+        Family(
+            "geometric",
+            lambda theta: np.log(-np.expm1(-theta[0])) - theta[0] * (length - xmin),
+            ((rate,),),
+            ((rate / 2, rate * 2),),
+            lambda theta: {"p": float(-np.expm1(-theta[0]))},
+            {},
+        ),
+        Family(
+            "log-normal",
+            log_normal,
+            ((s, np.log(0.01 / spread)), (0.0, -2 * np.log(spread))),
+            ((-1e4, 1e4), log_curve),
+            lambda theta: {
+                "mu": float(np.log(xmin) - theta[0] * np.exp(-theta[1])),
+                "sigma": float(np.exp(-theta[1] / 2)),
+            },
+            {"mu": -np.inf, "sigma": np.inf},
+        ),
+        Family(
+            CUTOFF,
+            cutoff,
+            ((s, np.log(0.01 * xmin / mean)), (-1.0, np.log(rate * xmin))),
+            ((-30.0, 30.0), log_curve),
+            lambda theta: {
+                "alpha": float(1 + theta[0]),
+                "rate": float(np.exp(theta[1])) / xmin,
+            },
+            {"alpha": alpha, "rate": 0.0},
+        ),
     )
 
 
-def _held(counts):
+def _by_length(counts):
     """Return counts per length, with something in them."""
     if isinstance(counts, IntervalCounts):
-        counts.require()
+        counts.raise_if_empty()
         return counts.counts
-    held = np.asarray(counts)
-    if not held.any():
+    counts = whole_counts(counts)
+    if not counts.any():
         raise ValueError("all counts are zero: there is no interval to fit")
-    return held
+    return counts

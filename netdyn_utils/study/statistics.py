@@ -20,6 +20,7 @@ from ..information import conservation
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..store import atomic_write
 from ..tails import (
+    TailComparison,
     compare_tails,
     compare_with_null,
     fit_power_law,
@@ -27,7 +28,6 @@ from ..tails import (
     power_law_or_exponential,
     scale_mixture_null,
 )
-from ..tails.rivals import TailComparison
 from .protocol import study_runs
 
 VERSION = 1  # of the numbers below: raised when they are meant to change

@@ -1,23 +1,35 @@
-"""Likelihood fits of tails, of binned counts and of samples, their tests and rivals.
+"""Likelihood fits of tails, of binned counts and of samples, and what to test them by.
 
 alpha is always the exponent of the density, p(x) ∝ x^−alpha.
 """
 
-from .goodness import goodness_of_fit
-from .nulls import compare_with_null, scale_mixture_null
+from .alternatives import TailComparison, compare_tails
+from .bootstrap import (
+    bootstrap_alpha,
+    effective_sample_size,
+    subsample_counts,
+    window_stability,
+)
+from .exponential_vs_power_law import (
+    crossover_delta,
+    exponential_mixture,
+    power_law_or_exponential,
+)
+from .goodness_of_fit import goodness_of_fit
+from .local_slope import hill_curve, local_slope, ols_exponent
 from .power_law import TailFit, fit_power_law, fit_power_law_samples
-from .rivals import compare_tails
-from .ruggedness import crossover, exponential_mixture, power_law_or_exponential
-from .slopes import hill_curve, local_slope, ols_exponent
-from .thinning import effective_sample_size, thin_counts
-from .trends import bootstrap_alpha, stability
+from .scale_mixture import compare_with_null, scale_mixture_null
+
+# Former names.
+crossover, stability, thin_counts = crossover_delta, window_stability, subsample_counts
 
 __all__ = [
+    "TailComparison",
     "TailFit",
     "bootstrap_alpha",
     "compare_tails",
     "compare_with_null",
-    "crossover",
+    "crossover_delta",
     "effective_sample_size",
     "exponential_mixture",
     "fit_power_law",
@@ -28,6 +40,6 @@ __all__ = [
     "ols_exponent",
     "power_law_or_exponential",
     "scale_mixture_null",
-    "stability",
-    "thin_counts",
+    "subsample_counts",
+    "window_stability",
 ]

@@ -1,31 +1,56 @@
-"""A histogram at the door: edges and counts that the tail measures can stand on.
+"""The binned power-law likelihood, for every threshold xmin of a histogram at once.
 
-Bin i holds counts[i] values with edges[i] ≤ x < edges[i + 1]. What lies between two
-edges is unknown, so that a cut can only be made at an edge.
+Bin i holds h_i counts of b_i ≤ x < b_{i+1}; where in a bin a value lies is unknown, so
+that xmin can only be an edge. For a density p(x) ∝ x^−α above b_min, with s = α − 1 and
+w_i = ln(b_{i+1}/b_i), the likelihood of the counts is
+
+    L(s) = Σ h_i [−s ln(b_i/b_min) + ln(1 − e^{−s w_i})]
+
+which is Virkar & Clauset (2014), eq. 3.3, written so that nothing overflows or
+cancels at any edge. It needs three things of the tail only: its size n, its
+log-excess M = Σ h_i ln(b_i/b_min), and how many counts lie in bins of each width.
+All three are suffix sums, so that one Newton iteration serves every b_min; and a
+log-linear histogram has eight distinct widths, whatever the number of its bins.
+
+The upper edge: "infinite" support leaves every bin as it is, "censored" lets the last
+bin reach to infinity, "truncated" support ends at the last edge.
+
+References
+----------
+Y. Virkar, A. Clauset, "Power-law distributions in binned empirical data",
+Ann. Appl. Stat. 8 (2014) 89-119, doi 10.1214/13-AOAS710.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
 
 import numpy as np
 
-TOPS = ("unbounded", "open", "truncated")
+from ..checks import shown as short_repr
+
+MAX_COUNT = 9e18
+UPPER = ("infinite", "censored", "truncated")
+SLOPE_BOUNDS = (1e-6, 1e6)  # of s = alpha − 1, where the likelihood is searched
+STEEPEST = 19.0  # abs(s) of a threshold that a scan may choose, if there is one
+KS_TIE = 1e-12  # KS distances nearer than this differ by rounding
+_TINY = 1e-300  # for s = 0 in quotients of exponentials
+_NEAR_ZERO = 1e-4  # of s: nearer to zero the truncated score loses its digits
+_BLOCK = 64  # thresholds per block: keeps the KS work in cache, near the triangle
 
 
 def check_histogram(edges, counts):
-    """Return `edges` as float64 and `counts` as int64, or say what is wrong.
-
-    >>> check_histogram([1, 2, 4], [3.0, 1.5])
-    Traceback (most recent call last):
-        ...
-    ValueError: counts must be whole numbers, got 1.5 in bin 1: pass counts, not \
-fractions or densities
-    """
-    edges, counts = np.asarray(edges, float), np.asarray(counts)
+    """Return `edges` as float64 and `counts` as int64, or say what is wrong."""
+    edges, counts = real_numbers(edges, "edges"), whole_counts(counts)
     if edges.ndim != 1 or counts.ndim != 1 or len(edges) != len(counts) + 1:
         raise ValueError(
             f"{edges.shape} edges and {counts.shape} counts do not fit: pass one "
             "axis each, with one more edge than counts"
         )
     if not np.isfinite(edges).all():
-        raise ValueError("edges must be finite: for a last bin without end, top='open'")
+        raise ValueError(
+            "edges must be finite: for a last bin without end, upper='censored'"
+        )
     falls = np.flatnonzero(np.diff(edges) <= 0)
     if falls.size:
         i = falls[0]
@@ -38,11 +63,14 @@ fractions or densities
             f"edges must be positive, got {edges[0]:g} first: leave out the bin "
             "that reaches to zero, edges[1:] and counts[1:]"
         )
-    return edges, _whole_counts(counts)
+    if not counts.any():
+        raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
+    return edges, counts
 
 
-def _whole_counts(counts):
+def whole_counts(counts):
     """Return counts as int64 if each is a finite whole number, zero or above."""
+    numbers = real_numbers(counts, "counts")
     rules = (
         ("finite", np.isfinite, "count NaN and Inf apart"),
         ("zero or above", lambda h: h >= 0, "a histogram counts"),
@@ -50,16 +78,41 @@ def _whole_counts(counts):
          "densities"),
     )  # fmt: skip
     for expected, holds, remedy in rules:
-        bad = np.flatnonzero(~holds(counts))
+        bad = np.flatnonzero(~holds(numbers))
         if bad.size:
             i = bad[0]
             raise ValueError(
-                f"counts must be {expected}, got {counts[i]} in bin {i}: {remedy}"
+                f"counts must be {expected}, got {numbers.flat[i]:g} at {i}: {remedy}"
             )
-    counts = counts.astype(np.int64)
-    if not counts.any():
-        raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
-    return counts
+    if numbers.sum() > MAX_COUNT:
+        raise ValueError(
+            f"{numbers.sum():.3g} counts in all are more than the {MAX_COUNT:.1g} that "
+            "64 bits hold: divide them, for shapes fit as well"
+        )
+    return np.asarray(counts).astype(np.int64)
+
+
+def real_numbers(values, what):
+    """Return values as float64; say in one sentence if they are not all numbers."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what} are masked in places: leave these out, or fill them")
+    values = np.asarray(values)
+    try:
+        if values.dtype.kind in "biufO":
+            return values.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        pass  # an object that is no number
+    raise ValueError(
+        f"{what} must be real numbers, got {short_repr(values.tolist())} of type "
+        f"{values.dtype}: convert them, and leave out what is missing"
+    )
+
+
+def check_level(level):
+    """Return a level if it lies between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
+    return level
 
 
 def edge_index(edges, value, what):
@@ -75,30 +128,27 @@ def edge_index(edges, value, what):
     )
 
 
-def fold_top(edges, counts, top, xmax):
-    """Return edges and counts as the convention at the top sees them.
+def apply_upper_bound(edges, counts, upper, xmax):
+    """Return edges and counts as the convention at the upper edge sees them.
 
-    "truncated" ends the support at xmax and leaves out what lies above. "open" keeps
-    counting above xmax but forgets where: one last bin from xmax to infinity (its
-    written upper edge has no meaning). "unbounded" leaves everything as it stands.
-
-    >>> fold_top(np.array([1.0, 2, 4, 8]), np.array([5, 3, 1]), "open", 2)
+    >>> apply_upper_bound(np.array([1.0, 2, 4, 8]), np.array([5, 3, 1]), "censored", 2)
     (array([1., 2., 4.]), array([5, 4]))
     """
     if xmax is None:
         return edges, counts
-    if top == "unbounded":
+    if upper == "infinite":
         raise ValueError(
             f"xmax={xmax:g} cuts data off that an unbounded power law predicts: choose "
-            "top='truncated' (support ends there) or top='open' (counted, not placed)"
+            "upper='truncated' (support ends there) or 'censored' (counted, not placed)"
         )
     i = edge_index(edges, xmax, "xmax")
-    if i == 0 or (top == "open" and i == len(counts)):
+    if i == 0 or (upper == "censored" and i == len(counts)):
         raise ValueError(
             f"xmax={xmax:g} leaves no bin on one side: choose an inner edge"
         )
-    if top == "truncated":
+    if upper == "truncated":
         return edges[: i + 1], counts[:i]
+    # The upper edge of a censored bin has no meaning, so that any will do.
     return edges[: i + 2], np.append(counts[:i], counts[i:].sum())
 
 
@@ -106,13 +156,249 @@ def as_fitted(edges, counts, fit):
     """Return edges and counts as `fit` saw them and its first tail bin's index."""
     if fit.kind != "binned":
         raise ValueError(f"the fit is {fit.kind}: bin the values and fit the histogram")
+    if fit.at_bound:
+        raise ValueError(
+            f"alpha = {fit.alpha:g} is at a bound of the search: the likelihood has no "
+            "maximum, so that there is no fit to use; choose a lower xmin"
+        )
     edges, counts = check_histogram(edges, counts)
-    as_is = fit.top == "unbounded" or (fit.top == "open" and fit.xmax == edges[-2])
-    folded, h = fold_top(edges, counts, fit.top, None if as_is else fit.xmax)
-    start = edge_index(folded, fit.xmin, "xmin")
+    bounded, h = apply_upper_bound(edges, counts, fit.upper, given_xmax(edges, fit))
+    start = edge_index(bounded, fit.xmin, "xmin")
     if h[start:].sum() != fit.n_tail or counts.sum() != fit.n:
         raise ValueError(
             f"the fit has {fit.n_tail:,} of {fit.n:,} counts in its tail, this "
             f"histogram {h[start:].sum():,} of {counts.sum():,}: pass the one fitted"
         )
-    return folded, h, start
+    return bounded, h, start
+
+
+def given_xmax(edges, fit):
+    """Return the xmax that makes `fit` on these edges; None where it is the default."""
+    default = {"infinite": np.inf, "censored": edges[-2], "truncated": edges[-1]}
+    return None if fit.xmax == default[fit.upper] else fit.xmax
+
+
+@dataclass(frozen=True)
+class LogBins:
+    """The geometry of a histogram in logarithms, shared by all its resamples."""
+
+    log_edges: np.ndarray  # ln b_i, bins + 1
+    widths: np.ndarray  # ln(b_{i+1}/b_i), bins
+    kinds: np.ndarray | None  # which distinct width a bin has; None: all differ
+    kind_widths: np.ndarray  # the distinct widths, kinds
+    upper: str
+
+    @classmethod
+    def of(cls, edges, upper):
+        """Take logarithms once; widths through log1p, exact for narrow bins too."""
+        widths = np.log1p(np.diff(edges) / edges[:-1])
+        # Widths a rounding error apart are one kind: the fit feels a width only
+        # through Σ w/2, so that 1e-12 changes alpha by less than its last digits.
+        kind_widths, kinds = np.unique(widths.round(12), return_inverse=True)
+        if kind_widths[0] <= 0 or 4 * len(kind_widths) > len(widths):
+            kind_widths, kinds = widths, None
+        return cls(np.log(edges), widths, kinds, kind_widths, upper)
+
+    def by_kind(self, h, first, last):
+        """Return counts of bins first ≤ i < last by width, (rows, kinds), and width."""
+        if self.kinds is None:
+            bins = np.arange(first.min(), last.max())
+            inside = (first[:, None] <= bins) & (bins < last[:, None])
+            return np.where(inside, h[bins], 0.0), self.widths[bins]
+        above = np.zeros((len(h) + 1, len(self.kind_widths)))
+        above[np.arange(len(h)), self.kinds[: len(h)]] = h
+        above = np.cumsum(above[::-1], axis=0)[::-1]
+        return above[first] - above[last], self.kind_widths
+
+
+@dataclass(frozen=True)
+class ThresholdFits:
+    """One fit for each threshold: arrays of equal length, one entry for each."""
+
+    starts: np.ndarray  # index of the tail's first bin
+    alpha: np.ndarray
+    sigma: np.ndarray  # from the observed information; nan where at_bound
+    n_tail: np.ndarray
+    ks: np.ndarray
+    at_bound: np.ndarray  # no maximum between the bounds of alpha
+
+    def best(self):
+        """Return the index of the least KS distance; the lower threshold wins a tie."""
+        usable = ~self.at_bound & (np.abs(self.alpha - 1) <= STEEPEST)
+        ks = np.where(usable | ~usable.any(), self.ks, np.inf)
+        return int((ks <= ks.min() + KS_TIE).argmax())
+
+
+def scan_starts(counts, upper):
+    """Return the first bins a scan may try: occupied, with a tail left to test.
+
+    Two occupied bins make a slope, but a closed or censored last bin then fits them
+    exactly and the KS distance is zero whatever the data: those keep three.
+    """
+    occupied = np.flatnonzero(counts)
+    least = 2 if upper == "infinite" else min(3, len(occupied))
+    return occupied[: max(0, len(occupied) - least + 1)]
+
+
+def fit_thresholds(bins, counts, starts):
+    """Fit alpha above each of the ascending `starts`, with its KS distance."""
+    stop = int(np.flatnonzero(counts)[-1]) + 1  # nothing above: only S = 1 there
+    h = counts[:stop].astype(float)
+    above = np.append(np.cumsum(h[::-1])[::-1], 0.0)  # counts from bin i up
+    # M = Σ_{j ≥ c} w_j n_{j+1}: all terms positive, where Σ h u − n u_c would cancel.
+    terms = bins.widths[:stop] * above[1:]
+    excess = np.cumsum(terms[::-1])[::-1][starts]
+    if bins.upper == "censored" and stop == len(counts):
+        h[-1] = 0.0  # its cell has no upper edge, so that ln(1 − e^{−s w}) = 0
+    n, reach = above[starts], None
+    if bins.upper == "truncated":
+        reach = bins.log_edges[-1] - bins.log_edges[starts]
+
+    last = np.full_like(starts, stop)
+    lowest, highest = SLOPE_BOUNDS  # on truncated support any real s is a law
+    bounds = (lowest if reach is None else -highest), highest
+    s, info, at_bound = solve(bins, h, starts, last, excess, n, reach, bounds)
+    sigma = np.full(len(s), np.nan)
+    sigma[~at_bound] = 1 / np.sqrt(info[~at_bound])
+    ks = _ks_distances(bins, above, starts, s, reach)
+    return ThresholdFits(starts, 1 + s, sigma, n.astype(np.int64), ks, at_bound)
+
+
+def solve(bins, h, first, last, excess, n, reach, bounds):
+    """Maximise L(s) on the bins first ≤ i < last, for many such ranges at once.
+
+    Returns s, the observed information −L″(s), and whether s is at a bound. With a
+    `reach` (truncated support) s may also be zero or negative.
+    """
+    size = len(first) if bins.kinds is not None else _BLOCK
+    parts = []
+    for k in range(0, len(first), size):
+        row = slice(k, k + size)
+        by_kind, widths = bins.by_kind(h, first[row], last[row])
+        end = None if reach is None else reach[row]
+        parts.append(_newton(by_kind, widths, excess[row], n[row], end, bounds))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _newton(by_kind, widths, excess, n, reach, bounds):
+    """Return s, −L″(s) and at_bound: safeguarded Newton, L is concave in s."""
+    lowest, highest = bounds
+    closed = by_kind.sum(1)
+    mean = (by_kind @ widths) / np.maximum(closed, 1)
+    # Exact for equal widths, and else left of the root by Jensen's inequality, from
+    # where Newton on this convex falling score never overshoots.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s = np.log1p(closed * mean / excess) / mean
+    s = np.clip(np.where(np.isfinite(s), s, 1.0), lowest, highest)
+    info, at_bound = np.zeros_like(s), np.zeros(len(s), bool)
+    left, right = np.full(len(s), lowest), np.full(len(s), highest)
+    r = np.arange(len(s))  # rows still moving
+    for _ in range(100):
+        # At s = 0 the terms 1/s of the truncated score cancel: step from beside it.
+        at = np.where(np.abs(s[r]) < _NEAR_ZERO, _NEAR_ZERO, s[r])
+        end = None if reach is None else reach[r]
+        score, info[r] = _score(at, by_kind[r], widths, excess[r], n[r], end)
+        left[r] = np.where(score > 0, np.maximum(at, left[r]), left[r])
+        right[r] = np.where(score < 0, np.minimum(at, right[r]), right[r])
+        new = np.clip(at + score / np.maximum(info[r], 1e-300), lowest, highest)
+        lost = (new < left[r]) | (new > right[r])
+        new = np.where(lost, (left[r] + right[r]) / 2, new)
+        # A last step of 1e-7 leaves an error of its square.
+        done = np.abs(new - s[r]) <= 1e-7 * np.maximum(np.abs(new), 1e-3)
+        at_bound[r] = ((new >= highest) & (score > 0)) | ((new <= lowest) & (score < 0))
+        s[r] = new
+        r = r[~(done & ~lost) & (right[r] - left[r] > 1e-13)]
+        if not r.size:
+            return s, info, at_bound
+    raise ArithmeticError(f"{r.size} of {len(s)} likelihoods did not converge")
+
+
+def _score(s, by_kind, widths, excess, n, reach):
+    """Return L′(s) and −L″(s), each (rows,)."""
+    with np.errstate(over="ignore"):
+        first = 1 / np.expm1(s[:, None] * widths)
+    score = (by_kind * first) @ widths - excess
+    first *= 1 + first
+    info = (by_kind * first) @ widths**2
+    if reach is not None:
+        with np.errstate(over="ignore"):
+            first = 1 / np.expm1(s * reach)
+        score -= n * reach * first
+        info -= n * reach**2 * first * (1 + first)
+    return score, info
+
+
+def log_likelihood(bins, counts, start, s):
+    """Return ln of the probability of the tail's counts in their bins, in nats."""
+    z = bins.log_edges[start:] - bins.log_edges[start]
+    cells = power_law_cells(z, bins.upper, s, bins.widths[start:])
+    return float(counts[start:] @ cells)
+
+
+def power_law_cells(z, upper, s, widths=None):
+    """Return ln P of each bin between the edges z = ln(edge/xmin) of a power law.
+
+    Truncated, s may be zero or negative: the density then rises to the upper edge.
+    """
+    widths, steepness = np.diff(z) if widths is None else widths, max(abs(s), _TINY)
+    from_peak = z[:-1] if s > 0 else z[-1] - z[1:]
+    cells = np.log(-np.expm1(-steepness * widths)) - steepness * from_peak
+    if upper == "censored":
+        cells[-1] = -s * z[-2]
+    if upper == "truncated":
+        cells -= np.log(-np.expm1(-steepness * z[-1]))
+    return cells
+
+
+def survival(s, z, reach=None):
+    """Return P(X ≥ x), z = ln(x/xmin), of a power law; `reach` is z where it ends."""
+    if reach is None:
+        return np.exp(-s * z)
+    steepness = np.maximum(np.abs(s), _TINY)
+    below = np.expm1(-steepness * (reach - z)) / np.expm1(-steepness * reach)
+    return np.exp(-np.maximum(s, 0.0) * z) * below
+
+
+def _ks_distances(bins, above, starts, s, reach):
+    """Return max over the tail's edges of the distance of the two CDFs, (rows,)."""
+    last = len(above) - 1
+    if bins.upper == "censored" and last == len(bins.widths):
+        last -= 1  # at infinity both are 1
+    ks = np.empty(len(starts))
+    for block in range(0, len(starts), _BLOCK):
+        row = slice(block, block + _BLOCK)
+        first = starts[row]
+        edge = slice(first[0], last + 1)
+        z = bins.log_edges[edge] - bins.log_edges[first][:, None]
+        # Left of its own threshold a row has 1 on both sides: no mask is needed.
+        np.maximum(z, 0.0, out=z)
+        end = None if reach is None else reach[row, None]
+        model = survival(s[row, None], z, end)
+        data = above[edge] / above[first][:, None]
+        model -= np.minimum(data, 1.0, out=data)
+        ks[row] = np.abs(model, out=model).max(1)
+    return ks
+
+
+def scan_resamples(bins, resamples, start=None):
+    """Refit every row of `resamples` (replicates, bins), in threads.
+
+    With `start` the threshold stays there; without, each row scans for its own. Returns
+    alpha, first tail bin and KS distance, each (replicates,); a row left with no
+    tail to fit gets nan, −1 and nan.
+    """
+
+    def refit(counts):
+        starts = np.array([start])
+        if start is None:
+            starts = scan_starts(counts, bins.upper)
+        if np.count_nonzero(counts[starts[0] if starts.size else 0 :]) < 2:
+            return np.nan, -1, np.nan
+        fits = fit_thresholds(bins, counts, starts)
+        best = fits.best()
+        return fits.alpha[best], fits.starts[best], fits.ks[best]
+
+    # Threads, not processes: numpy lets go of the interpreter, and starts at once.
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        alpha, first, ks = zip(*pool.map(refit, resamples, chunksize=16), strict=True)
+    return np.array(alpha), np.array(first), np.array(ks)

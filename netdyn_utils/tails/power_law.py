@@ -1,9 +1,9 @@
 """Power-law tails of histograms and of samples, by maximum likelihood.
 
 `alpha` is always the exponent of the density, p(x) ∝ x^−alpha above `xmin`; the
-complementary CDF falls with alpha − 1. The lower cut is the one whose tail is nearest
+complementary CDF falls with alpha − 1. The threshold is the one whose tail is nearest
 to its own fit, by Kolmogorov-Smirnov distance. No fit says that a tail *is* a power
-law: for that see `goodness_of_fit`, and `compare_tails` for the rivals.
+law: for that see `goodness_of_fit`, and `compare_tails` for the alternatives.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,21 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, zeta
 
 from ..checks import choose
-from .binned import TOPS, check_histogram, edge_index, fold_top
-from .pointwise import check_sample, fit_points
-from .scan import LogBins, fit_cuts, log_likelihood, scan_starts
+from .binned import (
+    UPPER,
+    LogBins,
+    apply_upper_bound,
+    check_histogram,
+    check_level,
+    edge_index,
+    fit_thresholds,
+    log_likelihood,
+    scan_starts,
+    survival,
+)
+from .samples import check_sample, fit_points
+
+_OLD_NAMES = {"unbounded": "infinite", "open": "censored", "truncated": "truncated"}
 
 
 @dataclass(frozen=True)
@@ -29,15 +41,15 @@ class TailFit:
 
     alpha: float  # exponent of the density
     sigma: float  # standard error at this xmin, observed information; nan at_bound
-    xmin: float  # lower cut, in the unit of the data
+    xmin: float  # threshold, in the unit of the data
     n_tail: int  # counts at or above xmin
     ks: float  # largest distance of the two CDFs, at the tail's edges or values
     log_likelihood: float  # nats, of the tail given that it is the tail
     n: int  # counts in all
-    top: str = "unbounded"  # what happens at the upper edge
-    xmax: float = inf  # where "truncated" support ends, or "open" placing ends
-    scanned: bool = True  # xmin was searched, not given
-    at_bound: bool = False  # no maximum of the likelihood for alpha in (1, 20]
+    upper: str = "infinite"  # what lies above the upper edge
+    xmax: float = inf  # where "truncated" support ends, or "censored" counts begin
+    xmin_estimated: bool = True  # and not given
+    at_bound: bool = False  # the likelihood has no maximum where it was searched
     kind: str = "binned"  # or "continuous", "discrete"
 
     def __str__(self):
@@ -49,6 +61,11 @@ class TailFit:
             f"KS {self.ks:.2g})"
         )
 
+    @property
+    def top(self) -> str:
+        """Return `upper` by its former name: unbounded, open or truncated."""
+        return next(old for old, new in _OLD_NAMES.items() if new == self.upper)
+
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the normal interval of alpha at this xmin, for independent counts.
 
@@ -57,32 +74,33 @@ class TailFit:
         >>> fit_power_law([1, 10, 100, 1000], [900, 90, 9]).interval(0.95)
         (1.93..., 2.08...)
         """
-        half = float(ndtri(0.5 + level / 2)) * self.sigma
+        half = float(ndtri(0.5 + check_level(level) / 2)) * self.sigma
         return self.alpha - half, self.alpha + half
 
     def survival(self, x: ArrayLike) -> np.ndarray:
         """Return P(X ≥ x) among the values at or above xmin.
 
-        >>> fit_power_law([1, 2, 4], [2, 1], top="truncated").survival([1, 2, 4])
+        >>> fit_power_law([1, 2, 4], [2, 1], upper="truncated").survival([1, 2, 4])
         array([1.        , 0.33333333, 0.        ])
         """
         x = np.maximum(np.asarray(x, float), self.xmin)
         if self.kind == "discrete":
             return zeta(self.alpha, np.ceil(x)) / zeta(self.alpha, self.xmin)
-        above = (x / self.xmin) ** (1 - self.alpha)
-        if self.top != "truncated":
-            return above
-        end = (self.xmax / self.xmin) ** (1 - self.alpha)
-        return np.maximum(above - end, 0.0) / (1 - end)
+        if self.upper != "truncated":
+            return (x / self.xmin) ** (1 - self.alpha)
+        z, reach = np.log(np.minimum(x, self.xmax) / self.xmin), self.xmax / self.xmin
+        return survival(self.alpha - 1, z, np.log(reach))
 
 
+@np.errstate(under="ignore")
 def fit_power_law(
     edges: ArrayLike,
     counts: ArrayLike,
     *,
     xmin: float | None = None,
-    top: str = "unbounded",
+    upper: str = "infinite",
     xmax: float | None = None,
+    top: str | None = None,
 ) -> TailFit:
     """Fit a power law to the tail of a histogram.
 
@@ -94,19 +112,21 @@ def fit_power_law(
     counts : array of whole numbers, (bins,)
         Up to 1e12 in a bin.
     xmin : float, optional
-        Lower cut, one of the edges. Without it every edge that starts an occupied
+        Threshold, one of the edges. Without it every edge that starts an occupied
         bin is tried and the least KS distance wins, the lower edge on a tie.
-    top : {"unbounded", "open", "truncated"}
-        At the upper edge: support unbounded and the last bin as it stands (Virkar &
+    upper : {"infinite", "censored", "truncated"}
+        At the upper edge: infinite support and the last bin as it is (Virkar &
         Clauset); last bin open to infinity; support truncated at the upper edge.
     xmax : float, optional
         One of the edges: where "truncated" support ends (counts above are left out),
-        or from where on "open" counts without placing. Default: the last edge.
+        or from where on "censored" counts without placing. Default: the last edge.
+    top : str, optional
+        Former name of `upper`, with "unbounded" for "infinite", "open" for "censored".
 
     Returns
     -------
     TailFit
-        `at_bound` is set, and `sigma` nan, where no alpha in (1, 20] is a maximum.
+        `alpha` is above 1; on truncated support it may be any real number.
 
     Raises
     ------
@@ -121,12 +141,14 @@ def fit_power_law(
     information to the power −1/2.
     KS distance: max abs(S − F) over all edges of the tail, its last occupied bin's
     upper edge included, S and F the fractions below the edge. Adding empty bins on top
-    changes nothing. A scan keeps two occupied bins; three if the top is open or
-    truncated, where two always fit exactly.
+    changes nothing. A scan keeps two occupied bins; three if the upper bound is
+    censored or truncated, where two always fit exactly. It leaves out exponents above
+    20 where it finds others, for the last few counts often fit such a one by chance; at
+    a given xmin every exponent is fitted.
 
     The counts are taken as independent draws. Updates of a network are not: at 1e9
     counts `sigma` says nothing of that, and the scatter between windows or seeds does
-    (`stability`, `effective_sample_size`).
+    (`window_stability`, `effective_sample_size`).
 
     References
     ----------
@@ -137,38 +159,37 @@ def fit_power_law(
     >>> fit = fit_power_law([1, 10, 100, 1000], [900, 90, 9])
     >>> round(fit.alpha, 6), fit.xmin, fit.n_tail
     (2.010724, 1.0, 999)
-    >>> round(fit_power_law([1, 10, 100, 1000], [900, 90, 9], top="open").alpha, 6)
+    >>> fit = fit_power_law([1, 10, 100, 1000], [900, 90, 9], upper="censored")
+    >>> round(fit.alpha, 6)
     2.007179
     """
-    choose(top, TOPS, "top")
+    upper = choose(_OLD_NAMES.get(top or upper, top or upper), UPPER, "upper")
     edges, counts = check_histogram(edges, counts)
-    folded, h = fold_top(edges, counts, top, xmax)
-    bins = LogBins.of(folded, top)
-    if xmin is None:
-        _require_two(folded, h, 0)
-        starts = scan_starts(h, top)
-    else:
-        starts = np.array([edge_index(folded, xmin, "xmin")])
-        _require_two(folded, h, starts[0])
-    fits = fit_cuts(bins, h, starts)
+    bounded, h = apply_upper_bound(edges, counts, upper, xmax)
+    bins = LogBins.of(bounded, upper)
+    start = 0 if xmin is None else edge_index(bounded, xmin, "xmin")
+    _require_two(bounded, h, start)
+    starts = scan_starts(h, upper) if xmin is None else np.array([start])
+    fits = fit_thresholds(bins, h, starts)
     i = fits.best()
     start, alpha = int(fits.starts[i]), float(fits.alpha[i])
-    end = {"unbounded": inf, "open": folded[-2], "truncated": folded[-1]}[top]
+    end = {"infinite": inf, "censored": bounded[-2], "truncated": bounded[-1]}[upper]
     return TailFit(
         alpha=alpha,
         sigma=float(fits.sigma[i]),
-        xmin=float(folded[start]),
+        xmin=float(bounded[start]),
         n_tail=int(fits.n_tail[i]),
         ks=float(fits.ks[i]),
         log_likelihood=log_likelihood(bins, h, start, alpha - 1),
         n=int(counts.sum()),
-        top=top,
+        upper=upper,
         xmax=float(end),
-        scanned=xmin is None,
+        xmin_estimated=xmin is None,
         at_bound=bool(fits.at_bound[i]),
     )
 
 
+@np.errstate(under="ignore")
 def fit_power_law_samples(
     x: ArrayLike,
     *,
@@ -185,20 +206,21 @@ def fit_power_law_samples(
     counts : array of whole numbers, (samples,), optional
         How often each value occurs; without it each entry of x is one.
     xmin : float, optional
-        Lower cut. Without it every distinct value is tried, all but the largest.
+        Threshold, below the largest value. Without it every distinct value is tried.
     discrete : bool
         Whole numbers with p(x) = x^−α/ζ(α, xmin), by the exact likelihood.
 
     Returns
     -------
     TailFit
-        With `kind` "continuous" or "discrete".
+        With `kind` "continuous" or "discrete"; a discrete alpha is searched in
+        (1, 20], and `at_bound` says so where there is no maximum.
 
     Notes
     -----
     Eq. 3.1 and 3.5 there. KS distance: max abs(S − F) on both sides of every step of S,
     the usual definition; programs that take the lower side only find distances up to
-    1/n smaller. The scan is complete, see `pointwise`.
+    1/n smaller. The scan is complete, see `samples`.
 
     References
     ----------
@@ -212,29 +234,27 @@ def fit_power_law_samples(
     power law: alpha = 2.5060 ± 0.0048 above xmin = 1 (100,000 of 100,000 counts, \
 KS 0.0022)
     """
-    values, h = check_sample(x, counts, discrete)
+    values, h = check_sample(x, counts, discrete, least=2 if xmin is None else 1)
     total = int(h.sum())
     if xmin is None:
         starts = np.arange(len(values) - 1)
     else:
-        if not 0 < xmin <= values[-2] or (discrete and xmin != np.floor(xmin)):
+        if not 0 < xmin < values[-1] or (discrete and xmin != np.floor(xmin)):
             raise ValueError(
-                f"xmin={xmin:g} cuts no tail here: choose one above zero, at most "
-                f"{values[-2]:g} (the second largest value), and whole if discrete"
+                f"xmin={xmin:g} leaves no tail: choose one above zero, below "
+                f"{values[-1]:g} (the largest value), and whole if discrete"
             )
         first = int(np.searchsorted(values, xmin))
-        # The cut itself, seen or not: the likelihood starts there, not at a value.
+        # The threshold itself, seen or not: there the likelihood starts.
         seen = values[first] == xmin
         values = values[first:] if seen else np.append(float(xmin), values[first:])
         h = h[first:] if seen else np.append(0, h[first:])
         starts = np.array([0])
-    best = vars(fit_points(values, h, starts, discrete))
     return TailFit(
-        xmin=float(values[best.pop("start")]),
+        **fit_points(values, h, starts, discrete),
         n=total,
-        scanned=xmin is None,
+        xmin_estimated=xmin is None,
         kind="discrete" if discrete else "continuous",
-        **best,
     )
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import choose, positive, positive_int
-from ..intervals.counting import IntervalCounter
-from ..intervals.waiting import IntervalCounts
+from ..intervals.counts import IntervalCounts
+from ..intervals.streaming import IntervalCounter
 from .updates import UpdateTracker
 
 LEAST, MOST = 2.0**-149, float(np.finfo(np.float32).max)  # of positive float32

@@ -9,8 +9,7 @@ import numpy as np
 from ..histogram import LogHistogram
 from ..plotting import COLOURS, sign
 from ..plotting.explored import draw_tail
-from ..tails import TailFit, compare_tails, fit_power_law
-from ..tails.rivals import TailComparison
+from ..tails import TailComparison, TailFit, compare_tails, fit_power_law
 from .live import WIDE, Live, table
 
 RIVALS = (

@@ -1,8 +1,9 @@
-"""How firm is an exponent: bootstrap intervals, and alpha window by window.
+"""How firm is an exponent: bootstrap intervals, alpha by window, effective sample size.
 
 The standard error of one fit supposes independent counts and a given xmin. The
-bootstrap drops the second supposition. Neither mends the first: only the scatter
-between windows, layers or seeds shows what dependence does, and that is `stability`.
+bootstrap drops the second supposition. Neither mends the first: updates of one network
+repeat each other, for a large gradient lasts for steps and hits many weights at once.
+What that does only the scatter between windows, layers or seeds shows.
 """
 
 from collections.abc import Iterable
@@ -12,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from ..checks import positive_int
-from .binned import as_fitted
+from ..checks import positive, positive_int
+from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
 from .power_law import TailFit, fit_power_law
-from .scan import LogBins, scan_resamples
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class AlphaInterval:
         )
 
 
+@np.errstate(under="ignore")
 def bootstrap_alpha(
     edges: ArrayLike,
     counts: ArrayLike,
@@ -56,15 +57,11 @@ def bootstrap_alpha(
     edges, counts : array, (bins+1,) and (bins,)
         The histogram that `fit` was made from.
     fit : TailFit
-        With its scan, each resample scans; else its xmin stays.
+        If its xmin was estimated, each resample estimates it; else it stays.
     replicates : int
     level : float
         Coverage, in (0, 1).
     rng : numpy.random.Generator
-
-    Returns
-    -------
-    AlphaInterval
 
     Notes
     -----
@@ -81,13 +78,13 @@ def bootstrap_alpha(
     alpha = 2.0107, 95% interval 1.9... to 2.0... (xmin 1 to 1, 1,000 resamples)
     """
     positive_int(replicates, "replicates")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
-    folded, h, start = as_fitted(edges, counts, fit)
-    bins = LogBins.of(folded, fit.top)
+    check_level(level)
+    bounded, h, start = as_fitted(edges, counts, fit)
+    bins = LogBins.of(bounded, fit.upper)
     resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
-    alphas, first, _ = scan_resamples(bins, resamples, None if fit.scanned else start)
-    xmins, alphas = folded[first[first >= 0]], alphas[first >= 0]
+    start = None if fit.xmin_estimated else start
+    alphas, first, _ = scan_resamples(bins, resamples, start)
+    xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(alphas, tails)
     xmin_low, xmin_high = np.quantile(xmins, tails)
@@ -104,7 +101,7 @@ def bootstrap_alpha(
 
 
 @dataclass(frozen=True)
-class Stability:
+class WindowStability:
     """Alpha in each window, its scatter, and its drift from window to window."""
 
     fits: tuple[TailFit, ...]
@@ -131,16 +128,14 @@ class Stability:
         )
 
 
-def stability(
+def window_stability(
     histograms: Iterable,
     *,
-    xmin: float | None = None,
-    top: str = "unbounded",
-    xmax: float | None = None,
     replicates: int = 200,
     level: float = 0.95,
     rng: np.random.Generator,
-) -> Stability:
+    **options,
+) -> WindowStability:
     """Fit every window of training alike and say how alpha varies.
 
     Parameters
@@ -148,14 +143,10 @@ def stability(
     histograms : iterable
         One for each window, in order: with `.edges` and `.counts`, or as a pair
         (edges, counts). Three or more.
-    xmin, top, xmax
-        As in `fit_power_law`, the same for all windows; without xmin each scans.
     replicates, level, rng
         As in `bootstrap_alpha`.
-
-    Returns
-    -------
-    Stability
+    **options
+        Of `fit_power_law`, the same for all windows; without xmin each estimates it.
 
     Notes
     -----
@@ -170,14 +161,14 @@ def stability(
     >>> edges = 2 ** np.arange(0, 12, 0.25)
     >>> windows = [(edges, np.histogram(rng.pareto(1.5, 10_000) + 1, edges)[0])
     ...            for _ in range(5)]
-    >>> result = stability(windows, xmin=1, rng=rng)
+    >>> result = window_stability(windows, xmin=1, rng=rng)
     >>> abs(result.mean - 2.5) < 0.05
     True
     """
     pairs = [(w.edges, w.counts) if hasattr(w, "edges") else w for w in histograms]
     if len(pairs) < 3:
         raise ValueError(f"a trend needs at least three windows, got {len(pairs)}")
-    fits = [fit_power_law(*pair, xmin=xmin, top=top, xmax=xmax) for pair in pairs]
+    fits = [fit_power_law(*pair, **options) for pair in pairs]
     intervals = [
         bootstrap_alpha(*pair, fit, replicates=replicates, level=level, rng=rng)
         for pair, fit in zip(pairs, fits, strict=True)
@@ -189,7 +180,7 @@ def stability(
     degrees = len(alpha) - 2
     trend_sigma = np.sqrt(residual @ residual / degrees / (number @ number))
     t = abs(trend) / trend_sigma if trend_sigma > 0 else float("inf" if trend else 0)
-    return Stability(
+    return WindowStability(
         fits=tuple(fits),
         intervals=tuple(intervals),
         mean=float(alpha.mean()),
@@ -199,3 +190,84 @@ def stability(
         trend_sigma=float(trend_sigma),
         p_trend=float(2 * stdtr(degrees, -t)),
     )
+
+
+def effective_sample_size(window_counts: ArrayLike) -> float:
+    """Return the size of an independent sample that scatters as the windows do.
+
+    Parameters
+    ----------
+    window_counts : array of whole numbers, (windows, bins)
+        The histogram of each window, in order, on the same edges; three windows or
+        more. For a tail pass its bins and one bin of all the rest.
+
+    Returns
+    -------
+    float
+        For all windows together, in counts; never more than there are.
+
+    Notes
+    -----
+    The fraction p_k of bin k in window t scatters with variance p_k(1−p_k)/n_t if
+    counts are independent, and deff times that if not (Kish's design effect, L. Kish,
+    "Survey Sampling" (1965), section 8.2). Differences of successive windows estimate
+    it free of slow drift (J. von Neumann, Ann. Math. Stat. 12 (1941) 367-395):
+
+        deff = Σ_{t,k} (p_{t+1,k} − p_{t,k})² / Σ_{t,k} p_k(1−p_k)(1/n_t + 1/n_{t+1})
+
+    and the effective size is Σ n_t/deff, with deff at least 1. Bins weigh by their
+    variance. What it cannot see: dependence longer than a window, which differences
+    cancel. Windows longer than any memory of the training make it right; with shorter
+    ones it is too large. Few windows make it rough, by a factor √(2/windows) or more.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> independent = rng.multinomial(1000, [0.5, 0.3, 0.2], size=4000)
+    >>> repeated = 10 * independent                       # each count ten times
+    >>> bool(abs(effective_sample_size(repeated) / independent.sum() - 1) < 0.1)
+    True
+    """
+    h = whole_counts(window_counts).astype(float)
+    if h.ndim != 2 or len(h) < 3:
+        raise ValueError(f"expected (windows, bins) with three windows, got {h.shape}")
+    n = h.sum(1)
+    if (n == 0).any():
+        raise ValueError(f"window {int(n.argmin())} is empty: leave it out")
+    fraction, pooled = h / n[:, None], h.sum(0) / h.sum()
+    expected = (pooled * (1 - pooled)).sum() * (1 / n[1:] + 1 / n[:-1]).sum()
+    if expected == 0:
+        raise ValueError("all counts lie in one bin: there is no scatter to read")
+    deff = (np.diff(fraction, axis=0) ** 2).sum() / expected
+    return float(n.sum() / max(deff, 1.0))
+
+
+def subsample_counts(
+    counts: ArrayLike, size: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return a random sample of the counts, each kept with the same probability.
+
+    With an effective sample size for `size` a test that takes counts as independent
+    means something again: of 1e9 counts that repeat each other it rejects everything.
+
+    Parameters
+    ----------
+    counts : array of whole numbers, (bins,)
+    size : float
+        How many counts are kept on average; they scatter about it by less than √size.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array, int64 (bins,)
+
+    Examples
+    --------
+    >>> int(subsample_counts([900, 90, 9], 999, np.random.default_rng(0)).sum())
+    999
+    """
+    counts = whole_counts(counts)
+    total = int(counts.sum())
+    if positive(size, "size") > total:
+        raise ValueError(f"size={size:,} exceeds the {total:,} counts there are")
+    return rng.binomial(counts, size / total)

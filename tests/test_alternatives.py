@@ -1,5 +1,6 @@
-"""The rivals are the distributions they are named for, and Vuong's test can tell."""
+"""Alternatives are the distributions they are named for, and Vuong's test can tell."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,9 +9,9 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.tails.families import power_law_cells, rival_families
+from netdyn_utils.tails.alternatives import binned_families, compare_tails
+from netdyn_utils.tails.binned import power_law_cells
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
-from netdyn_utils.tails.rivals import compare_tails
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)
 NAMES = ("exponential", "stretched exponential", "log-normal", "power law with cutoff")
@@ -20,8 +21,8 @@ def histogram(x, edges=EDGES):
     return np.histogram(x, edges)[0]
 
 
-def family(name, z, top, xmin=2.0):
-    return {f.name: f for f in rival_families(z, top, xmin, 1.5, 0.7)}[name]
+def family(name, z, upper, xmin=2.0):
+    return {f.name: f for f in binned_families(z, upper, xmin, 1.5, 0.7)}[name]
 
 
 # the probabilities of the bins
@@ -44,36 +45,36 @@ THETAS = {
 }
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("name", NAMES)
-def test_bins_have_the_probability_of_the_named_density(name, top):
+def test_bins_have_the_probability_of_the_named_density(name, upper):
     edges = 2.0 * np.array([1, 1.2, 1.5, 2, 5, 9])
     for theta in THETAS[name]:
-        chosen = family(name, np.log(edges / 2), top)
+        chosen = family(name, np.log(edges / 2), upper)
         usual = chosen.usual(np.array(theta))
 
         def density(x, usual=usual):
             return DENSITIES[name](x, **usual)
 
         ends = list(edges[1:])
-        if top == "open":
+        if upper == "censored":
             ends[-1] = np.inf
         cells = [
             quad(density, a, b, epsabs=0, epsrel=1e-11)[0]
             for a, b in zip(edges[:-1], ends, strict=True)
         ]
-        beyond = quad(density, edges[-1], np.inf)[0] if top == "unbounded" else 0.0
+        beyond = quad(density, edges[-1], np.inf)[0] if upper == "infinite" else 0.0
         expected = np.log(np.array(cells) / (sum(cells) + beyond))
         assert chosen.log_cells(np.array(theta)) == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize("top", ["unbounded", "open", "truncated"])
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_every_rival_with_a_power_law_limit_reaches_it(name, top):
+def test_every_alternative_with_a_power_law_limit_reaches_it(name, upper):
     z = np.linspace(0, 6, 25)
     theta = (np.log(1.5), -25.0) if name == "stretched exponential" else (1.5, -25.0)
-    cells = family(name, z, top).log_cells(np.array(theta))
-    assert cells == pytest.approx(power_law_cells(z, top, 1.5), abs=1e-6)
+    cells = family(name, z, upper).log_cells(np.array(theta))
+    assert cells == pytest.approx(power_law_cells(z, upper, 1.5), abs=1e-6)
 
 
 # the fits, against the likelihood of the single values
@@ -123,7 +124,7 @@ def test_the_cutoff_law_recovers_its_parameters():
     fit = fit_power_law(edges, counts, xmin=1)
     row = compare_tails(edges, counts, fit)["power law with cutoff"]
     assert row.nested
-    assert row.favoured == row.name
+    assert row.preferred == row.name
     assert row.parameters == pytest.approx({"alpha": 1.8, "rate": 0.05}, rel=1e-3)
     assert row.expected == pytest.approx(counts, rel=1e-3, abs=2)
 
@@ -136,8 +137,8 @@ def test_the_true_law_is_favoured_over_the_power_law(name):
     truth, _, _ = TRUTHS[name]
     counts = histogram(truth.rvs(50_000, random_state=np.random.default_rng(1)))
     table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
-    best = max(table.rivals, key=lambda rival: rival.log_likelihood)
-    assert table[name].favoured == name
+    best = max(table.alternatives, key=lambda row: row.log_likelihood)
+    assert table[name].preferred == name
     # The cutoff law and the stretched exponential both contain the exponential.
     assert best.log_likelihood - table[name].log_likelihood < 3
     assert "favoured over the power law" in table.verdict
@@ -149,10 +150,10 @@ def test_a_power_law_beats_the_exponential_and_no_more_is_decided():
         x = np.random.default_rng(seed).pareto(1.5, 5_000) + 1
         counts = histogram(x)
         table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1))
-        assert table["exponential"].favoured == "power law"
+        assert table["exponential"].preferred == "power law"
         for name in false_alarms:
-            assert table[name].ratio <= 1e-9  # it has the power law as its limit
-            false_alarms[name] += table[name].favoured != "not decided"
+            assert table[name].loglik_ratio <= 1e-9  # it has the power law as its limit
+            false_alarms[name] += table[name].preferred != "not decided"
     assert max(false_alarms.values()) <= 3  # of 15 at level 0.05: more has p < 0.01
 
 
@@ -165,8 +166,8 @@ def test_ratio_and_p_are_vuongs_on_the_single_values():
     alpha, rate = fit_power_law_samples(x, xmin=1).alpha, 1 / (x - 1).mean()
     gap = np.log(alpha - 1) - alpha * np.log(x) - (np.log(rate) - rate * (x - 1))
     z = gap.sum() / (np.sqrt(400) * gap.std())
-    assert row.ratio == pytest.approx(gap.sum(), rel=5e-3)
-    assert row.normalised == pytest.approx(z, rel=5e-3)
+    assert row.loglik_ratio == pytest.approx(gap.sum(), rel=5e-3)
+    assert row.vuong_z == pytest.approx(z, rel=5e-3)
     assert row.p == pytest.approx(2 * stats.norm.sf(abs(z)), rel=0.02)
 
 
@@ -176,16 +177,16 @@ def test_a_smaller_effective_sample_decides_less():
     whole = compare_tails(EDGES, counts, fit)["exponential"]
     tenth = compare_tails(EDGES, counts, fit, n_effective=2_000)["exponential"]
     few = compare_tails(EDGES, counts, fit, n_effective=20)
-    assert tenth.ratio == pytest.approx(whole.ratio / 10)
-    assert tenth.normalised == pytest.approx(whole.normalised / np.sqrt(10))
-    assert few["exponential"].favoured == "not decided"
+    assert tenth.loglik_ratio == pytest.approx(whole.loglik_ratio / 10)
+    assert tenth.vuong_z == pytest.approx(whole.vuong_z / np.sqrt(10))
+    assert few["exponential"].preferred == "not decided"
     assert few.verdict.startswith("At level 0.05, not decided")
 
 
 def test_a_log_normal_is_never_taken_for_a_power_law():
     counts = histogram(np.random.default_rng(4).lognormal(0, 1, 100_000))
     body = compare_tails(EDGES, counts, fit_power_law(EDGES, counts, xmin=1.0))
-    assert body["log-normal"].favoured == "log-normal"
+    assert body["log-normal"].preferred == "log-normal"
     assert body["log-normal"].parameters == pytest.approx(
         {"mu": 0, "sigma": 1}, abs=0.03
     )
@@ -197,25 +198,82 @@ def test_over_many_seeds_a_log_normal_is_never_favoured_as_a_power_law():
     for seed in range(100):
         counts = histogram(np.random.default_rng(seed).lognormal(0, 1, 100_000))
         chosen = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
-        beaten.append(chosen["log-normal"].favoured == "power law")
+        beaten.append(chosen["log-normal"].preferred == "power law")
         above_median = compare_tails(
             EDGES, counts, fit_power_law(EDGES, counts, xmin=1)
         )
-        against.append(above_median["log-normal"].favoured == "log-normal")
+        against.append(above_median["log-normal"].preferred == "log-normal")
     assert not any(beaten)
     assert all(against)
+
+
+def test_two_laws_that_agree_in_every_bin_are_not_told_apart():
+    edges = np.arange(1.0, 102)  # x^−½ on 1 to 101, which the law with cutoff contains
+    counts = np.round(1e6 * np.diff(2 * np.sqrt(edges))).astype(int)
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    row = compare_tails(edges, counts, fit)["power law with cutoff"]
+    assert (row.loglik_ratio, row.p, row.at_limit) == (0, 1, True)
+    # Two occupied bins: every law of one parameter or more fits them exactly.
+    fit = fit_power_law([1, 2, 4], [5, 3], upper="truncated")
+    for row in compare_tails([1, 2, 4], [5, 3], fit).alternatives:
+        assert (row.loglik_ratio, row.vuong_z, row.p) == (0, 0, 1)
+
+
+def test_a_rising_tail_has_the_power_law_as_its_limit_too():
+    z, s = np.linspace(0, 3, 13), -2.5
+    chosen = binned_families(z, "truncated", 1.0, s, 2.0)[1]
+    assert chosen.limit == {"rate": 0.0, "beta": 2.5}
+    cells = chosen.log_cells(np.array([-40.0, np.log(2.5)]))
+    assert cells == pytest.approx(power_law_cells(z, "truncated", s), abs=1e-6)
+
+
+def test_the_closed_form_of_the_log_normal_keeps_its_digits_everywhere():
+    """Left of the peak, across it and far in the tail, as scipy's own logarithms."""
+    xmin, edges = 1.0, np.array([1.0, 1.01, 30, 31, 33, 1e4, 1e5])
+    for mu, sigma in ((3.4, 0.05), (3.4, 1.5), (-20.0, 2.0), (0.0, 0.5)):
+        theta = np.array([(np.log(xmin) - mu) / sigma**2, -2 * np.log(sigma)])
+        found = family("log-normal", np.log(edges), "infinite", xmin).log_cells(theta)
+        normal, u = stats.norm, (np.log(edges) - mu) / sigma
+        with np.errstate(divide="ignore"):  # the side that is not taken
+            upper = normal.logsf(u[:-1]) + np.log1p(-np.exp(np.diff(normal.logsf(u))))
+            lower = normal.logcdf(u[1:])
+            lower += np.log1p(-np.exp(-np.diff(normal.logcdf(u))))
+        expected = np.where(u[:-1] > 0, upper, lower) - normal.logsf(u[0])
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 # the table, and bad input
 
 
-def test_the_table_prints_one_line_for_each_rival_and_a_sentence():
+def test_the_table_prints_one_line_for_each_alternative_and_a_sentence():
     counts = histogram(np.random.default_rng(5).pareto(1.5, 5_000) + 1)
     table = compare_tails(EDGES, counts, fit_power_law(EDGES, counts))
     assert len(str(table).splitlines()) == 5
-    assert [rival.name for rival in table.rivals] == list(NAMES)
+    assert [row.name for row in table.alternatives] == list(NAMES)
     with pytest.raises(KeyError, match="choose one of"):
         table["gamma"]
+
+
+def test_numpys_strictest_errors_change_nothing():
+    counts = histogram(np.random.default_rng(7).exponential(1, 20_000))
+    fit = fit_power_law(EDGES, counts, xmin=1)
+    expected = compare_tails(EDGES, counts, fit)
+    with np.errstate(all="raise"):
+        assert compare_tails(EDGES, counts, fit) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_effective": -5}, "n_effective must be a positive finite number"),
+        ({"n_effective": np.nan}, "n_effective must be a positive finite number"),
+        ({"level": 7}, "level must lie between 0 and 1"),
+    ],
+)
+def test_options_without_meaning_are_refused(options, message):
+    counts = histogram(np.random.default_rng(8).pareto(1.5, 500) + 1)
+    with pytest.raises(ValueError, match=message):
+        compare_tails(EDGES, counts, fit_power_law(EDGES, counts), **options)
 
 
 def test_a_foreign_fit_is_refused():
@@ -226,3 +284,5 @@ def test_a_foreign_fit_is_refused():
         compare_tails(EDGES, 2 * counts, fit)
     with pytest.raises(ValueError, match="bin the values"):
         compare_tails(EDGES, counts, fit_power_law_samples(x))
+    with pytest.raises(ValueError, match="at a bound"):
+        compare_tails(EDGES, counts, replace(fit, at_bound=True))

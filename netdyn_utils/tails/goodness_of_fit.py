@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import positive_int
-from .binned import as_fitted
+from .binned import LogBins, as_fitted, scan_resamples
 from .power_law import TailFit
-from .scan import LogBins, scan_resamples
 
 _MISSED = 1e-3  # expected counts above the last edge of a replicate, at most
 _EXTRA_BINS = 200
@@ -44,6 +43,7 @@ class GoodnessOfFit:
         )
 
 
+@np.errstate(under="ignore")
 def goodness_of_fit(
     edges: ArrayLike,
     counts: ArrayLike,
@@ -65,10 +65,6 @@ def goodness_of_fit(
         The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
     rng : numpy.random.Generator
 
-    Returns
-    -------
-    GoodnessOfFit
-
     Raises
     ------
     ValueError
@@ -86,14 +82,14 @@ def goodness_of_fit(
     At a given xmin p is uniform under the truth (measured, 200 seeds). With the scan
     it is cautious: for 3,000 draws of a pure power law p averages 0.59, and is below
     0.1 in 6 % of seeds, not 10 %. The bins below the chosen xmin are resampled with
-    the noise they already had, which leaves a replicate fewer good cuts to choose from
-    than the data had. This belongs to the method, and it costs power: of log-normal
-    samples of 1e5 a scan keeps the last 1 %, and about half pass every test there.
+    the noise they already had, which leaves a replicate fewer good thresholds than the
+    data had. This belongs to the method, and it costs power: of log-normal samples of
+    1e5 a scan keeps the last 1 %, and about half pass every test there.
 
     The test takes counts as independent. With 1e9 dependent counts it rejects every
     law that is not exact to 1e-4, and counts of one window repeat each other: p means
     nothing as it stands. Thin the histogram to an effective sample size first
-    (`effective_sample_size`, `thin_counts`), fit the thinned one and test that.
+    (`effective_sample_size`, `subsample_counts`), fit the thinned one and test that.
 
     References
     ----------
@@ -111,16 +107,13 @@ def goodness_of_fit(
     p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
     """
     positive_int(replicates, "replicates")
-    if fit.at_bound:
-        raise ValueError("alpha is at a bound: there is no fit to test")
-    folded, h, start = as_fitted(edges, counts, fit)
-    if not fit.scanned:
-        folded, h, start = folded[start:], h[start:], 0
-    full, probability = _model_histogram(folded, h, start, fit)
-    bins = LogBins.of(full, fit.top)
+    bounded, h, start = as_fitted(edges, counts, fit)
+    if not fit.xmin_estimated:
+        bounded, h, start = bounded[start:], h[start:], 0
+    full, probability = _model_histogram(bounded, h, start, fit)
+    bins = LogBins.of(full, fit.upper)
     resamples = rng.multinomial(h.sum(), probability, size=replicates)
-    kept = None if fit.scanned else 0
-    alpha, _, ks = scan_resamples(bins, resamples, kept)
+    alpha, _, ks = scan_resamples(bins, resamples, None if fit.xmin_estimated else 0)
     ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
     p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
     error = np.sqrt(p * (1 - p) / len(ks))
@@ -129,10 +122,10 @@ def goodness_of_fit(
 
 def _model_histogram(edges, counts, start, fit):
     """Return edges and the probability of each bin: data below xmin, the law above."""
-    if fit.top == "unbounded":
+    if fit.upper == "infinite":
         edges = _reaching(edges, start, fit)
     survival = fit.survival(edges[start:])
-    if fit.top != "truncated":
+    if fit.upper != "truncated":
         survival[-1] = 0.0  # what is left beyond belongs to the last bin
     below = counts[:start] / counts.sum()
     tail = -np.diff(survival) * fit.n_tail / counts.sum()

@@ -11,15 +11,15 @@ can look like a power law although no weight has a memory.
 """
 
 from dataclasses import dataclass, field, replace
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from ..checks import positive_int
-from .bursts import burstiness, memory
-from .waiting import IntervalCounts
+from ..tails.binned import whole_counts
+from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
 _NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
 _AT_ONCE = 2_000_000  # times drawn together
@@ -41,16 +41,15 @@ class NullIntervals:
 
     @property
     def burstiness(self) -> float:
-        """B of the expected counts, pooled; what unequal rates alone make of it."""
-        lengths = np.arange(1, len(self.expected) + 1)
-        mean = lengths @ self.expected / self.total
-        square = (lengths - mean) ** 2 @ self.expected / self.total
-        return burstiness(mean, sqrt(square))
+        """B of the expected counts, pooled: what unequal rates alone make of it."""
+        return burstiness_of(self.expected)
 
     @property
-    def memory(self) -> float:
-        """M of the expected sums, pooled; what unequal rates alone make of it."""
-        return memory(self.pairs)
+    def memory_coefficient(self) -> float:
+        """M of the expected sums, pooled: what unequal rates alone make of it."""
+        return memory_coefficient(self.pairs)
+
+    memory = property(lambda self: self.memory_coefficient, doc="Former name.")
 
     def __str__(self):
         """Return the null as one line."""
@@ -60,6 +59,7 @@ class NullIntervals:
         )
 
 
+@np.errstate(under="ignore")
 def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
     """Return the expected intervals if each weight's times were shuffled.
 
@@ -69,10 +69,6 @@ def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
         How often each weight exceeded: `IntervalCounts.per_weight`.
     steps : int
         Length of the window.
-
-    Returns
-    -------
-    NullIntervals
 
     Raises
     ------
@@ -145,7 +141,7 @@ def shuffle_times(
     Examples
     --------
     >>> drawn = shuffle_times([50, 5, 0], 1_000, np.random.default_rng(0))
-    >>> drawn.total, drawn.never
+    >>> drawn.total, drawn.n_never
     (53, 1)
     """
     often = np.sort(_check(exceedances, steps))
@@ -168,14 +164,13 @@ def _drawn(often, steps, rng):
 
 def _check(exceedances, steps):
     positive_int(steps, "steps")
-    often = np.asarray(exceedances)
-    whole = often.size and np.issubdtype(often.dtype, np.integer)
-    if often.ndim != 1 or not whole or often.min() < 0 or often.max() > steps:
+    often = whole_counts(exceedances)
+    if often.ndim != 1 or not often.size or often.max() > steps:
         raise ValueError(
             f"exceedances must be whole numbers from 0 to {steps:,}, one for each "
             "weight: pass IntervalCounts.per_weight"
         )
-    return often.astype(np.int64)
+    return often
 
 
 def _trim(values):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netdyn_utils.tails.ruggedness import (
-    crossover,
+from netdyn_utils.tails.exponential_vs_power_law import (
+    crossover_delta,
     exponential_mixture,
     power_law_or_exponential,
 )
@@ -17,7 +17,10 @@ def test_each_law_is_recognised_in_its_own_sample():
     of_exponential = power_law_or_exponential(rng.exponential(3.0, 20_000))
     assert of_power_law.z > 5
     assert of_exponential.z < -5
-    assert (of_power_law.nearer, of_exponential.nearer) == ("power law", "exponential")
+    assert (of_power_law.preferred, of_exponential.preferred) == (
+        "power law",
+        "exponential",
+    )
 
 
 def test_parameters_are_those_of_the_sample():
@@ -33,7 +36,7 @@ def test_ratio_and_z_are_those_of_scipys_densities():
     found = power_law_or_exponential(x, share=0.25)
     tail = np.sort(x)[-250:]
     cut = np.sort(x)[-251]
-    assert (found.cut, found.n) == (cut, 250)
+    assert (found.xmin, found.n) == (cut, 250)
     power = stats.pareto.logpdf(tail, found.alpha - 1, scale=cut)
     decay = stats.expon.logpdf(tail, loc=cut, scale=1 / found.rate)
     gap = power - decay
@@ -56,7 +59,7 @@ def test_crossover_lies_where_the_law_was_changed():
         rng.exponential(d, 4_000) if d < 0.03 else d * (rng.pareto(1.5, 4_000) + 1)
         for d in deltas
     ]
-    found = crossover(deltas, rows, rng=rng, replicates=100)
+    found = crossover_delta(deltas, rows, rng=rng, replicates=100)
     assert 0.01 < found.interval[0] <= found.delta <= found.interval[1] < 0.04
     assert found.undecided == 0
     assert (found.low <= found.ratios).all()
@@ -66,10 +69,12 @@ def test_crossover_lies_where_the_law_was_changed():
 def test_no_crossover_where_the_law_never_changes():
     rng = np.random.default_rng(6)
     deltas = np.array([0.1, 1.0, 10.0])
-    found = crossover(deltas, rng.exponential(1, (3, 4_000)), rng=rng, replicates=50)
+    found = crossover_delta(
+        deltas, rng.exponential(1, (3, 4_000)), rng=rng, replicates=50
+    )
     assert np.isnan(found.delta)
     assert found.undecided > 0.9
-    heavy = crossover(deltas, rng.pareto(1, (3, 4_000)), rng=rng, replicates=50)
+    heavy = crossover_delta(deltas, rng.pareto(1, (3, 4_000)), rng=rng, replicates=50)
     assert heavy.delta == deltas[0]
 
 
@@ -102,7 +107,7 @@ def test_samples_without_a_tail_are_refused(x, share, words):
 def test_curves_that_make_no_sense_are_refused(deltas, shape, words):
     rng = np.random.default_rng(7)
     with pytest.raises(ValueError, match=words):
-        crossover(deltas, rng.pareto(1, shape), rng=rng)
+        crossover_delta(deltas, rng.pareto(1, shape), rng=rng)
 
 
 def test_a_mixture_keeps_the_mean_of_each_group_and_nothing_else():

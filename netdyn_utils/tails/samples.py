@@ -1,12 +1,13 @@
-"""The power-law likelihood of single values, for every lower cut of a sample at once.
+"""The power-law likelihood of single values, for every threshold of a sample at once.
 
 Continuous, p(x) = (α−1)/xmin (x/xmin)^−α: alpha has a closed form (Clauset, Shalizi
 & Newman 2009, eq. 3.1). Discrete, p(x) = x^−α/ζ(α, xmin) on whole numbers: Newton on
 the exact likelihood with Hurwitz' zeta (eq. 3.5), not the approximation of eq. 3.7.
 
-The KS distance of every cut to every value would take n² steps. A few hundred values
-bound it from below; a cut whose bound exceeds the best distance found cannot win and
-is dropped. The result is that of the full scan, exactly.
+The KS distances of every threshold at every value would take n² steps. A few values
+bound a distance from below, and a threshold whose bound exceeds the least distance
+found cannot win; more values are looked at for the fewer thresholds that are left. The
+result is that of the full scan, exactly.
 
 References
 ----------
@@ -14,36 +15,23 @@ A. Clauset, C. R. Shalizi, M. E. J. Newman, "Power-law distributions in empirica
 data", SIAM Review 51 (2009) 661-703, doi 10.1137/070710111.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import zeta
 
-ALPHA_BOUNDS = (1.001, 20.0)
-_CELLS = 500_000  # size of one block of (cuts × values)
+from .binned import KS_TIE, real_numbers, whole_counts
+
+ALPHA_BOUNDS = (1.001, 20.0)  # of a discrete law
+_CELLS = 100_000  # size of one block of (thresholds × values)
 
 
-@dataclass(frozen=True)
-class PointFit:
-    """The fit of one tail of a sample; `start` indexes its lowest distinct value."""
-
-    start: int
-    alpha: float
-    sigma: float
-    n_tail: int
-    ks: float
-    log_likelihood: float
-    at_bound: bool
-
-
-def check_sample(x, counts, discrete):
+def check_sample(x, counts, discrete, least=2):
     """Return the distinct values ascending, and how often each occurs.
 
     >>> check_sample([3, 1, 3], None, True)
     (array([1., 3.]), array([1, 2]))
     """
-    x = np.asarray(x, float)
-    counts = np.ones(x.shape, np.int64) if counts is None else np.asarray(counts)
+    x = real_numbers(x, "values")
+    counts = np.ones(x.shape, np.int64) if counts is None else whole_counts(counts)
     if x.ndim != 1 or counts.shape != x.shape:
         raise ValueError(
             f"got values of shape {x.shape} and counts of shape {counts.shape}: pass "
@@ -60,32 +48,19 @@ def check_sample(x, counts, discrete):
             f"a discrete fit needs whole numbers, got {x[x != np.floor(x)][0]:g}: "
             "round them, or discrete=False"
         )
-    if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
-        raise ValueError("counts must be whole numbers, zero or above, and finite")
-    x, counts = x[counts > 0], counts[counts > 0].astype(np.int64)
-    values, place = np.unique(x, return_inverse=True)
-    if len(values) < 2:
+    values, place = np.unique(x[counts > 0], return_inverse=True)
+    if len(values) < least:
         raise ValueError(
             f"{len(values)} distinct value(s) make no tail: a fit needs at least two"
         )
-    return values, np.bincount(place, counts).astype(np.int64)
+    return values, np.bincount(place, counts[counts > 0]).astype(np.int64)
 
 
 def fit_points(values, counts, starts, discrete):
     """Fit alpha above each of the `starts` and return the tail of least KS distance.
 
-    Parameters
-    ----------
-    values : array (values,)
-        Distinct, ascending, positive.
-    counts : array, int (values,)
-    starts : array, int (cuts,)
-        Indices into `values`; each leaves two values or more.
-    discrete : bool
-
-    Returns
-    -------
-    PointFit
+    `values` are distinct, ascending, positive; `starts` index them and leave two values
+    or more. Returns fields of a `TailFit`, xmin among them.
     """
     logs = np.log(values)
     above = np.append(np.cumsum(counts[::-1])[::-1], 0)  # n of x ≥ values[i]
@@ -95,73 +70,66 @@ def fit_points(values, counts, starts, discrete):
     if discrete:
         alpha, info, at_bound = _solve_zeta(values[starts], logs[starts] + excess / n)
     else:
-        alpha = np.minimum(1 + n / excess, ALPHA_BOUNDS[1])
-        info, at_bound = (alpha - 1) ** -2, alpha >= ALPHA_BOUNDS[1]
+        alpha = 1 + n / excess
+        info, at_bound = (alpha - 1) ** -2, np.zeros(len(n), bool)
 
-    def distances(cuts, columns):
-        """Return max |S − F| over some values, on both sides of each step, (cuts,)."""
-        ks = np.zeros(len(cuts))
-        for k in range(0, len(cuts), max(1, _CELLS // len(columns))):
-            row = cuts[k : k + max(1, _CELLS // len(columns))]
+    def distances(rows, columns):
+        """Return max |S − F| over some values, on both sides of each step, (rows,)."""
+        ks = np.zeros(len(rows))
+        size = max(1, _CELLS // len(columns))
+        for k in range(0, len(rows), size):
+            row = rows[k : k + size]
             used = columns[columns >= starts[row].min()]
             first, a = starts[row][:, None], alpha[row][:, None]
-            from_here, from_next = _survivals(values, logs, first, used, a, discrete)
-            inside = used >= first
-            for model, data in (
-                (from_here, above[used]),
-                (from_next, above[used + 1]),
+            below = used < first
+            for model, data in zip(
+                _survivals(values, logs, first, used, a, discrete),
+                (above[used], above[used + 1]),
+                strict=True,
             ):
                 gap = np.abs(model - data / n[row][:, None])
-                ks[k : k + len(row)] = np.maximum(
-                    ks[k : k + len(row)], np.where(inside, gap, 0.0).max(1)
-                )
+                gap[below] = 0.0
+                ks[k : k + size] = np.maximum(ks[k : k + size], gap.max(1))
         return ks
 
     usable = np.flatnonzero(~at_bound) if not at_bound.all() else np.arange(len(n))
     best, ks = _least(usable, len(values), distances)
+    xmin, alpha, bound = values[starts[best]], alpha[best], bool(at_bound[best])
     tail_logs = excess[best] + n[best] * logs[starts[best]]
     if discrete:
-        scale = -np.log(zeta(alpha[best], values[starts[best]]))
+        scale = -np.log(zeta(alpha, xmin))
     else:
-        scale = np.log(alpha[best] - 1) + (alpha[best] - 1) * logs[starts[best]]
-    return PointFit(
-        start=int(starts[best]),
-        alpha=float(alpha[best]),
-        sigma=float("nan" if at_bound[best] else 1 / np.sqrt(n[best] * info[best])),
-        n_tail=int(n[best]),
-        ks=float(ks),
-        log_likelihood=float(n[best] * scale - alpha[best] * tail_logs),
-        at_bound=bool(at_bound[best]),
-    )
+        scale = np.log(alpha - 1) + (alpha - 1) * logs[starts[best]]
+    return {
+        "alpha": float(alpha),
+        "sigma": float("nan" if bound else 1 / np.sqrt(n[best] * info[best])),
+        "xmin": float(xmin),
+        "n_tail": int(n[best]),
+        "ks": float(ks),
+        "log_likelihood": float(n[best] * scale - alpha * tail_logs),
+        "at_bound": bound,
+    }
 
 
-def _least(cuts, n_values, distances):
-    """Return the cut of least distance and that distance; lower cuts win ties."""
-    everything = np.arange(n_values)
-    bound, least = np.zeros(len(cuts)), np.inf
-    for size in (32, 512):
+def _least(rows, n_values, distances):
+    """Return the row of least distance and that distance; the first wins a tie."""
+    everything, least, size = np.arange(n_values), np.inf, 32
+    while size < n_values // 4:
         # Spread evenly over ranks, and again over the logarithm of the rank from the
         # top, so that short tails are bounded as well as long ones.
         even = np.linspace(0, n_values - 1, size)
         top = n_values - np.geomspace(1, n_values, size)
-        columns = np.unique(np.concatenate([even, top]).astype(int))
-        bound = np.maximum(bound, distances(cuts, columns))
-        leader = cuts[[bound.argmin()]]
-        least = min(least, distances(leader, everything)[0])
-        cuts, bound = cuts[bound <= least], bound[bound <= least]
-    order = np.argsort(bound, kind="stable")
-    cuts, bound = cuts[order], bound[order]
-    exact = np.full(len(cuts), np.inf)
-    for k in range(0, len(cuts), 64):
-        if bound[k] > least:
-            break
-        exact[k : k + 64] = distances(cuts[k : k + 64], everything)
-        least = min(least, exact[k : k + 64].min())
-    return cuts[exact == exact.min()].min(), exact.min()
+        bound = distances(rows, np.unique(np.concatenate([even, top]).astype(int)))
+        leaders = rows[np.sort(np.argsort(bound)[:4])]
+        least = min(least, distances(leaders, everything).min())
+        rows, size = rows[bound <= least + KS_TIE], 8 * size
+    ks = distances(rows, everything)
+    first = (ks <= ks.min() + KS_TIE).argmax()
+    return rows[first], ks[first]
 
 
 def _survivals(values, logs, first, columns, alpha, discrete):
-    """Return P(X ≥ v) and P(X ≥ next value) of the model, (cuts, values)."""
+    """Return P(X ≥ v) and P(X ≥ next value) of the model, (rows, columns)."""
     if not discrete:
         z = np.maximum(logs[columns] - logs[first], 0.0)
         same = np.exp((1 - alpha) * z)

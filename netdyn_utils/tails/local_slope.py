@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .binned import check_histogram
-from .scan import LogBins, solve
+from .binned import LogBins, check_histogram, real_numbers, solve
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class LocalSlope:
         )
 
 
+@np.errstate(under="ignore")
 def local_slope(
     edges: ArrayLike, counts: ArrayLike, *, factor: float = 2.0
 ) -> LocalSlope:
@@ -78,9 +78,10 @@ def local_slope(
     usable = occupied[last] - occupied[first] >= 2
     first, last = first[usable], last[usable]
     if not first.size:
+        other = "larger factor or narrower bins" if fits_in.any() else "smaller factor"
         raise ValueError(
-            f"no window of a factor {factor:g} holds two occupied bins: choose a "
-            "larger factor or narrower bins"
+            f"no window of a factor {factor:g} inside {edges[0]:g} to {edges[-1]:g} "
+            f"holds two occupied bins: choose a {other}"
         )
     # Sums from the top, so that a window in the tail is not lost under the body.
     above = np.append(np.cumsum(h[::-1])[::-1], 0.0)
@@ -103,8 +104,8 @@ def local_slope(
 class HillCurve:
     """Hill's estimate for every number k of largest values."""
 
-    k: np.ndarray  # how many values lie above the cut
-    xmin: np.ndarray  # the cut, the (k+1)-th largest value
+    k: np.ndarray  # how many values lie above xmin
+    xmin: np.ndarray  # the (k+1)-th largest value
     alpha: np.ndarray  # density exponent, one more than Hill's tail index
     sigma: np.ndarray  # (alpha − 1)/√k
 
@@ -119,15 +120,11 @@ def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
     points : int, optional
         Keep about so many k, evenly spaced in ln k; without it every k.
 
-    Returns
-    -------
-    HillCurve
-
     Notes
     -----
     α = 1 + k/Σ_{i≤k} ln(X_(i)/X_(k+1)), with X_(1) the largest (B. M. Hill, Ann. Stat.
     3 (1975) 1163-1174): the continuous fit of `fit_power_law_samples` at
-    xmin = X_(k+1). A k whose values all tie with the cut is left out.
+    xmin = X_(k+1). A k whose values all tie with xmin is left out.
 
     Examples
     --------
@@ -135,7 +132,7 @@ def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
     >>> (curve.alpha - 1).round(4)
     array([1.4427, 0.9618, 0.7213])
     """
-    x = np.sort(np.asarray(x, float).ravel())[::-1]
+    x = np.sort(real_numbers(x, "values").ravel())[::-1]
     if len(x) < 2 or not (np.isfinite(x).all() and x[-1] > 0):
         raise ValueError(
             "a Hill curve needs two values or more, positive and finite: leave zeros, "
@@ -184,10 +181,6 @@ def ols_exponent(
         Bins left out at the lower and the upper end, empty ones included; then empty
         bins are left out too. The paper's interval script has (1, 20).
 
-    Returns
-    -------
-    LineFit
-
     Notes
     -----
     Every bin weighs the same, one count or 1e9; the logarithm of a small count is
@@ -201,7 +194,7 @@ def ols_exponent(
     >>> print(ols_exponent(edges, counts))
     straight line: alpha = 3.0001 ± 0.0000 through 10 bins (0 left out below, 0 above)
     """
-    edges = np.array(edges, float)
+    edges = real_numbers(edges, "edges").copy()
     middles, widths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     if edges.size > 1 and edges[0] == 0:
         edges[0] = middles[0]

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
 from ..checks import positive_int
-from .binned import as_fitted, check_histogram
+from .binned import (
+    apply_upper_bound,
+    as_fitted,
+    check_histogram,
+    given_xmax,
+    real_numbers,
+)
 from .power_law import TailFit, fit_power_law
 
 _CELLS = 2_000_000  # variances × edges worked on at once
@@ -56,14 +62,10 @@ def scale_mixture_null(
     rng : numpy.random.Generator, optional
         Draws the counts; without it they are the rounded expectation.
     edges : array, (bins+1,)
-        The bins of the histogram to hold against it.
+        The bins of the histogram to compare with it.
     weights : array, (weights,), optional
         How many parameters share each variance, where the variances come as a
         histogram. Equal by default.
-
-    Returns
-    -------
-    NullHistogram
 
     Notes
     -----
@@ -85,9 +87,9 @@ def scale_mixture_null(
     """
     edges, _ = check_histogram(edges, np.ones(max(0, np.size(edges) - 1)))
     positive_int(n, "n")
-    variances = np.asarray(variances, float).ravel()
-    weights = np.ones_like(variances) if weights is None else np.asarray(weights, float)
-    weights = weights.ravel()
+    variances = real_numbers(variances, "variances").ravel()
+    weights = np.ones_like(variances) if weights is None else weights
+    weights = real_numbers(weights, "weights").ravel()
     for what, values in (("variances", variances), ("weights", weights)):
         if values.shape != variances.shape or not values.size:
             raise ValueError(
@@ -117,11 +119,11 @@ def scale_mixture_null(
 
 @dataclass(frozen=True)
 class NullComparison:
-    """The observed tail beside the tail of a null, cut at the same xmin."""
+    """The observed tail beside the tail of a null, above the same xmin."""
 
     observed: TailFit
     null: TailFit | None  # none where the null leaves no tail there
-    excess: float  # counts above xmin over those expected under the null
+    excess: float  # counts of the tail over those expected under the null
     ks: float  # largest distance of the two whole CDFs
     ratio: np.ndarray = field(compare=False, repr=False)  # observed/expected, bins
 
@@ -138,7 +140,7 @@ class NullComparison:
 def compare_with_null(
     edges: ArrayLike, counts: ArrayLike, fit: TailFit, null: NullHistogram
 ) -> NullComparison:
-    """Fit the null's tail where the data's was cut, and compare.
+    """Fit the tail of a null above the same xmin as that of the data, and compare.
 
     Parameters
     ----------
@@ -147,10 +149,6 @@ def compare_with_null(
     fit : TailFit
     null : NullHistogram
         For as many steps as the data have, zeros included.
-
-    Returns
-    -------
-    NullComparison
 
     Notes
     -----
@@ -170,16 +168,20 @@ def compare_with_null(
     """
     if not np.array_equal(np.asarray(edges, float), null.edges):
         raise ValueError("data and null have different edges: make the null on these")
-    as_fitted(edges, counts, fit)
-    counts = np.asarray(counts, np.int64)
-    start = int(np.abs(null.edges - fit.xmin).argmin())
-    cut = {"top": fit.top, "xmax": fit.xmax if fit.top == "truncated" else None}
+    _, h, start = as_fitted(edges, counts, fit)
+    counts, ends = np.asarray(counts), (fit.upper, given_xmax(null.edges, fit))
     other = None
-    if np.count_nonzero(null.counts[start:]) >= 2:
-        other = fit_power_law(null.edges, null.counts, xmin=fit.xmin, **cut)
+    if (
+        np.count_nonzero(apply_upper_bound(null.edges, null.counts, *ends)[1][start:])
+        > 1
+    ):
+        other = fit_power_law(
+            null.edges, null.counts, xmin=fit.xmin, upper=ends[0], xmax=ends[1]
+        )
     expected = null.expected
     share = np.cumsum(counts) / counts.sum() - np.cumsum(expected) / expected.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = counts / expected
-        excess = counts[start:].sum() / expected[start:].sum()
+        tail = apply_upper_bound(null.edges, expected, *ends)[1][start:]
+        excess = h[start:].sum() / tail.sum()
     return NullComparison(fit, other, float(excess), float(np.abs(share).max()), ratio)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .waiting import IntervalCounts
+from .counts import IntervalCounts
 
 FIRST_SIZE = 1_024  # lengths there is room for at first; doubled when needed
 NOTED = 1 << 14  # large updates that are noted before they are counted

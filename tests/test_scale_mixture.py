@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netdyn_utils.tails.nulls import compare_with_null, scale_mixture_null
+from netdyn_utils.tails.bootstrap import effective_sample_size, subsample_counts
 from netdyn_utils.tails.power_law import fit_power_law
-from netdyn_utils.tails.thinning import effective_sample_size, thin_counts
+from netdyn_utils.tails.scale_mixture import (
+    NullHistogram,
+    compare_with_null,
+    scale_mixture_null,
+)
 
 EDGES = 2.0 ** (np.arange(-64, 81) / 8)
 
@@ -82,7 +86,26 @@ def test_heavy_steps_of_equal_parameters_exceed_their_null():
     assert result.excess > 100
 
 
-# effective size and thinning
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"upper": "censored", "xmax": 4},
+        {"upper": "censored"},
+        {"upper": "truncated", "xmax": 8},
+        {"xmin": 2},
+        {},
+    ],
+)
+def test_a_null_that_is_the_data_agrees_with_the_fit_for_every_option(options):
+    edges, counts = np.array([1.0, 2, 4, 8, 16]), np.array([700, 200, 0, 100])
+    null = NullHistogram(edges, counts.astype(float), counts, 1_000)
+    fit = fit_power_law(edges, counts, **options)
+    result = compare_with_null(edges, counts, fit, null)
+    assert (result.null.alpha, result.null.xmin) == (fit.alpha, fit.xmin)
+    assert (result.excess, result.ks) == (1, 0)
+
+
+# effective size and subsampling
 
 
 def test_independent_windows_are_worth_all_their_counts():
@@ -107,16 +130,15 @@ def test_a_slow_drift_does_not_count_as_dependence():
     assert effective_sample_size(windows) == pytest.approx(windows.sum(), rel=0.1)
 
 
-def test_thinning_keeps_the_size_asked_for_and_the_shape():
+def test_subsampling_keeps_the_size_asked_for_and_the_shape():
     counts = np.array([10**12, 10**11, 10**10, 0, 10**9])
-    thin = thin_counts(counts, 1_000_000, np.random.default_rng(6))
-    assert thin.sum() == 1_000_000
-    assert thin / 1e6 == pytest.approx(counts / counts.sum(), abs=3e-3)
-    most = thin_counts(counts, 10**12, np.random.default_rng(6))
-    assert most.sum() == 10**12
-    assert most / 1e12 == pytest.approx(counts / counts.sum(), abs=1e-5)
+    for size in (1e6, 1e12):  # a part of the counts, and most of them
+        thin = subsample_counts(counts, size, np.random.default_rng(6))
+        assert thin.sum() == pytest.approx(size, abs=5 * size**0.5)
+        assert thin / size == pytest.approx(counts / counts.sum(), abs=5 / size**0.5)
+        assert (thin <= counts).all()
     small = np.array([5, 0, 3, 2])
-    assert np.array_equal(thin_counts(small, 10, np.random.default_rng(7)), small)
+    assert np.array_equal(subsample_counts(small, 10, np.random.default_rng(7)), small)
 
 
 # bad input
@@ -148,9 +170,12 @@ def test_unfit_windows_counts_and_edges_are_refused():
     with pytest.raises(ValueError, match="one bin"):
         effective_sample_size([[1, 0], [2, 0], [3, 0]])
     with pytest.raises(ValueError, match="exceeds the 3 counts"):
-        thin_counts([1, 2], 4, rng)
-    with pytest.raises(ValueError, match="whole numbers"):
-        thin_counts([1, -2], 1, rng)
+        subsample_counts([1, 2], 4, rng)
+    with pytest.raises(ValueError, match="zero or above"):
+        subsample_counts([1, -2], 1, rng)
+    for size in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="size must be a positive finite number"):
+            subsample_counts([1, 2], size, rng)
     counts = np.histogram(rng.pareto(2, 500) + 1, EDGES)[0]
     null = scale_mixture_null([1.0], 500, edges=EDGES[1:])
     with pytest.raises(ValueError, match="different edges"):

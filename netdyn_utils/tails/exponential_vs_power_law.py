@@ -1,10 +1,11 @@
-"""Is a landscape exponentially or power-law rugged, and from which displacement on?
+"""Exponential or power law, and from which displacement of a weight on the other one?
 
 Both laws are fitted to the same share of the largest changes of the loss, above the
-same cut, where both have closed forms. The sign of their likelihood ratio says which is
-nearer; where it turns as displacements grow, one law gives way to the other. The nearer
-of two wrong laws is not right for that: see `rivals`. And exponential groups of
-different means may together be nearer to a power law: see `exponential_mixture`.
+same threshold, where both have closed forms. The sign of their likelihood ratio says
+which is nearer; where it turns as displacements grow, one law gives way to the other.
+The nearer of two wrong laws is not right for that: see `alternatives`. And exponential
+groups of different means may together be nearer to a power law: see
+`exponential_mixture`.
 """
 
 from dataclasses import dataclass
@@ -13,36 +14,39 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import positive_int
+from .binned import check_level, real_numbers
 
-SHARE = 0.1  # of the changes that count as large
-FEWEST = 20  # changes in a tail that says anything
+TAIL_SHARE = 0.1  # of the changes that count as large
+MIN_TAIL_COUNT = 20  # changes in a tail that says anything
 
 
 @dataclass(frozen=True)
-class TailContest:
+class LikelihoodRatio:
     """Power law against exponential on the largest values of a sample.
 
     >>> print(power_law_or_exponential(np.random.default_rng(0).exponential(1, 10_000)))
     exponential: z = -5.3 on 1,000 values above 2.3 (rate 1, alpha 4.08)
     """
 
-    ratio: float  # mean of ln p(power law) − ln p(exponential), nats per value
+    loglik_ratio: float  # mean of ln p(power law) − ln p(exponential), nats per value
     z: float  # the ratio over its standard error: above 0 for the power law
     n: int  # values in the tail
-    cut: float  # the tail lies above it
+    xmin: float  # the tail lies above it
     alpha: float  # exponent of the density of the power law
     rate: float  # of the exponential, per unit of x
 
+    ratio = property(lambda self: self.loglik_ratio, doc="Former name.")
+
     @property
-    def nearer(self) -> str:
+    def preferred(self) -> str:
         """Name the law that is nearer."""
-        return "power law" if self.ratio > 0 else "exponential"
+        return "power law" if self.loglik_ratio > 0 else "exponential"
 
     def __str__(self):
-        """Return the contest as one line."""
+        """Return the test as one line."""
         return (
-            f"{self.nearer}: z = {self.z:.1f} on {self.n:,} values above "
-            f"{self.cut:.2g} (rate {self.rate:.3g}, alpha {self.alpha:.3g})"
+            f"{self.preferred}: z = {self.z:.1f} on {self.n:,} values above "
+            f"{self.xmin:.2g} (rate {self.rate:.3g}, alpha {self.alpha:.3g})"
         )
 
 
@@ -55,7 +59,7 @@ class Crossover:
     deltas : array, (deltas,)
         Displacements, ascending, in the unit of a weight.
     ratios : array, (deltas,)
-        `TailContest.ratio` at each.
+        `LikelihoodRatio.loglik_ratio` at each.
     low, high : array, (deltas,)
         Interval of each ratio, from samples drawn anew.
     delta : float
@@ -83,7 +87,9 @@ class Crossover:
         )
 
 
-def power_law_or_exponential(x: ArrayLike, *, share: float = SHARE) -> TailContest:
+def power_law_or_exponential(
+    x: ArrayLike, *, share: float = TAIL_SHARE
+) -> LikelihoodRatio:
     """Fit both laws to the largest values of a sample and say which is nearer.
 
     Parameters
@@ -100,7 +106,7 @@ def power_law_or_exponential(x: ArrayLike, *, share: float = SHARE) -> TailConte
 
     Notes
     -----
-    With the cut c at the largest value below the tail, both by maximum likelihood:
+    With the threshold c at the largest value below the tail, by maximum likelihood:
     p(x) = λ e^(−λ(x−c)) with 1/λ = ⟨x − c⟩, and p(x) = (s/c)(x/c)^(−s−1) with
     1/s = ⟨ln(x/c)⟩ and alpha = s + 1. z is Vuong's, the ratio over its standard error
     for independent values.
@@ -109,36 +115,34 @@ def power_law_or_exponential(x: ArrayLike, *, share: float = SHARE) -> TailConte
     ----------
     A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703, app. C.
     """
-    x = np.asarray(x, float)
+    x = real_numbers(x, "values")
     if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
         raise ValueError(
             "expected one axis of finite values that are not negative, such as "
             f"abs(ΔL); got shape {x.shape}"
         )
-    if not 0 < share < 1 or round(share * len(x)) < FEWEST:
+    n = round(share * len(x))
+    if not 0 < share < 1 or n < MIN_TAIL_COUNT:
         raise ValueError(
             f"a share of {share!r} of {len(x):,} values is no tail: choose one in "
-            f"(0, 1) that leaves at least {FEWEST}"
+            f"(0, 1) that leaves at least {MIN_TAIL_COUNT}"
         )
-    ratio, spread, cut, alpha, rate = _contest(x[np.newaxis], round(share * len(x)))
-    n = round(share * len(x))
-    if not np.isfinite(ratio[0]):
+    ratio, spread, xmin, alpha, rate = (float(v[0]) for v in _fit_both(x[None], n))
+    if not np.isfinite(ratio):
         raise ValueError(
-            f"the largest {n:,} values do not rise above {cut[0]:g}, or that is zero: "
+            f"the largest {n:,} values do not rise above {xmin:g}, or that is zero: "
             "there is no tail to fit, lower the share"
         )
-    z = float(ratio[0] / spread[0] * n**0.5) if spread[0] else 0.0
-    return TailContest(
-        float(ratio[0]), z, n, float(cut[0]), float(alpha[0]), float(rate[0])
-    )
+    z = ratio / spread * n**0.5 if spread else 0.0
+    return LikelihoodRatio(ratio, z, n, xmin, alpha, rate)
 
 
-def crossover(
+def crossover_delta(
     deltas: ArrayLike,
     changes: ArrayLike,
     *,
     rng: np.random.Generator,
-    share: float = SHARE,
+    share: float = TAIL_SHARE,
     replicates: int = 500,
     level: float = 0.95,
 ) -> Crossover:
@@ -165,29 +169,24 @@ def crossover(
         )
     if (np.diff(deltas) <= 0).any() or deltas[0] <= 0:
         raise ValueError("displacements must be positive and ascending")
-    ratios = np.array(
-        [power_law_or_exponential(row, share=share).ratio for row in changes]
-    )
-    weights, n = changes.shape[1], round(share * changes.shape[1])
-    drawn = rng.integers(
-        weights, size=(positive_int(replicates, "replicates"), weights)
-    )
-    again = np.array([_contest(row[drawn], n)[0] for row in changes])
-    places = np.array([_turn(deltas, column) for column in again.T])
-    tails = (0.5 - level / 2, 0.5 + level / 2)
-    found = places[np.isfinite(places)]
-    interval = (
-        tuple(np.quantile(found, tails).tolist()) if len(found) else (np.nan,) * 2
-    )
+    ratios = [power_law_or_exponential(row, share=share).ratio for row in changes]
+    weights = changes.shape[1]
+    replicates = positive_int(replicates, "replicates")
+    drawn = rng.integers(weights, size=(replicates, weights))
+    n = round(share * weights)
+    again = np.array([_fit_both(row[drawn], n)[0] for row in changes])
+    found = np.array([_zero_crossing(deltas, column) for column in again.T])
+    found = found[np.isfinite(found)]
+    tails = (0.5 - check_level(level) / 2, 0.5 + level / 2)
     low, high = np.nanquantile(again, tails, axis=1)
     return Crossover(
-        deltas,
-        ratios,
-        low,
-        high,
-        _turn(deltas, ratios),
-        interval,
-        1 - len(found) / replicates,
+        deltas=deltas,
+        ratios=np.array(ratios),
+        low=low,
+        high=high,
+        delta=_zero_crossing(deltas, ratios),
+        interval=tuple(np.quantile(found, tails)) if len(found) else (np.nan,) * 2,
+        undecided=1 - len(found) / replicates,
     )
 
 
@@ -208,9 +207,9 @@ def exponential_mixture(
     >>> layer = np.repeat(np.arange(5), 1_000)
     >>> means = np.array([1.0, 1.2, 1.5, 3.0, 15.0])[layer]
     >>> x = exponential_mixture(means, layer, rng=rng)
-    >>> power_law_or_exponential(x[layer == 4], share=0.5).nearer
+    >>> power_law_or_exponential(x[layer == 4], share=0.5).preferred
     'exponential'
-    >>> power_law_or_exponential(x, share=0.5).nearer
+    >>> power_law_or_exponential(x, share=0.5).preferred
     'power law'
     """
     x, groups = np.asarray(x, float), np.asarray(groups)
@@ -224,26 +223,26 @@ def exponential_mixture(
     return rng.exponential(means[place])
 
 
-def _contest(x, n):
-    """Return ratio, its spread, cut, alpha and rate of each row, (rows,)."""
+def _fit_both(x, n):
+    """Return ratio, its spread, xmin, alpha and rate of each row, (rows,)."""
     top = -np.partition(-x, n, axis=1)[:, : n + 1]
-    cut = top.min(axis=1, keepdims=True)
+    xmin = top.min(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(top / cut)
-        rate = n / (top - cut).sum(axis=1, keepdims=True)  # the cut itself adds nothing
+        logs = np.log(top / xmin)
+        rate = n / (top - xmin).sum(axis=1, keepdims=True)  # xmin itself adds nothing
         s = n / logs.sum(axis=1, keepdims=True)
-        power = np.log(s / cut) - (s + 1) * logs
-        gap = power - np.log(rate) + rate * (top - cut)
-        at_cut = np.log(s / cut) - np.log(rate)  # leave the cut out
-        ratio = (gap.sum(axis=1) - at_cut[:, 0]) / n
-        squares = (gap**2).sum(axis=1) - at_cut[:, 0] ** 2
+        power = np.log(s / xmin) - (s + 1) * logs
+        gap = power - np.log(rate) + rate * (top - xmin)
+        at_xmin = np.log(s / xmin) - np.log(rate)  # leave xmin out
+        ratio = (gap.sum(axis=1) - at_xmin[:, 0]) / n
+        squares = (gap**2).sum(axis=1) - at_xmin[:, 0] ** 2
         spread = np.sqrt(np.maximum(squares / n - ratio**2, 0))
-    return ratio, spread, cut[:, 0], s[:, 0] + 1, rate[:, 0]
+    return ratio, spread, xmin[:, 0], s[:, 0] + 1, rate[:, 0]
 
 
-def _turn(deltas, ratios):
+def _zero_crossing(deltas, ratios):
     """Return where a curve turns positive for good, linear in the logarithm."""
-    negative = np.flatnonzero(~(ratios > 0))
+    negative = np.flatnonzero(~(np.asarray(ratios) > 0))
     if not len(negative):
         return float(deltas[0])
     last = negative[-1]

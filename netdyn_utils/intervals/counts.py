@@ -4,13 +4,19 @@ A weight *exceeds* at a step if abs(Δw) ≥ threshold there. An *interval* is t
 of steps from one exceedance of a weight to the next of the same weight. A window of
 `steps` steps cuts two more off: what lies before a weight's first exceedance and after
 its last. How long those would have been is not known, only that they were at least
-that long. They are censored, and stand apart: `opening` and `closing` count them by
-that least length, and neither enters a fit, a mean, B or M.
+that long. They are censored, and kept apart: `left_censored` and `right_censored`
+count them by that least length, and neither enters a fit, a mean, B or M.
 
-So the three kinds of stretches of a weight that exceeds at all, its opening, its
-intervals and its closing, always sum to steps + 1.
+So the stretches of a weight that exceeds at all, censored ones included, always sum to
+steps + 1.
+
+References
+----------
+K.-I. Goh, A.-L. Barabási, "Burstiness and memory in complex systems", EPL 81 (2008)
+48002, doi 10.1209/0295-5075/81/48002: B and M.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 
@@ -18,7 +24,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import positive, positive_int
-from .bursts import burstiness, memory
 
 
 def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
@@ -64,16 +69,16 @@ class IntervalCounts:
         In the unit of the weight.
     steps : int
         Length of the window.
-    counts, opening, closing : array, int64 (longest,)
+    counts, left_censored, right_censored : array, int64 (longest,)
         Entry k − 1 counts the intervals of k steps; the weights whose first exceedance
         was the k-th step; those whose last was the k-th step from the end.
-    events : array, int64 (most + 1,)
+    exceedance_histogram : array, int64 (most + 1,)
         Entry n counts the weights that exceeded n times.
     longer : int
-        Intervals too long to be held apart, see `IntervalTracker`.
+        Overflow: intervals too long to be counted by length, see `IntervalTracker`.
     pairs : tuple of int, optional
-        Sums over successive intervals a, b of a weight, of 1, a, b, a², b², ab: what
-        `memory` needs.
+        Serial moments: sums over successive intervals a, b of a weight, of 1, a, b, a²,
+        b², ab, from which M is computed.
 
     Examples
     --------
@@ -81,7 +86,7 @@ class IntervalCounts:
     >>> counts
     IntervalCounts(3 intervals of 1 to 3 steps: 5 exceedances of 5 by 2 of 2 weights \
 in 5 steps)
-    >>> counts.opening, counts.closing
+    >>> counts.left_censored, counts.right_censored
     (array([1, 1]), array([1, 1]))
     >>> (counts + counts).counts
     array([2, 2, 2])
@@ -90,11 +95,19 @@ in 5 steps)
     threshold: float
     steps: int
     counts: np.ndarray
-    opening: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    closing: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    events: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    left_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    right_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    exceedance_histogram: np.ndarray = field(
+        default_factory=lambda: np.zeros(1, np.int64)
+    )
     longer: int = 0
     pairs: tuple[int, ...] | None = None
+
+    opening = property(lambda self: self.left_censored, doc="Former name.")
+    closing = property(lambda self: self.right_censored, doc="Former name.")
+    events = property(lambda self: self.exceedance_histogram, doc="Former name.")
+    never = property(lambda self: self.n_never, doc="Former name.")
+    memory = property(lambda self: self.memory_coefficient, doc="Former name.")
 
     @classmethod
     def of(cls, magnitudes: ArrayLike, threshold: float) -> "IntervalCounts":
@@ -132,7 +145,7 @@ in 5 steps)
         longer, pairs = self.longer + other.longer, None
         if self.pairs and other.pairs:
             pairs = tuple(map(sum, zip(self.pairs, other.pairs, strict=True)))
-        names = ("counts", "opening", "closing", "events")
+        names = ("counts", "left_censored", "right_censored", "exceedance_histogram")
         sums = [_sum(getattr(self, n), getattr(other, n)) for n in names]
         return IntervalCounts(self.threshold, self.steps, *sums, longer, pairs)
 
@@ -148,23 +161,25 @@ in 5 steps)
 
     @property
     def weights(self) -> int:
-        """How many weights were watched; `never` of them did not exceed."""
-        return int(self.events.sum())
+        """How many weights were watched; `n_never` of them did not exceed."""
+        return int(self.exceedance_histogram.sum())
 
     @property
-    def never(self) -> int:
-        """How many weights never exceeded; they have no interval, open or closed."""
-        return int(self.events[0])
+    def n_never(self) -> int:
+        """How many weights never exceeded: they have no interval, censored or not."""
+        return int(self.exceedance_histogram[0])
 
     @property
     def per_weight(self) -> np.ndarray:
-        """Exceedances of each weight, ascending, int64 (weights,), for the null."""
-        return np.repeat(np.arange(len(self.events)), self.events)
+        """Exceedances of each weight, ascending, int64 (weights,): for the null."""
+        numbers = np.arange(len(self.exceedance_histogram))
+        return np.repeat(numbers, self.exceedance_histogram)
 
     @property
     def exceedances(self) -> int:
         """How many large updates there were."""
-        return int(np.arange(len(self.events)) @ self.events)
+        numbers = np.arange(len(self.exceedance_histogram))
+        return int(numbers @ self.exceedance_histogram)
 
     @property
     def share(self) -> float:
@@ -175,23 +190,21 @@ in 5 steps)
     def burstiness(self) -> float:
         """B of all intervals pooled, see `burstiness`; `longer` ones left out.
 
-        Pooling weights of unequal rates raises it: hold it against that of
+        Pooling weights of unequal rates raises it: compare it with that of
         `interval_null`, which has the same rates.
         """
-        self.require()
-        mean = self.lengths @ self.counts / self.counts.sum()
-        square = (self.lengths - mean) ** 2 @ self.counts / self.counts.sum()
-        return burstiness(mean, sqrt(square))
+        self.raise_if_empty()
+        return burstiness_of(self.counts)
 
     @property
-    def memory(self) -> float:
+    def memory_coefficient(self) -> float:
         """M, the correlation of successive intervals of a weight, all pooled.
 
-        Goh & Barabási (2008); pooling weights of unequal rates raises it too.
+        Pooling weights of unequal rates raises it too.
         """
         if self.pairs is None:
             raise ValueError("successive intervals were not kept: track with memory")
-        return memory(self.pairs)
+        return memory_coefficient(self.pairs)
 
     def binned(self, per_octave: int = 8) -> BinnedIntervals:
         """Return the counts in bins of whole numbers, about even in the logarithm.
@@ -200,14 +213,14 @@ in 5 steps)
         array([ 0.5,  1.5,  2.5,  3.5,  5.5,  7.5, 10.5, 15.5, 22.5])
         """
         positive_int(per_octave, "bins per octave")
-        self.require()
+        self.raise_if_empty()
         octaves = np.arange((np.log2(self.lengths[-1]) + 2) * per_octave) / per_octave
         first = np.unique(np.rint(2**octaves).astype(int))
         first = first[: np.searchsorted(first, len(self.counts), "right") + 1]
         counts = np.add.reduceat(np.append(self.counts, 0), first[:-1] - 1)
         return BinnedIntervals(first - 0.5, counts)
 
-    def require(self) -> None:
+    def raise_if_empty(self) -> None:
         """Say why there is nothing to measure, if so."""
         if not self.counts.any():
             raise ValueError(
@@ -223,9 +236,70 @@ in 5 steps)
             found += f" of {low:,} to {high:,} steps"
         return (
             f"IntervalCounts({found}: {self.exceedances:,} exceedances of "
-            f"{self.threshold:.4g} by {self.weights - self.never:,} of "
+            f"{self.threshold:.4g} by {self.weights - self.n_never:,} of "
             f"{self.weights:,} weights in {self.steps:,} steps)"
         )
+
+
+def burstiness(mean: float, deviation: float, *, events: int | None = None) -> float:
+    """Return B = (σ − μ)/(σ + μ): −1 regular, 0 random, towards 1 bursty.
+
+    Parameters
+    ----------
+    mean, deviation : float
+        μ and σ of the intervals, in steps.
+    events : int, optional
+        How many events one sequence had: corrects what its finite length does to B.
+        Not for intervals pooled from many weights.
+
+    Notes
+    -----
+    K.-I. Goh, A.-L. Barabási, EPL 81 (2008) 48002. With `events` = n and r = σ/μ,
+    (√(n+1) r − √(n−1)) / ((√(n+1) − 2) r + √(n−1)): E.-K. Kim, H.-H. Jo, Phys. Rev. E
+    94 (2016) 032311, for n events and n intervals, the ends of the window joined.
+    Intervals are whole numbers, so random times with p exceedances per step have
+    σ/μ = √(1 − p), and B is a little below 0.
+
+    Examples
+    --------
+    >>> burstiness(10.0, 0.0), burstiness(10.0, 10.0), burstiness(10.0, 30.0)
+    (-1.0, 0.0, 0.5)
+    >>> burstiness(1.0, 9**0.5, events=10)                # all ten at one moment
+    1.0
+    """
+    positive(mean, "mean interval")
+    if not 0 <= deviation < np.inf:
+        raise ValueError(f"deviation must be finite, zero or above, got {deviation!r}")
+    if events is None:
+        return float((deviation - mean) / (deviation + mean))
+    if positive_int(events, "events") < 2:
+        raise ValueError("one event has no interval: the correction needs two or more")
+    most, least = sqrt(events + 1), sqrt(events - 1)
+    ratio = deviation / mean
+    return float((most * ratio - least) / ((most - 2) * ratio + least))
+
+
+def burstiness_of(counts) -> float:
+    """Return B of counts of the intervals of 1, 2, … steps."""
+    lengths, total = np.arange(1, len(counts) + 1), counts.sum()
+    mean = lengths @ counts / total
+    return burstiness(mean, sqrt((lengths - mean) ** 2 @ counts / total))
+
+
+def memory_coefficient(moments: Sequence[float]) -> float:
+    """Return the correlation of a and b from the sums of 1, a, b, a², b², ab.
+
+    >>> memory_coefficient((3, 6, 9, 14, 29, 20))         # (1, 2), (2, 3), (3, 4)
+    1.0
+    """
+    n, a, b, aa, bb, ab = moments
+    spread = (n * aa - a * a) * (n * bb - b * b)
+    if n < 2 or spread <= 0:
+        raise ValueError(
+            f"{n} pair(s) of successive intervals, or all of them equal: there is no "
+            "correlation, watch longer or lower the threshold"
+        )
+    return float((n * ab - a * b) / sqrt(spread))
 
 
 def _exceeds(magnitudes, threshold):

@@ -1,0 +1,400 @@
+"""What else a tail could be: a power law against four alternatives, by Vuong's test.
+
+A straight tail on log-log axes proves little: a log-normal bends so slowly that it
+passes for one. So four other laws are fitted to the same tail, by the same binned
+likelihood, with the same upper edge; and the test says whether the counts can tell
+each from the power law. With z = ln(x/xmin), their densities in z are proportional to
+
+    power law              e^{−s z}                  s = alpha − 1
+    power law with cutoff  e^{−s z − k e^z}          rate = k/xmin
+    log-normal             e^{−b z − c z²/2}         sigma² = 1/c, mu = ln xmin − b/c
+    stretched exponential  e^{β z − (r/β) e^{β z}}   P(X ≥ x) ∝ e^{−(rate x)^beta}
+    exponential            the last one with β = 1
+
+In these coordinates the power law is k = 0, c = 0 or β → 0, and a search is well
+conditioned there, where fits in the usual parameters run off to infinity.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+from scipy.special import chdtrc, erfc, erfcx
+
+from ..checks import positive
+from .binned import as_fitted, check_level, power_law_cells
+from .power_law import TailFit
+
+POWER_LAW, CUTOFF, UNDECIDED = "power law", "power law with cutoff", "not decided"
+NEGLIGIBLE = 1e-13  # a curvature or rate below this is none: the power law
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One alternative to the power law, and which of the two the counts favour."""
+
+    name: str
+    parameters: Mapping[str, float]  # usual names; infinite only near the power law
+    log_likelihood: float  # nats
+    loglik_ratio: float  # Vuong's R = ln L(power law) − ln L(alternative), in nats
+    vuong_z: float  # R over its standard deviation
+    p: float  # two-sided: how often chance alone would part the two so far
+    nested: bool  # the power law is a member of it: R ≤ 0, and 2|R| is chi-squared
+    at_limit: bool  # its best fit is the power law itself
+    preferred: str  # "power law", the alternative's name, or "not decided"
+    expected: np.ndarray = field(compare=False, repr=False)  # counts, tail bins
+
+    ratio = property(lambda self: self.loglik_ratio, doc="Former name.")
+    normalised = property(lambda self: self.vuong_z, doc="Former name.")
+    favoured = property(lambda self: self.preferred, doc="Former name.")
+
+    def __str__(self):
+        """Return the row of the table."""
+        parameters = ", ".join(f"{k} = {v:.4g}" for k, v in self.parameters.items())
+        return (
+            f"{self.name:<22} R = {self.loglik_ratio:<10.4g} z = {self.vuong_z:<8.3g} "
+            f"p = {self.p:<8.2g} {self.preferred:<22} {parameters}"
+        )
+
+
+@dataclass(frozen=True)
+class TailComparison:
+    """The power law against each alternative on one tail: a table that prints."""
+
+    fit: TailFit
+    alternatives: tuple[Alternative, ...]
+    level: float  # p below which a difference counts as decided
+    edges: np.ndarray = field(compare=False, repr=False)  # of the tail bins
+
+    rivals = property(lambda self: self.alternatives, doc="Former name.")
+
+    def __getitem__(self, name: str) -> Alternative:
+        """Return the alternative of that name."""
+        for row in self.alternatives:
+            if row.name == name:
+                return row
+        raise KeyError(f"{name!r}: choose one of {[r.name for r in self.alternatives]}")
+
+    def __str__(self):
+        """Return the table, one line for each alternative, and the verdict."""
+        return "\n".join([*map(str, self.alternatives), self.verdict])
+
+    @property
+    def verdict(self) -> str:
+        """Say in words which alternatives are favoured, beaten, or not decided."""
+        words = {
+            "favoured over the power law": lambda row: row.preferred == row.name,
+            "less likely than the power law": lambda row: row.preferred == POWER_LAW,
+            UNDECIDED: lambda row: row.preferred == UNDECIDED,
+        }
+        names = {
+            w: ", ".join(r.name for r in self.alternatives if belongs(r))
+            for w, belongs in words.items()
+        }
+        parts = [f"{words}: {which}" for words, which in names.items() if which]
+        return f"At level {self.level:g}, {'; '.join(parts)}."
+
+
+@np.errstate(under="ignore")
+def compare_tails(
+    edges: ArrayLike,
+    counts: ArrayLike,
+    fit: TailFit,
+    *,
+    level: float = 0.05,
+    n_effective: float | None = None,
+) -> TailComparison:
+    """Compare the fitted power law with four alternatives on the same tail.
+
+    Parameters
+    ----------
+    edges, counts : array, (bins+1,) and (bins,)
+        The histogram that `fit` was made from.
+    fit : TailFit
+        Gives xmin and the convention at the upper edge.
+    level : float
+        A difference with p below it counts as decided.
+    n_effective : float, optional
+        Size of an independent sample that says as much as all `fit.n` counts: R
+        shrinks by n_effective/n, its z by the root of that.
+
+    Raises
+    ------
+    ValueError
+        The fit is not of this histogram, or not of a histogram.
+
+    Notes
+    -----
+    With l_i = ln P(bin i | power law) − ln P(bin i | alternative), R = Σ h_i l_i, and
+    p = erfc(abs(R)/√(2 n var l)), var over the n tail counts (Vuong; Clauset, eq. C.6;
+    with counts as weights: Virkar). The law with cutoff contains the power law: there
+    p = P(χ²₁ > 2 abs(R)), and since a rate cannot be negative the true p is half of it,
+    so that the test is cautious. Log-normal and stretched exponential have the power
+    law as a limit only, and go by Vuong, as Clauset et al. do. Where the best fit of
+    an alternative is that limit the two laws are one: R = 0, p = 1, not decided.
+
+    At 1e9 counts p is 0 or 1 and means little: every model is false at that size, and
+    neighbouring updates are not independent. Read R per count beside the curves, and
+    pass `n_effective`, for which see `effective_sample_size`.
+
+    References
+    ----------
+    - Q. H. Vuong, Econometrica 57 (1989) 307-333, doi 10.2307/1912557.
+    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119, section 6.
+
+    Examples
+    --------
+    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> edges = np.arange(1.0, 42.0)                    # an exponential, rate 1/4
+    >>> counts = np.round(1e5 * -np.diff(np.exp(-edges / 4))).astype(int)
+    >>> comparison = compare_tails(edges, counts, fit_power_law(edges, counts, xmin=1))
+    >>> comparison["exponential"].preferred
+    'exponential'
+    >>> round(comparison["exponential"].parameters["rate"], 3)
+    0.25
+    """
+    bounded, counts, start = as_fitted(edges, counts, fit)
+    tail_edges, h = bounded[start:], counts[start:].astype(float)
+    z, s = np.log(tail_edges / fit.xmin), fit.alpha - 1
+    mean = max(float(h @ (z[:-1] + z[1:]) / 2 / h.sum()), 1e-6)
+    power_law = power_law_cells(z, fit.upper, s)
+    test = VuongTest(fit, h, power_law, level, n_effective, rounding=1e-12)
+    families = binned_families(z, fit.upper, fit.xmin, s, mean)
+    rows = tuple(map(test.of_family, families))
+    return TailComparison(fit, rows, level, tail_edges)
+
+
+@dataclass(frozen=True)
+class VuongTest:
+    """The test of one power law, given by ln P of each cell of the counts h."""
+
+    fit: TailFit
+    h: np.ndarray
+    power_law: np.ndarray
+    level: float
+    n_effective: float | None
+    rounding: float  # nats per count: a difference below it is none
+
+    def __post_init__(self):
+        check_level(self.level)
+        if self.n_effective is not None:
+            positive(self.n_effective, "n_effective")
+
+    def of_family(self, family: "Family") -> Alternative:
+        """Fit a family to the counts, and test it."""
+        theta, cells = family.maximise(self.h)
+        # The limit belongs to every family but one: no search may end below it.
+        gain = self.h @ np.where(self.h > 0, cells - self.power_law, 0.0)
+        if family.limit and gain <= self.rounding * self.h.sum():
+            return self.of_cells(family.name, family.limit, self.power_law, True)
+        return self.of_cells(family.name, family.usual(theta), cells)
+
+    def of_cells(self, name, parameters, cells, at_limit=False) -> Alternative:
+        """Test a law given by ln P of each cell."""
+        h, n, fit = self.h, self.h.sum(), self.fit
+        share = 1.0 if self.n_effective is None else min(1.0, self.n_effective / fit.n)
+        gap = np.where(h > 0, self.power_law - cells, 0.0)
+        if abs(h @ gap) <= self.rounding * n:
+            gap = np.zeros(len(h))  # two laws that the counts cannot tell apart
+        ratio = h @ gap
+        spread = np.sqrt(h @ (gap - ratio / n) ** 2)
+        z = float(ratio / spread * share**0.5) if spread else 0.0
+        ratio, nested = float(ratio * share), name == CUTOFF
+        p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(z) / 2**0.5)
+        leader = POWER_LAW if ratio > 0 else name
+        return Alternative(
+            name=name,
+            parameters=parameters,
+            log_likelihood=float(h @ np.where(h > 0, cells, 0.0)),
+            loglik_ratio=ratio,
+            vuong_z=z,
+            p=float(p),
+            nested=nested,
+            at_limit=at_limit,
+            preferred=leader if p < self.level else UNDECIDED,
+            expected=n * np.exp(cells),
+        )
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of tails: `log_cells(theta)` is ln P of each cell."""
+
+    name: str
+    log_cells: Callable[[np.ndarray], np.ndarray]
+    starts: tuple[tuple[float, ...], ...]  # where to search from
+    bounds: tuple[tuple[float, float], ...]
+    usual: Callable[[np.ndarray], dict[str, float]]  # theta to the usual parameters
+    limit: dict[str, float]  # the usual parameters where it is the power law; or none
+
+    def maximise(self, h):
+        """Return theta and ln P of each cell at the largest likelihood of counts h.
+
+        Nelder-Mead from each start, and once more from the best: two parameters,
+        well scaled, no derivative to lose digits in.
+        """
+        occupied = h > 0
+        weight = h[occupied] / h.sum()
+
+        def loss(theta):
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                value = -(weight @ self.log_cells(theta)[occupied])
+            return value if np.isfinite(value) else 1e300
+
+        def search(start):
+            return minimize(
+                loss,
+                start,
+                method="Nelder-Mead",
+                bounds=self.bounds,
+                options={"xatol": 1e-7, "fatol": 1e-14, "maxiter": 1000},
+            )
+
+        best = min(map(search, self.starts), key=lambda found: found.fun)
+        theta = search(best.x).x
+        return theta, self.log_cells(theta)
+
+
+def binned_families(z, upper, xmin, s, mean):
+    """Return the alternatives on the bins between the edges z = ln(edge/xmin).
+
+    `s` is the slope of the fitted power law and `mean` the mean of z: for the starts.
+    """
+    near, rate = np.log(0.01 / mean), np.log(1 / np.expm1(mean))
+    steepest = max(30.0, 2 * abs(s))
+    # A rising power law (truncated, s < 0) is the stretched exponential of rate 0.
+    power_law = (np.log(s), near) if s > 0 else (-25.0, np.log(max(-s, 1e-3)))
+
+    def weibull(theta):
+        r, beta = np.exp(theta[0]), np.exp(theta[1])
+        rise = np.exp(beta * z[:-1]) * np.expm1(beta * np.diff(z))
+        return _between(-r * np.expm1(beta * z) / beta, r * rise / beta, upper)
+
+    def usual_weibull(theta):
+        beta = np.exp(theta[1])
+        with np.errstate(over="ignore"):
+            rate = np.exp((theta[0] - theta[1]) / beta) / xmin
+        return {"rate": float(rate), "beta": float(beta)}
+
+    log_curve = (np.log(NEGLIGIBLE), 30.0)
+    return (
+        Family(
+            "exponential",
+            lambda theta: weibull((theta[0], 0.0)),
+            ((rate,),),
+            ((-40.0, 40.0),),
+            lambda theta: {"rate": float(np.exp(theta[0])) / xmin},
+            {},
+        ),
+        Family(
+            "stretched exponential",
+            weibull,
+            (power_law, (rate, 0.0)),
+            ((-40.0, 40.0), (np.log(NEGLIGIBLE), np.log(max(20.0, 2 * abs(s))))),
+            usual_weibull,
+            {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s},
+        ),
+        Family(
+            "log-normal",
+            lambda theta: log_normal_cells(z, upper, theta[0], np.exp(theta[1])),
+            ((s, near), (0.0, -2 * np.log(mean))),
+            ((-1e3 * steepest, 1e3 * steepest), log_curve),
+            lambda theta: {
+                "mu": float(np.log(xmin) - theta[0] * np.exp(-theta[1])),
+                "sigma": float(np.exp(-theta[1] / 2)),
+            },
+            {"mu": -np.inf, "sigma": np.inf},
+        ),
+        Family(
+            CUTOFF,
+            cutoff_cells(z, upper),
+            ((s, near - mean), (0.0, rate)),
+            ((-steepest, steepest), log_curve),
+            lambda theta: {
+                "alpha": float(1 + theta[0]),
+                "rate": float(np.exp(theta[1])) / xmin,
+            },
+            {"alpha": 1 + s, "rate": 0.0},
+        ),
+    )
+
+
+def log_normal_cells(z, upper, b, c):
+    """Return ln P of each bin for a density e^{−b z − c z²/2}, with z[0] = 0.
+
+    Beyond an edge lies density · erfcx(u) · √(π/2c), u = (b + c z)/√(2c). A bin is a
+    difference of two such terms, on the side of the peak where they are smaller.
+    """
+    u, log_density = (b + c * z) / np.sqrt(2 * c), -z * (b + c * z / 2)
+    left = u[1:] < -u[:-1]
+    near, far = np.where(left, -u[1:], u[:-1]), np.where(left, -u[:-1], u[1:])
+    drop = np.abs(np.diff(z) * (b + c * (z[1:] + z[:-1]) / 2))  # of the log density
+    log_near = _log_erfcx(near)
+    cells = np.where(left, log_density[1:], log_density[:-1]) + log_near
+    cells += np.log(-np.expm1(_log_erfcx(far) - log_near - drop))
+    if upper == "censored":
+        cells[-1] = log_density[-2] + _log_erfcx(u[-2])
+    whole = np.logaddexp.reduce(cells) if upper == "truncated" else _log_erfcx(u[0])
+    return cells - whole
+
+
+def _log_erfcx(u):
+    """Return ln(e^{u²} erfc(u)), also where u is far below zero."""
+    return np.where(
+        u < 0, u * u + np.log(erfc(np.minimum(u, 0))), np.log(erfcx(np.maximum(u, 0)))
+    )
+
+
+def cutoff_cells(z, upper):
+    """Return the function from theta to ln P of each bin of the law with cutoff.
+
+    It has no closed CDF: Gauss-Legendre panels of at most a quarter in z, exact to
+    about 1e-12, and the exponential integral beyond the last edge.
+    """
+    edges = z[:-1] if upper == "censored" else z
+    pieces = np.ceil(np.diff(edges) / 0.25).astype(int)
+    width = np.repeat(np.diff(edges) / pieces, pieces)
+    index = np.arange(len(width)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    left = np.repeat(edges[:-1], pieces) + index * width
+    nodes = (left[:, None] + width[:, None] * (_NODES + 1) / 2).ravel()
+    log_weights = np.log((width[:, None] * _WEIGHTS / 2).ravel())
+    per_bin = pieces * len(_NODES)
+    first = np.cumsum(per_bin) - per_bin
+    bin_of, rise = np.repeat(np.arange(len(pieces)), per_bin), np.exp(nodes)
+
+    def log_cells(theta):
+        s, k = theta[0], np.exp(theta[1])
+        f = -s * nodes - k * rise + log_weights
+        peak = np.maximum.reduceat(f, first)  # each bin scaled by its own largest value
+        cells = peak + np.log(np.add.reduceat(np.exp(f - peak[bin_of]), first))
+        if upper == "truncated":
+            return cells - np.logaddexp.reduce(cells)
+        beyond = log_beyond_cutoff(s, k * np.exp(edges[-1])) - s * edges[-1]
+        whole = np.append(cells, beyond)
+        return (whole if upper == "censored" else cells) - np.logaddexp.reduce(whole)
+
+    return log_cells
+
+
+def log_beyond_cutoff(s, y):
+    """Return ln ∫_0^∞ e^{−s v − y e^v} dv, the exponential integral E_{s+1}(y)."""
+    reach = np.log1p(745 / y)  # from there on e^{−y e^v} is zero in float64
+    reach = min(reach, 45 / s) if s > 0 else reach
+    width = reach / 96
+    v = (np.arange(96)[:, None] * width + width * (_NODES + 1) / 2).ravel()
+    f = -s * v - y * np.exp(v) + np.tile(np.log(_WEIGHTS * width / 2), 96)
+    return np.logaddexp.reduce(f)
+
+
+def _between(log_survival, falls, upper):
+    """Return ln P of each bin from ln S at the edges and its fall in each bin."""
+    cells = log_survival[:-1] + np.log(-np.expm1(-falls))
+    if upper == "censored":
+        cells[-1] = log_survival[-2]
+    if upper == "truncated":
+        cells -= np.log(-np.expm1(log_survival[-1]))
+    return cells
