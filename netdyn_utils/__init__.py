@@ -71,7 +71,7 @@ _PUBLIC = {
     "recorded": ("record", "read_recorded"),
     "book.execute": ("run_notebook",),
     "book.sweep": ("Sweep", "read_sweep", "run_sweep"),
-    "site": ("stage", "build", "check"),
+    "book.site": ("stage", "build"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -144,7 +144,7 @@ def _declaration(statement: ast.stmt, source: str) -> Parameter:
     try:
         default = ast.literal_eval(statement.value)
         typed = isinstance(statement, ast.AnnAssign)
-        kind = ast.unparse(statement.annotation) if typed else type(default).__name__
+        kind = ast.unparse(statement.annotation) if typed else _kind_of(default)
         (target,) = [statement.target] if typed else statement.targets
         if kind not in _MEANING or statement.end_lineno != statement.lineno:
             raise ValueError(kind)
@@ -157,6 +157,13 @@ def _declaration(statement: ast.stmt, source: str) -> Parameter:
     within = _RANGE.search(words)
     told = words[: within.start()] if within else words
     return Parameter(name, kind, default, within[1] if within else "", told)
+
+
+def _kind_of(default) -> str:
+    """Return the type of a value that is declared without one."""
+    if isinstance(default, list) and default:
+        return f"list[{type(default[0]).__name__}]"
+    return type(default).__name__
 
 
 def validate(parameters: tuple[Parameter, ...], given: Mapping) -> dict[str, object]:

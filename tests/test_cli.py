@@ -73,8 +73,9 @@ def test_a_mistake_is_answered_at_once_with_nothing_heavy_loaded(root, words):
             ["run", "tiny", *(f"-p{word}" for word in WRONG)],
             [
                 *("NAME=VALUE, got 'x'", "got '=1'", "'y' is given twice"),
-                *("parameter 'y'", "steps must be in [1, inf), got 0"),
-                "'rat' (did you mean 'rate'?)",
+                *("parameter 'y'", "steps must be a whole number in [1, inf), got '0'"),
+                "'rat': choose",
+                "(did you mean 'rate'?)",
             ],
         ),
         (["sweep", "none.yaml"], ["none.yaml cannot be read: No such file"]),

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from netdyn_utils import read_published
-from netdyn_utils.__main__ import main
 from netdyn_utils.book.execute import run_all
 from netdyn_utils.book.site import shown_records
+from netdyn_utils.cli import cli
 from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
@@ -183,7 +184,7 @@ def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
     (run,) = run_all([replace(job, output=tmp_path / "out" / job.source.name)])
     assert run.status == "ok", run
     records = shown_records(run.output)
-    assert all(record.archived and record.state == "fresh" for record in records)
+    assert all(record.archived and not record.stale for record in records)
     # The verdicts count their records in a sentence; the last chapter has none.
     assert bool(records) == (job.name[:2] < "07")
 
@@ -277,16 +278,19 @@ def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
         assert np.all(found <= below[cut])
 
 
-def test_the_command_exports_by_the_letters_of_a_key(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def results(*words):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return CliRunner().invoke(cli, ["results", *map(str, words)])
+
+
+def test_the_command_exports_by_the_letters_of_a_key(tmp_path):
     first = next(run for run in RUNS if run.kind == "intervals")
-    assert main(["results", "export_record", first.spec.key[:8], str(tmp_path)]) == 0
-    assert str(tmp_path / "arrays.npz") in capsys.readouterr().out
-    assert main(["results", "export_record", "zzz", str(tmp_path)]) == 2
-    assert "0 records have 'zzz'" in capsys.readouterr().err
+    done = results("export", first.spec.key[:8], tmp_path)
+    assert (done.exit_code, "arrays.npz" in done.output) == (0, True)
+    done = results("export", "zzz", tmp_path)
+    assert (done.exit_code, "0 records end in 'zzz'" in done.output) == (2, True)
 
 
-def test_the_command_counts_the_records(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
-    assert main(["results", "status"]) == 0
-    assert capsys.readouterr().out == f"{len(RUNS)} fresh\n"
+def test_the_command_counts_the_records():
+    assert results("status").output == f"{len(RUNS)} fresh\n"

@@ -95,7 +95,7 @@ def test_rerun_command_gives_papermill_the_same_values(monkeypatch):
     monkeypatch.setattr(cli, "execute_notebook", lambda **options: got.update(options))
     CliRunner().invoke(cli.papermill, words, catch_exceptions=False)
     assert got["parameters"] == given
-    assert (got["input_path"], got["cwd"]) == ("notebooks/02.ipynb", "notebooks")
+    assert got["input_path"] == "notebooks/02.ipynb"
 
 
 def test_a_failed_build_leaves_the_last_good_site(run, tmp_path):
