@@ -115,7 +115,7 @@ def test_plan_follows_the_table_of_contents(root, tmp_path):
     ("blocks", "profile", "sentence"),
     [
         ({}, "quik", "unknown profile 'quik': .*did you mean 'quick'"),
-        ({"01_good": {"stepz": 5}}, "quick", "01_good: .*'stepz' .*mean 'steps'"),
+        ({"01_good": {"stepz": 5}}, "quick", "01_good: .*'stepz': .*mean 'steps'"),
         ({"01_god": {}}, "quick", "unknown notebook .* '01_god'.*mean '01_good'"),
         ({"01_good": [1]}, "quick", "'01_good' must be a block of parameters"),
         (
