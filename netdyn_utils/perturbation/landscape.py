@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..checks import positive, positive_int
 from ..training import cross_entropy, evaluating
-from .weight_draws import as_float64, float64_state
+from .scan import as_float64, float64_state
 
 
 class _Slice:
