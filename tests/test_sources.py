@@ -15,7 +15,7 @@ COMPUTES = {
 BEHIND = {  # the deepest module that each kind of run leans on
     "updates": "layers",
     "intervals": "intervals.bursts",
-    "perturbation": "perturbation.dense_responses",
+    "perturbation": "perturbation.rank_one",
     "information": "information.order_statistics",
 }
 BESIDE = ("plotting", "checks", "store.runs", "experiments.settings", "tails.scan")

@@ -9,7 +9,7 @@ import numpy as np
 from ..experiments.intervals import IntervalsRun
 from ..experiments.updates import UpdatesRun
 from ..histogram import LogHistogram
-from ..perturbation.responses import PerturbationResponse
+from ..perturbation.response import PerturbationResponse
 from ..store.records import read_record
 from ..store.runs import RunRecord, run_key
 

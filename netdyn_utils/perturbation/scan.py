@@ -263,8 +263,8 @@ def sample_weights(
         number = positive_int(counts[layer], f"weights_per_layer of {layer!r}")
         if number > value.numel():
             raise ValueError(
-                f"layer {layer!r} has {value.numel():,} weights, fewer than {number:,}: "
-                f"ask for fewer, or pass a mapping such as "
+                f"layer {layer!r} has {value.numel():,} weights, fewer than "
+                f"{number:,}: ask for fewer, or pass a mapping such as "
                 f"{{{layer!r}: {value.numel()}, ...}}"
             )
         order = torch.randperm(
@@ -315,9 +315,7 @@ def _scan_general(
             for pair in pairs.split(max(1, memory // per_copy)):
                 delta, place = pair.T
                 copies = state[one.name].flatten().repeat(len(pair), 1)
-                copies.scatter_add_(
-                    1, one.index[place, None], deltas[delta, None]
-                )
+                copies.scatter_add_(1, one.index[place, None], deltas[delta, None])
                 outputs = _run_copies(model, state, x, one, copies)
                 changes = [
                     loss_change(logits - base, base, base.softmax(1), y, rows).sum()
