@@ -19,7 +19,7 @@ LAYERS = (
     # vocabulary, and checks at the door
     {"shapes", "checks", "domains", "spelling"},
     # what leans on nothing else
-    {"layers", "parameters", "data", "directions", "drift", "pairs"}
+    {"layers", "parameters", "data", "principal_direction", "diffusion", "pairs"}
     | {"declarations", "recorded"},
     # records, measures, and networks at work
     {"store", "published", "tails", "information", "models", "training"} | {"profiles"},
@@ -34,7 +34,8 @@ LAYERS = (
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MEASURES = ("histogram", "tails", "intervals", "information", "directions", "drift")
+MEASURES = ("histogram", "tails", "intervals", "information")
+MEASURES += ("principal_direction", "diffusion")
 ONLY_IN = {
     "matplotlib": {
         "plotting",

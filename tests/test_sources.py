@@ -16,7 +16,7 @@ BEHIND = {  # the deepest module that each kind of run leans on
     "updates": "layers",
     "intervals": "intervals.bursts",
     "perturbation": "perturbation.rank_one",
-    "information": "information.order_statistics",
+    "information": "information.mutual_information",
 }
 BESIDE = ("plotting", "checks", "store.runs", "experiments.settings", "tails.scan")
 
