@@ -5,8 +5,9 @@ to, take the change back. If they were, raise VERSION beside the experiment, wri
 golden runs again (`NETDYN_GOLDEN=write pytest tests/test_golden.py`), and run `make
 results`.
 
-Where processor, instruction set and libraries are those of the files, every bit must
-agree. Elsewhere sums are rounded in another order, and TOLERANCES hold.
+Where processor, instruction set and libraries are those of the files, every count must
+agree and every float to twelve digits: a sum in another order is no other number.
+Elsewhere rounding differs in every step, and TOLERANCE holds.
 """
 
 import json
