@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import choose, positive_int
-from ..parameters import layer_of
+from ..flat_parameters import layer_of
 
 
 @dataclass(frozen=True, eq=False)
