@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.models import build_model
+from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement, perturbation_scan
 from netdyn_utils.training import TrainConfig, train_steps
 

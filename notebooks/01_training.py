@@ -27,8 +27,8 @@ from IPython.display import Markdown
 from netdyn_utils import plotting, widgets
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
 from netdyn_utils.experiments import UpdatesConfig, run_updates
-from netdyn_utils.models import build_model
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.networks import build_model
 from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
@@ -204,7 +204,7 @@ Markdown(
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {f"test_accuracy_{name}": run.tests[-1, 2] for name, run in runs.items()}
     | {f"training_loss_{name}": run.record["loss"][-1] for name, run in runs.items()}
 )

@@ -34,8 +34,9 @@ from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_updates
-from netdyn_utils.histogram import LogHistogram, read_published
-from netdyn_utils.recorded import record
+from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.paper_format import read_published
 from netdyn_utils.tails import (
     compare_tails,
     compare_with_null,
@@ -65,8 +66,8 @@ rng = np.random.default_rng(seed)
 
 # %%
 known = {
-    "power law": LogHistogram.of(rng.pareto(1.5, 100_000) + 1),
-    "log-normal": LogHistogram.of(rng.lognormal(0, 1.5, 100_000)),
+    "power law": LogHistogram.from_values(rng.pareto(1.5, 100_000) + 1),
+    "log-normal": LogHistogram.from_values(rng.lognormal(0, 1.5, 100_000)),
 }
 lines = {
     name: ols_exponent(sample.edges, sample.counts) for name, sample in known.items()
@@ -235,8 +236,8 @@ plotting.sign(figure, mlp, convnet, *transformers.values())
 
 # %%
 tail = tails["MLP, last third"]
-above = np.cumsum(tail.counts[::-1])[::-1] / tail.binned
-shares = np.geomspace(0.5, min(0.4, 50 / tail.binned), 9)
+above = np.cumsum(tail.counts[::-1])[::-1] / tail.n_binned
+shares = np.geomspace(0.5, min(0.4, 50 / tail.n_binned), 9)
 places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
 
@@ -445,9 +446,9 @@ below = dense[:, :start].sum(1, keepdims=True)
 effective = effective_sample_size(np.hstack([below, dense[:, start:]]))
 
 # %%
-share = fit.n_tail / tails[name].binned
+share = fit.n_tail / tails[name].n_binned
 kept = max(min(effective * share, fit.n_tail), 50) / share
-thinned = thin_counts(tails[name].counts, min(kept, tails[name].binned), rng)
+thinned = thin_counts(tails[name].counts, min(kept, tails[name].n_binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
 
@@ -734,7 +735,7 @@ Markdown(shown)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name).lower() for name in fits}
-record(
+log_metrics(
     {f"alpha_{short[name]}": fit.alpha for name, fit in fits.items()}
     | {f"sigma_{short[name]}": fit.sigma for name, fit in fits.items()}
     | {f"xmin_{short[name]}": fit.xmin for name, fit in fits.items()},

@@ -29,7 +29,7 @@ from netdyn_utils.intervals import (
     fit_discrete_power_law,
     interval_null,
 )
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 from netdyn_utils.store import RunStore
 from netdyn_utils.tails import ols_exponent
 
@@ -413,7 +413,7 @@ Markdown(
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {f"alpha_{name}": fit.alpha for name, fit in pooled.items()}
     | {f"sigma_{name}": fit.sigma for name, fit in pooled.items()}
     | {f"burstiness_excess_{name}": value for name, value in excess.items()}

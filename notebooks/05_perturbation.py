@@ -31,9 +31,9 @@ from matplotlib.colors import LogNorm
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.models import build_model
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
-from netdyn_utils.recorded import record
 from netdyn_utils.tails import (
     compare_tails,
     crossover,
@@ -278,7 +278,7 @@ BRIEF = {"power law with cutoff": "cutoff", "stretched exponential": "stretched"
 def tail_row(changes):
     sizes = np.abs(changes)
     fit = fit_power_law_samples(sizes[sizes > 0])
-    histogram = LogHistogram.of(sizes, bits=6)
+    histogram = LogHistogram.from_values(sizes, bits=6)
     binned = fit_power_law(histogram.edges, histogram.counts)
     rivals = compare_tails(histogram.edges, histogram.counts, binned).rivals
     half = power_law_or_exponential(sizes, share=0.5)
@@ -649,7 +649,7 @@ plotting.sign(figure, run)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 signs = {1.0: "plus", -1.0: "minus"}
-record(
+log_metrics(
     {
         f"mean_change_{signs[np.sign(d)]}_{abs(d):g}": np.abs(last.changes(d)).mean()
         for d in deltas

@@ -26,7 +26,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
 from netdyn_utils.information import conservation, mutual_information, shuffled_null
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 
 plotting.use_style()
 rng = np.random.default_rng(seed)
@@ -487,7 +487,7 @@ Markdown(told)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name) for name in runs}
-record(
+log_metrics(
     {
         f"information_{how}_{short[name]}": run.information(how).nats.mean()
         for name, run in runs.items()

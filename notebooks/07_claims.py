@@ -23,7 +23,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting
 from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 from netdyn_utils.tails import crossover, ols_exponent
 
 plotting.use_style()
@@ -117,7 +117,7 @@ def several(facts_of_one):
 # %%
 pd.DataFrame(
     {
-        name: several(lambda law=law: paper.tail_facts(LogHistogram.of(law())))
+        name: several(lambda law=law: paper.tail_facts(LogHistogram.from_values(law())))
         for name, law in laws.items()
     }
 ).T
@@ -659,7 +659,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {
         f"verdict_{name.lower().replace(' ', '_')}": c.verdict
         for name, c in claims.items()

@@ -32,7 +32,9 @@ class Chapters:
         cells = json.loads(run.output.read_text(encoding="utf-8"))["cells"]
         outputs = [out for cell in cells for out in cell.get("outputs", ())]
         texts = [text for out in outputs for text in out.get("data", {}).values()]
-        return "\n".join("".join(text) for text in texts if isinstance(text, str | list))
+        return "\n".join(
+            "".join(text) for text in texts if isinstance(text, str | list)
+        )
 
 
 def run_chapters(folder: Path) -> Chapters:
@@ -48,7 +50,9 @@ def run_chapters(folder: Path) -> Chapters:
                 jobs.append(replace(job, source=source))
             settings = {"NETDYN_RUNS": str(folder / "store"), "OMP_NUM_THREADS": "1"}
             settings |= {"PYTHONPATH": str(ROOT)}
-            runs = run_all(jobs, processes=2, limit=LIMIT, environment=settings, cwd=ROOT)
+            runs = run_all(
+                jobs, processes=2, limit=LIMIT, environment=settings, cwd=ROOT
+            )
             found = Chapters({run.name: run for run in runs}, folder / "store")
             kept.write_bytes(pickle.dumps(found))
         return pickle.loads(kept.read_bytes())

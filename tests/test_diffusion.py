@@ -12,8 +12,8 @@ from netdyn_utils.diffusion import (
     relative_distance,
     squared_displacements,
 )
-from netdyn_utils.models import build_model
-from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.flat_parameters import FlatParameters
+from netdyn_utils.networks import build_model
 from netdyn_utils.tracking.drift import DriftCurves, DriftRecorder
 
 LAGS = np.array([1, 2, 4, 8, 16, 32, 64, 128])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.models import build_model
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.response import PerturbationResponse
 from netdyn_utils.perturbation.scan import (
     loss_under_displacement,

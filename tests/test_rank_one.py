@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from netdyn_utils.models import build_model
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.rank_one import (
     NotSequentialError,
     Weighted,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from ..recorded import MIME, read_recorded
+from ..metrics import MIME, read_metrics
 from ..store import RunStore
 from .execute import NotebookRun
 
@@ -125,7 +125,7 @@ def copy_downloads(
     files = {"Notebook": [], "Recorded numbers": [], "Records": []}
     for path in filter(Path.exists, map(source.with_suffix, (".ipynb", ".py"))):
         files["Notebook"].append(Path(shutil.copy(path, into)))
-    if numbers := read_recorded(run.output):
+    if numbers := read_metrics(run.output):
         table = into / f"{run.name}.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("name", "value"), *numbers.items()])

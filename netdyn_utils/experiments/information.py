@@ -15,8 +15,8 @@ from ..information.window import CORRECTION_OF as ESTIMATORS
 from ..information.window import READINGS, read_window
 from ..principal_direction import PrincipalDirection, alignment, leading_direction
 from ..store import RunRecord, RunSpec, RunStore
-from ..tracking.probe import ActivationProbe, probe_batch
-from ..tracking.update_windows import UpdateWindow
+from ..tracking.activations import ActivationProbe, probe_batch
+from ..tracking.update_window import UpdateWindow
 from .config import (
     ExperimentConfig,
     TrainingRun,
@@ -184,7 +184,7 @@ def _train_and_inform(config, data, device, permutations):
     found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
     steps, losses, aligned, explained, before = [], [], [], [], None
     for step, loss in _windows(training, (probe, window), config.window):
-        updates, activations = window.take(), probe.take()
+        updates, activations = window.pop(), probe.pop()
         magnitudes = np.abs(updates)
         layers = [
             (part, activations[layer].mean(axis=1))  # over classes

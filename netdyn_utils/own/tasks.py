@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.batches import ImageData, InMemoryBatches
+from ..data.batches import InMemoryBatches
+from ..data.images import ImageData
 from ..training import cross_entropy, evaluating
 
 AT_ONCE = 250  # samples of an evaluation: bounds the memory

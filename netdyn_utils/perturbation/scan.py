@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..checks import choose, positive, positive_int
-from ..parameters import layer_of
+from ..flat_parameters import layer_of
 from ..training import cross_entropy, evaluating
 from .rank_one import (
     NotSequentialError,

@@ -230,7 +230,7 @@ def _updates(record, again):
             first = [getattr(run, name).histogram(group, 0) for run in (then, now)]
             wide = TOLERANCE if name == "updates" else WIDE
             yield Comparison(f"{name} of {group}", *_counts(*first), tolerance=wide)
-            tops = [np.array([histogram.largest]) for histogram in first]
+            tops = [np.array([histogram.max]) for histogram in first]
             yield Comparison(f"largest {name} of {group}", *tops, tolerance=WIDE)
     (stops, mean), (steps, losses) = then.loss, now.loss
     stops = stops[stops <= steps[-1]]
@@ -299,7 +299,7 @@ def _intervals(record, again, run, folder):
     whole = first.updates.histogram(window=later)
     for share, threshold in zip(found.shares, found.thresholds, strict=True):
         name = f"threshold of {share:.1%}"
-        again_at = whole.threshold(share)
+        again_at = whole.tail_threshold(share)
         yield Comparison(name, np.array([threshold]), np.array([again_at]))
         above = whole.counts[whole.edges[:-1] >= threshold].sum()
         ends = found.counts(share).exceedances

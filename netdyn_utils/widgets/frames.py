@@ -95,7 +95,7 @@ def frame_slider(
     --------
     >>> from netdyn_utils.histogram import LogHistogram
     >>> from netdyn_utils.plotting import plot_density
-    >>> sample = {n: LogHistogram.of(range(1, n)) for n in (10, 100, 1_000)}
+    >>> sample = {n: LogHistogram.from_values(range(1, n)) for n in (10, 100, 1_000)}
     >>> moving = frame_slider(
     ...     lambda n: plot_density(sample[n]),
     ...     list(sample),

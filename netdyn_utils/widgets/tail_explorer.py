@@ -42,7 +42,7 @@ def view_tail(histogram: LogHistogram, low: float, high: float) -> TailView:
 
     Examples
     --------
-    >>> sample = LogHistogram.of(np.arange(1, 1000) ** -0.5)   # alpha = 3
+    >>> sample = LogHistogram.from_values(np.arange(1, 1000) ** -0.5)   # alpha = 3
     >>> round(view_tail(sample, sample.edges[0], sample.edges[-1]).fit.alpha)
     3
     >>> view_tail(sample, 2.0, 4.0).fault

@@ -82,7 +82,7 @@ class TrainingExplorer(Live):
             recent = np.mean(self._losses[-self._every :])
             told += [["loss, last steps", f"{recent:.3f} nats"]]
             told += [["median update", f"{histogram.median:.1e}"]]
-            told += [["largest update", f"{histogram.largest:.1e}"]]
+            told += [["largest update", f"{histogram.max:.1e}"]]
         fault = f"<p>{escape(self._fault)}</p>" * bool(self._fault)
         figure = draw_progress(self._losses, histogram, self._colour)
         sign(figure)

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from ..checks import positive_int
-from ..parameters import FlatParameters
+from ..flat_parameters import FlatParameters
 
 
 class UpdateWindow:
     """Hold Δw of all weights over the steps of one window.
 
     Make it after the model and before the first step, call `update` after each step,
-    and `take` what is there at the end of a window.
+    and `pop` what is there at the end of a window.
 
     Parameters
     ----------
@@ -44,34 +44,27 @@ class UpdateWindow:
     >>> with torch.no_grad():
     ...     _ = model.weight.add_(torch.tensor([[0.5, 0.0]]))
     >>> window.update()
-    >>> updates = window.take()
+    >>> updates = window.pop()
     >>> window.split(updates)["model"].shape             # (steps, units, weights each)
     (1, 1, 2)
     """
 
     def __init__(self, model: nn.Module, steps: int):
-        parameters = FlatParameters(model)
-        kept = [
-            (slot, parameter)
-            for slot, parameter in zip(
-                parameters.slots, parameters.parameters, strict=True
-            )
-            if parameter.ndim > 1
-        ]
-        if not kept:
+        flat = FlatParameters(model)
+        self.layers: dict[str, tuple[int, int]] = {}
+        self._parameters = []
+        for part, parameter in zip(flat.slices, flat.parameters, strict=True):
+            if parameter.ndim > 1:
+                # A layer with several such parameters: each under its own name.
+                name = part.name if part.layer in self.layers else part.layer
+                self.layers[name] = (len(parameter), parameter[0].numel())
+                self._parameters.append(parameter)
+        if not self._parameters:
             raise ValueError(
                 f"{type(model).__name__} has no weights, that is no trainable "
                 "parameters with two axes or more"
             )
-        self.layers: dict[str, tuple[int, int]] = {}
-        for slot, parameter in kept:
-            # A layer with several such parameters: each under its own name.
-            taken = slot.layer in self.layers
-            name = slot.name if taken else slot.layer
-            self.layers[name] = (len(parameter), parameter[0].numel())
-        sizes = [parameter.numel() for _, parameter in kept]
-        self._stops = np.cumsum(sizes).tolist()
-        self._parameters = [parameter for _, parameter in kept]
+        self._stops = np.cumsum([p.numel() for p in self._parameters]).tolist()
         self._before = [parameter.detach().clone() for parameter in self._parameters]
         self._window = torch.empty(positive_int(steps, "steps"), self._stops[-1])
         self._filled = 0
@@ -81,7 +74,7 @@ class UpdateWindow:
         """Keep the change of all weights since the last call."""
         if self._filled == len(self._window):
             raise ValueError(
-                f"the window of {len(self._window)} steps is full: take() what is "
+                f"the window of {len(self._window)} steps is full: pop() what is "
                 "there before the next update()"
             )
         row, start = self._window[self._filled], 0
@@ -93,7 +86,7 @@ class UpdateWindow:
             start = stop
         self._filled += 1
 
-    def take(self) -> np.ndarray:
+    def pop(self) -> np.ndarray:
         """Return (steps, weights), float32, since the last call of this.
 
         A view that holds until the next `update`.
@@ -101,10 +94,12 @@ class UpdateWindow:
         filled, self._filled = self._filled, 0
         return self._window[:filled].numpy()
 
+    take = pop  # former name
+
     def split(self, updates: np.ndarray) -> dict[str, np.ndarray]:
         """Return (steps, units, weights of each unit) of every layer, as views."""
-        starts = [0, *self._stops]
+        parts = np.split(updates, self._stops[:-1], axis=1)
         return {
-            name: updates[:, starts[k] : starts[k + 1]].reshape(len(updates), *shape)
-            for k, (name, shape) in enumerate(self.layers.items())
+            name: part.reshape(len(updates), *shape)
+            for part, (name, shape) in zip(parts, self.layers.items(), strict=True)
         }

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.flat_parameters import FlatParameters
 
 
 def network():

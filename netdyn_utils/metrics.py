@@ -1,7 +1,7 @@
 """The numbers a notebook ends with, readable by programs and by people.
 
-``record(alpha=fit.alpha)`` as the last line of a cell shows a small table on the page
-and keeps the same numbers in the notebook as JSON. Whoever runs the notebook, with
+``log_metrics(alpha=fit.alpha)`` as the last line of a cell shows a small table on the
+page and keeps the same numbers in the notebook as JSON. Whoever runs the notebook, with
 plain papermill or with this package, finds them there.
 """
 
@@ -17,28 +17,28 @@ MIME = "application/vnd.netdyn.recorded+json"
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Numbers by name, as they are kept: a number that is not finite is None."""
+class Metrics:
+    """Numbers and text by name; a number that is not finite is None."""
 
     numbers: dict[str, float | int | str | None]
 
     def _repr_mimebundle_(self, **_):
-        rows = [f"| {name} | {_told(value)} |" for name, value in self.numbers.items()]
+        values = {
+            name: f"{value:.6g}" if isinstance(value, float) else value
+            for name, value in self.numbers.items()
+        }
+        rows = [f"| {name} | {value} |" for name, value in values.items()]
         table = "\n".join(["| recorded | value |", "|---|---|", *rows])
         return {MIME: self.numbers, "text/markdown": table, "text/plain": repr(self)}
 
 
-def _told(value) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def record(numbers: Mapping[str, object] | None = None, /, **named) -> Recorded:
+def log_metrics(numbers: Mapping[str, object] | None = None, /, **named) -> Metrics:
     """Return numbers to be kept with the notebook, shown if a cell ends in them.
 
     Parameters
     ----------
     numbers, named
-        Numbers, or words, by name; numpy's and torch's scalars too.
+        Numbers, or text, by name; numpy's and torch's scalars too.
 
     Raises
     ------
@@ -47,15 +47,14 @@ def record(numbers: Mapping[str, object] | None = None, /, **named) -> Recorded:
 
     Examples
     --------
-    >>> record({"alpha_mlp": 4.25}, steps=300).numbers
+    >>> log_metrics({"alpha_mlp": 4.25}, steps=300).numbers
     {'alpha_mlp': 4.25, 'steps': 300}
     """
-    return Recorded(
-        {name: _plain(name, v) for name, v in {**(numbers or {}), **named}.items()}
-    )
+    given = {**(numbers or {}), **named}
+    return Metrics({name: _to_json(name, value) for name, value in given.items()})
 
 
-def _plain(name, value):
+def _to_json(name, value):
     with suppress(ValueError, RuntimeError):  # an array or a tensor of many
         value = value.item() if hasattr(value, "item") else value
     if isinstance(value, str | bool):
@@ -67,13 +66,13 @@ def _plain(name, value):
     raise TypeError(f"{name} is neither a number nor text: {value!r}")
 
 
-def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
-    """Return what an executed notebook recorded; ValueError if it is no notebook.
+def read_metrics(notebook: Path) -> dict[str, float | int | str | None]:
+    """Return the metrics of an executed notebook; ValueError if it is no notebook.
 
     >>> from tempfile import mkdtemp
     >>> path = Path(mkdtemp()) / "none.ipynb"
     >>> _ = path.write_text('{"cells": []}')
-    >>> read_recorded(path)
+    >>> read_metrics(path)
     {}
     """
     found = {}
@@ -85,3 +84,6 @@ def read_recorded(notebook: Path) -> dict[str, float | int | str | None]:
         kind = type(error).__name__
         raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
     return found
+
+
+record, read_recorded = log_metrics, read_metrics  # former names

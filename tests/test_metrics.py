@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from netdyn_utils.recorded import MIME, read_recorded, record
+from netdyn_utils.metrics import MIME, read_recorded, record
 
 
 def test_numbers_and_words_are_kept_as_plain_json():

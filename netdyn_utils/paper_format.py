@@ -10,15 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .shapes import BinCounts, BinEdges
-
 
 @dataclass(frozen=True, eq=False)
 class LinearHistogram:
-    """Counts in the equal bins of a published pair; the first bin begins at zero."""
+    """Counts (bins,) in equal bins with edges (bins + 1,); the first begins at zero."""
 
-    edges: BinEdges
-    counts: BinCounts
+    edges: np.ndarray
+    counts: np.ndarray
 
 
 def read_published(stem: str | Path) -> LinearHistogram:
@@ -57,7 +55,7 @@ def read_published(stem: str | Path) -> LinearHistogram:
     return LinearHistogram(edges, _whole_numbers(fractions))
 
 
-def _whole_numbers(fractions) -> BinCounts:
+def _whole_numbers(fractions) -> np.ndarray:
     """Return the smallest integers in the ratio of the fractions."""
     ratios = fractions / fractions[fractions > 0].min()
     for smallest in range(1, 1_000):  # how many counts the smallest bin may hold
@@ -68,19 +66,9 @@ def _whole_numbers(fractions) -> BinCounts:
     raise ValueError("the fractions are no counts over their sum: check the file")
 
 
-def write_published(stem: str | Path, edges: BinEdges, counts) -> tuple[Path, Path]:
+def write_published(stem: str | Path, edges, counts) -> tuple[Path, Path]:
     """Write counts of equal bins as the pair of files, and return their paths."""
     pair = Path(f"{stem}_xbins.npy"), Path(f"{stem}_nums.npy")
     np.save(pair[0], ((edges[1:] + edges[:-1]) / 2).astype(np.float32))
     np.save(pair[1], counts / counts.sum())
     return pair
-
-
-def published_stem(model, optimizer, learning_rate, start, stop) -> str:
-    """Name a pair as the authors do: model, optimizer, learning rate, window.
-
-    >>> published_stem("MNIST_2MLP", "PureSGD", 0.1, 5000, 10000)
-    'update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000'
-    """
-    window = f"st{start}_ed{stop}"
-    return f"update_{model}_optim{optimizer}_lr{learning_rate}_{window}"

@@ -1,19 +1,23 @@
-"""Image sets as files: what each is, and arrays that are proved before they are used.
+"""Image sets: files that are proved before they are used, and tensors in memory.
 
 Nothing is called MNIST or CIFAR-10 before the SHA-256 of each of its arrays agrees,
 and nothing falls back to other data: what is not there, or is not right, is an error.
+The book's page on the data has sizes, licences and citations.
 """
 
 import hashlib
 import os
-import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import platformdirs
+import torch
+from torch import Tensor
+
+from ..checks import choose
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # as in the npz files of Keras
 SHA256 = {  # of the bytes of each uint8 array, in the order of KEYS
@@ -60,66 +64,125 @@ SETS = {  # classes, shape of one stored image, class in torchvision.datasets
     "cifar100": (tuple(_CIFAR100.split()), (32, 32, 3), "CIFAR100"),
 }
 SAMPLES = Path(__file__).parent / "samples"
-_DAMAGE = (  # what numpy and zipfile raise on bytes that were changed or cut off
-    AttributeError,
-    BadZipFile,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zlib.error,
-)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageData:
+    """Labelled images, ready to train on.
+
+    >>> data = load_images("mnist")
+    >>> data.train_inputs.shape, data.train_targets.dtype, data.verified
+    (torch.Size([10000, 1, 28, 28]), torch.int64, True)
+    """
+
+    name: str
+    source: str  # "sample" or "full"
+    classes: tuple[str, ...]  # classes[target] is the label of an image
+    train_inputs: Tensor  # (samples, channels, height, width), in [−1, 1]
+    train_targets: Tensor  # (samples,), int64
+    test_inputs: Tensor
+    test_targets: Tensor
+    digest: str  # SHA-256 over those of the four stored arrays, before `digits`
+
+    @property
+    def verified(self) -> bool:
+        """Whether every array agreed with a SHA-256 that the package knows.
+
+        False for fashion-mnist and cifar100, of which it knows none: torchvision
+        checks the MD5 of what it downloads, and an npz is taken at its word.
+        """
+        return (self.name, self.source) in SHA256
+
+    def __repr__(self):
+        return (
+            f"ImageData({self.name!r}, {self.source!r}, "
+            f"{len(self.train_inputs):,} train + {len(self.test_inputs):,} test, "
+            f"{len(self.classes)} classes, sha256 {self.digest[:12]})"
+        )
+
+
+def load_images(
+    name: str,
+    source: str = "sample",
+    *,
+    digits: Sequence[int] | None = None,
+    root: str | os.PathLike | None = None,
+) -> ImageData:
+    """Load a data set of images into memory, every array checked.
+
+    Parameters
+    ----------
+    name : "mnist", "cifar10", "fashion-mnist" or "cifar100"
+    source : "sample" or "full"
+        "sample", the first images of mnist or cifar10, ships with the package. "full"
+        reads `<root>/<name>.npz` (uint8 arrays x_train, y_train, x_test, y_test),
+        or else lets torchvision download the set into `root`.
+    digits : distinct class indices from 0 to 9, optional
+        Keep these classes of a ten-class set; targets follow the order given here.
+    root : folder of the full sets
+        Default `$NETDYN_DATA`, else `data` in the user's cache folder for netdyn.
+
+    Returns
+    -------
+    ImageData
+        Inputs (samples, channels, height, width), float32 in [−1, 1]: bit for bit
+        torchvision's ToTensor and Normalize(0.5, 0.5). Targets int64.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above, or a file is damaged or another set.
+    FileNotFoundError
+        If a full set is not in `root` and cannot be downloaded.
+
+    Examples
+    --------
+    >>> load_images("mnist", digits=(3, 8)).classes
+    ('3', '8')
+    """
+    choose(name, SETS, "data set")
+    choose(source, ("sample", "full"), "source")
+    indices = _class_indices(name, digits)
+    arrays, digest = read_arrays(name, source, root)
+
+    classes = tuple(SETS[name][0][k] for k in indices)
+    train = _tensors(arrays["x_train"], arrays["y_train"], indices)
+    test = _tensors(arrays["x_test"], arrays["y_test"], indices)
+    return ImageData(name, source, classes, *train, *test, digest)
 
 
 def read_arrays(
     name: str, source: str, root: str | os.PathLike | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Read the four uint8 arrays of a set, checked, and their common digest.
-
-    See `netdyn_utils.data.batches.load_images` for the arguments and the errors.
-
-    >>> arrays, digest = read_arrays("cifar10", "sample")
-    >>> arrays["x_train"].shape, arrays["y_test"].shape
-    ((5000, 32, 32, 3), (1000,))
-    """
+    """Read the four uint8 arrays of a set, checked, and their common digest."""
     arrays, origin = _shipped(name) if source == "sample" else _full(name, root)
     return arrays, _check(arrays, name, source, origin)
 
 
 def known_digest(name: str, source: str) -> str:
-    """Return the common digest of a set whose arrays the package knows.
-
-    >>> known_digest("mnist", "sample") == read_arrays("mnist", "sample")[1]
-    True
-    """
+    """Return the common digest of a set whose arrays the package knows."""
     return _common(SHA256[name, source])
 
 
-def choose_classes(name: str, digits: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the class indices to keep: `digits` if they can be, or else all.
-
-    >>> choose_classes("mnist", [3, 8])
-    (3, 8)
-    """
+def _class_indices(name, digits):
+    """Return the class indices to keep: `digits` if they can be, or else all."""
     count = len(SETS[name][0])
     if digits is None:
         return tuple(range(count))
     if count != 10:
         raise ValueError(f"digits picks from ten classes, {name} has {count}: omit it")
-    kept = tuple(digits) if isinstance(digits, Iterable) else ()
-    whole = all(isinstance(k, Integral) and not isinstance(k, bool) for k in kept)
-    if not kept or not whole or len(set(kept) & {*range(10)}) < len(kept):
+    chosen = tuple(digits) if isinstance(digits, Iterable) else ()
+    whole = all(isinstance(k, Integral) and not isinstance(k, bool) for k in chosen)
+    if not chosen or not whole or len(set(chosen) & {*range(10)}) < len(chosen):
         raise ValueError(
             "digits must be distinct whole numbers from 0 to 9, at least one, "
             f"such as (3, 8), got {digits!r}"
         )
-    return tuple(map(int, kept))
+    return tuple(map(int, chosen))
 
 
 def _shipped(name):
-    """The sample in the package, and where it is."""
+    """Return the sample in the package, and its path."""
     if (name, "sample") not in SHA256:
         raise ValueError(f"no sample of {name} ships with netdyn: use source='full'")
     path = SAMPLES / f"{name}.npz"
@@ -127,7 +190,7 @@ def _shipped(name):
 
 
 def _full(name, root):
-    """The full arrays from an npz in `root`, else from torchvision; and where it is."""
+    """Return the full arrays from `root`, else from torchvision, and their origin."""
     default = platformdirs.user_cache_path("netdyn") / "data"
     root = Path(root or os.environ.get("NETDYN_DATA") or default).expanduser()
     path = root / f"{name}.npz"
@@ -154,14 +217,14 @@ def _full(name, root):
 
 
 def _read_npz(path):
-    """The four arrays of an npz; whatever is wrong with the file, one error."""
+    """Return the four arrays of an npz; whatever is wrong with the file, one error."""
     try:
         # np.load leaves a file that it opened itself open if it is no zip
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in KEYS}
-    except _DAMAGE as error:
+    except Exception as error:  # a changed byte can raise anything
         raise ValueError(
-            f"{path} can not be read as an npz of {', '.join(KEYS)} "
+            f"{path} cannot be read as an npz of {', '.join(KEYS)} "
             f"({type(error).__name__}: {error}): {_remedy(path)}"
         ) from error
 
@@ -198,3 +261,16 @@ def _common(digests):
 def _remedy(origin):
     shipped = isinstance(origin, Path) and origin.parent == SAMPLES
     return "reinstall netdyn" if shipped else "delete it and fetch it again"
+
+
+def _tensors(images, labels, classes):
+    """Return scaled inputs and targets of some classes, in the order of the file."""
+    target = np.full(256, -1, np.int64)  # of each label
+    target[list(classes)] = range(len(classes))
+    targets = target[labels.reshape(-1)]
+    images = torch.from_numpy(images[targets >= 0])
+
+    # (N, H, W) or (N, H, W, C) → (N, C, H, W)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    inputs = images.contiguous().float().div_(255).sub_(0.5).div_(0.5)
+    return inputs, torch.from_numpy(targets[targets >= 0])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.models import NETWORKS, SeededDropout, build_model
+from netdyn_utils.networks import NETWORKS, SeededDropout, build_model
 
 DEEP = (784, 50, 50, 50, 50, 10)
 

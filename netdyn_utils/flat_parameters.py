@@ -6,13 +6,16 @@ buffers (BatchNorm's running statistics) never.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 
+from .checks import choose
+
 
 @dataclass(frozen=True)
-class Slot:
+class ParamSlice:
     """Where one parameter lies in the flat vector."""
 
     name: str
@@ -32,7 +35,7 @@ class FlatParameters:
 
     Attributes
     ----------
-    slots : tuple of Slot
+    slices : tuple of ParamSlice
         Name, layer, start and stop of every parameter, in order.
     numel : int
 
@@ -45,12 +48,10 @@ class FlatParameters:
     Examples
     --------
     >>> flat = FlatParameters(nn.Linear(3, 2))
-    >>> flat.numel, [slot.name for slot in flat.slots]
+    >>> flat.numel, [part.name for part in flat.slices]
     (8, ['weight', 'bias'])
-    >>> vector = flat.vector()
-    >>> flat.assign(vector * 0)
-    >>> flat.vector().abs().sum().item()
-    0.0
+    >>> flat.to_vector().shape
+    torch.Size([8])
     """
 
     def __init__(self, model: nn.Module):
@@ -63,66 +64,51 @@ class FlatParameters:
         for name, parameter in named:
             _check_real(name, parameter)
         self.parameters = tuple(parameter for _, parameter in named)
-        ends = torch.tensor([p.numel() for p in self.parameters]).cumsum(0).tolist()
+        ends = tuple(accumulate(parameter.numel() for parameter in self.parameters))
         self.numel = ends[-1]
-        self.slots = tuple(
-            Slot(name, layer_of(name), end - parameter.numel(), end)
+        self.slices = tuple(
+            ParamSlice(name, layer_of(name), end - parameter.numel(), end)
             for (name, parameter), end in zip(named, ends, strict=True)
         )
 
     def groups(self, by: str) -> dict[str, list[int]]:
-        """Return the indices of the slots of each "parameter", "layer" or "all"."""
-        keys = {
-            "parameter": [slot.name for slot in self.slots],
-            "layer": [slot.layer for slot in self.slots],
-            "all": ["all"] * len(self.slots),
-        }[by]
-        return {
-            key: [index for index, other in enumerate(keys) if other == key]
-            for key in dict.fromkeys(keys)
-        }
+        """Return the indices of the slices of each "parameter", "layer" or "all"."""
+        choose(by, ("layer", "parameter", "all"), "kind of group")
+        members: dict[str, list[int]] = {}
+        for index, part in enumerate(self.slices):
+            key = {"layer": part.layer, "parameter": part.name, "all": "all"}[by]
+            members.setdefault(key, []).append(index)
+        return members
 
-    def vector(self) -> Tensor:
+    def to_vector(self) -> Tensor:
         """Return a copy of all parameters, shape (weights,), on the first's device.
 
         In float32, or in float64 if a parameter has it: no value is rounded.
         """
         wide = any(p.dtype == torch.float64 for p in self.parameters)
-        kind = {"dtype": torch.float64 if wide else torch.float32}
-        kind["device"] = self.parameters[0].device
-        parts = [p.detach().to(**kind).reshape(-1) for p in self.parameters]
-        return torch.cat(parts)  # always a copy, of one part too
+        dtype = torch.float64 if wide else torch.float32
+        device = self.parameters[0].device
+        return self._copy_into(torch.empty(self.numel, dtype=dtype, device=device))
 
-    def read(self, like: Tensor) -> Tensor:
-        """Return all parameters in the dtype and on the device of `like`.
+    def read_into(self, vector: Tensor) -> Tensor:
+        """Return all parameters in the dtype and on the device of `vector`.
 
-        The live block itself where there is one, so do not write to it.
+        The live block where there is one, so do not write to it; else `vector`, which
+        then holds a copy.
         """
-        block = self.block()
-        if block is not None and (block.dtype, block.device) == (
-            like.dtype,
-            like.device,
-        ):
+        block = self.flat_view()
+        same = block is not None and block.dtype == vector.dtype
+        if same and block.device == vector.device:
             return block
-        current = torch.empty_like(like)
-        for slot, parameter in zip(self.slots, self.parameters, strict=True):
-            part = current[slot.start : slot.stop]
-            part.copy_(parameter.detach().reshape(-1))
-        return current
+        return self._copy_into(vector)
+
+    def _copy_into(self, vector: Tensor) -> Tensor:
+        for part, parameter in zip(self.slices, self.parameters, strict=True):
+            vector[part.start : part.stop].copy_(parameter.detach().reshape(-1))
+        return vector
 
     @torch.no_grad()
-    def assign(self, vector: Tensor) -> None:
-        """Write `vector`, shape (weights,), into the parameters."""
-        if vector.shape != (self.numel,):
-            raise ValueError(
-                f"the vector has shape {tuple(vector.shape)}, the parameters need "
-                f"({self.numel},)"
-            )
-        for slot, parameter in zip(self.slots, self.parameters, strict=True):
-            parameter.copy_(vector[slot.start : slot.stop].view_as(parameter))
-
-    @torch.no_grad()
-    def bind(self) -> "FlatParameters":
+    def share_storage(self) -> "FlatParameters":
         """Move the parameters into one block of memory, each a view of it.
 
         Their values, identity and gradients stay as they are, so an optimizer made
@@ -136,23 +122,23 @@ class FlatParameters:
                 f"{sorted(map(str, kinds))}"
             )
         storage = torch.cat([p.detach().reshape(-1) for p in self.parameters])
-        for slot, parameter in zip(self.slots, self.parameters, strict=True):
-            parameter.data = storage[slot.start : slot.stop].view_as(parameter)
+        for part, parameter in zip(self.slices, self.parameters, strict=True):
+            parameter.data = storage[part.start : part.stop].view_as(parameter)
         return self
 
-    def block(self) -> Tensor | None:
+    def flat_view(self) -> Tensor | None:
         """Return the live vector if the parameters still lie in one block in order.
 
-        Whoever moved them there: `bind` on this object or on another one.
+        Whoever moved them there: `share_storage` on this object or on another one.
         """
         first = self.parameters[0]
         address = first.data_ptr()
-        for slot, parameter in zip(self.slots, self.parameters, strict=True):
+        for part, parameter in zip(self.slices, self.parameters, strict=True):
             if (
                 parameter.dtype != first.dtype
                 or parameter.device != first.device
                 or not parameter.is_contiguous()
-                or parameter.data_ptr() != address + slot.start * first.element_size()
+                or parameter.data_ptr() != address + part.start * first.element_size()
             ):
                 return None
         offset = first.storage_offset()
@@ -160,6 +146,8 @@ class FlatParameters:
         if elements < offset + self.numel:  # neighbours by chance, not one block
             return None
         return torch.as_strided(first.detach(), (self.numel,), (1,), offset)
+
+    vector, bind = to_vector, share_storage  # former names
 
 
 def layer_of(name: str) -> str:
