@@ -217,15 +217,19 @@ def load_arrays(path: str | Path) -> Task:
     Task(classification: 5 samples of shape (3,), 5 classes, no test data)
     """
     path = Path(path).expanduser().absolute()
+    remedy = "write it with np.savez(path, x_train=..., y_train=...)"
     with path.open("rb") as file:  # by itself, numpy leaves a damaged one open
-        found = np.load(file, allow_pickle=False)
-        names = getattr(found, "files", ())  # a bare npy file has none
-        arrays = {n: found[n] for n in (*REQUIRED, *OPTIONAL) if n in names}
+        try:
+            found = np.load(file, allow_pickle=False)
+            names = getattr(found, "files", ())  # a bare npy file has none
+            arrays = {n: found[n] for n in (*REQUIRED, *OPTIONAL) if n in names}
+        except ValueError as error:  # numpy's own advice is to unpickle it
+            raise ValueError(
+                f"{path} is no npz file of numbers, and pickled objects, which would "
+                f"be code, are not loaded: {remedy}"
+            ) from error
     if missing := [name for name in REQUIRED if name not in arrays]:
-        raise ValueError(
-            f"{path} has no {' and no '.join(missing)}: write it with "
-            "np.savez(path, x_train=..., y_train=...)"
-        )
+        raise ValueError(f"{path} has no {' and no '.join(missing)}: {remedy}")
     tensors = {name: _to_tensor(array, name) for name, array in arrays.items()}
     return Task(*(tensors.get(name) for name in (*REQUIRED, *OPTIONAL)))
 
