@@ -56,7 +56,7 @@ _PUBLIC = {
         *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
         *("ActivationProbe", "probe_batch", "UpdateWindow"),
     ),
-    "own": (
+    "custom": (
         *("Task", "load_arrays", "load_model"),
         *("open_log", "tensorboard_log", "wandb_log"),
     ),

@@ -131,7 +131,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         )
     ax.set_title(name, loc="left")
     ax.legend(fontsize=8)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %% [markdown]
 # How large is large? [This figure](#fig-threshold) has a short run of the MLP, with more
@@ -363,7 +363,7 @@ axes[0].set(xlabel="lag τ (steps)", ylabel="mean squared displacement")
 axes[1].set(xlabel="lag τ (steps)", ylabel="relative distance of activations")
 handles = axes[0].get_lines()
 figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %%
 exponents = {

@@ -161,7 +161,7 @@ for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
     ax.locator_params(axis="x", nbins=5)
 axes[1].set_yscale("symlog", linthresh=1e-3)
 legend = axes[0].legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # ## Small and large displacements
@@ -203,7 +203,7 @@ for ax, size in zip(axes, (0.01, 1.0), strict=True):
     ax.legend(fontsize=7)
 axes[1].set_xlim(1e-5, None)
 _ = axes[1].set_ylim(0.5 / len(changes), 1.2)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %%
 PUBLISHED = {  # mean |ΔL| of the authors' arrays, first and second measurement
@@ -408,7 +408,7 @@ for delta, colour in ((1.0, "#D55E00"), (-1.0, "#0072B2")):
 axes[1].set(xlabel="change of the loss |ΔL| (nats)", xscale="log", xlim=(1e-5, None))
 for ax in axes:
     ax.legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 
 # %%
@@ -501,7 +501,7 @@ for part, power in ((curve.odd, 1), (curve.even, 2)):
     ax.loglog(curve.deltas, guide, ":", color=plotting.GREY)
 ax.set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
 legend = ax.legend()
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %%
 spreads = {"odd": curve.odd.std(axis=1), "even": curve.even.std(axis=1)}
@@ -551,7 +551,7 @@ for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
     ax.set(xlabel=f"displacement {name} (weight)")
 axes[0].set(ylabel="power law − exponential\n(nats per weight)")
 legend = axes[0].legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # [This figure](#fig-displacement) has the same distributions to look at. Each is drawn over its
@@ -640,7 +640,7 @@ ax.clabel(contours, contours.levels[4:11:3], fontsize=8, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
 ax.locator_params(nbins=5)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # ## The numbers of this run
