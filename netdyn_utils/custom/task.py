@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..data.batches import InMemoryBatches
 from ..data.images import ImageData
-from ..training import cross_entropy, evaluate, evaluating
+from ..training import cross_entropy, evaluate, eval_mode
 
 REQUIRED, OPTIONAL = ("x_train", "y_train"), ("x_test", "y_test")
 EVAL_BATCH_SIZE = 250  # bounds the memory of an evaluation
@@ -128,7 +128,7 @@ class Task:
         if self.is_classification:
             found = evaluate(model, inputs, targets, batch_size=EVAL_BATCH_SIZE)
             return found.loss, found.accuracy
-        with evaluating(model):
+        with eval_mode(model):
             outputs = torch.cat([model(x) for x in inputs.split(EVAL_BATCH_SIZE)])
         return self.loss(outputs, targets).item(), nan
 
@@ -145,7 +145,7 @@ class Task:
         x, y = self.train_inputs[:batch_size], self.train_targets[:batch_size]
         name, shape, targets = type(model).__name__, tuple(x.shape), tuple(y.shape)
         try:
-            with evaluating(model):
+            with eval_mode(model):
                 outputs = model(x)
         except Exception as error:
             raise ValueError(

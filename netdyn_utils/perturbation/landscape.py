@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import positive, positive_int
-from ..training import cross_entropy, evaluating
+from ..training import cross_entropy, eval_mode
 from .scan import as_float64, float64_state
 
 
@@ -159,7 +159,7 @@ def _slice(model, directions, steps, reach, batch) -> tuple[np.ndarray, np.ndarr
     places = np.concatenate([-half[::-1], [0.0], half])
     losses = np.zeros((steps,) * len(directions))
     state = float64_state(model)
-    with evaluating(model):
+    with eval_mode(model):
         for point in np.ndindex(losses.shape):
             moved = dict(state)
             for step, direction in zip(places[list(point)], directions, strict=True):

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from ..checks import choose, positive, positive_int
 from ..flat_parameters import layer_of
-from ..training import cross_entropy, evaluating
+from ..training import cross_entropy, eval_mode
 from .rank_one import (
     NotSequentialError,
     loss_change,
@@ -149,7 +149,7 @@ def perturbation_scan(
     hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
     _warn_if_dropout_acts(model)
     state = float64_state(model)
-    with evaluating(model):
+    with eval_mode(model):
         _check_batch(model, state, inputs, targets)
         scan, used = _scan_general, "general"
         subject = model, state

@@ -276,7 +276,7 @@ class TrainingExplorer(LiveFigure):
             recent = np.mean(self._losses[-self._every :])
             told["loss, last steps"] = f"{recent:.3f} nats"
             told["median update"] = f"{histogram.median:.1e}"
-            told["largest update"] = f"{histogram.largest:.1e}"
+            told["largest update"] = f"{histogram.max:.1e}"
         left.set(xlabel="step", ylabel="training loss (nats)")
         plot_density(histogram, right, color=self._colour)
         stamp_source(figure)
