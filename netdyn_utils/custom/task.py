@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..data.batches import InMemoryBatches
 from ..data.images import ImageData
-from ..training import cross_entropy, evaluate, eval_mode
+from ..training import cross_entropy, eval_mode, evaluate
 
 REQUIRED, OPTIONAL = ("x_train", "y_train"), ("x_test", "y_test")
 EVAL_BATCH_SIZE = 250  # bounds the memory of an evaluation
