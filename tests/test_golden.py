@@ -12,6 +12,9 @@ Elsewhere rounding differs in every step, and TOLERANCE holds.
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -200,3 +203,55 @@ def test_no_golden_run_is_left_over(compute):
     known |= {name.replace(".npz", ".json") for name in known}
     # The intervals' run rests on a run of updates, which is not among the golden ones.
     assert {path.name for path in FOLDER.iterdir()} <= known
+
+
+# A wrong constant in each part of the engine, and the golden run that must show it.
+MUTATIONS = {
+    "updates counted at half their size": (
+        *("updates", "tracking/updates.py"),
+        *("abs(current[i] - previous[i])", "abs(current[i] - previous[i]) / 2"),
+    ),
+    "a learning rate two percent too high": (
+        *("updates", "training.py", "alpha=-self.lr", "alpha=-1.02 * self.lr"),
+    ),
+    "pixels scaled by another constant": (
+        *("updates", "data/images.py", ".div_(255)", ".div_(250)"),
+    ),
+    "intervals one step too long": (
+        *("intervals", "tracking/intervals.py"),
+        *("np.minimum(length, size - 1)", "np.minimum(length + 1, size - 1)"),
+    ),
+    "logarithms to another base": (
+        *("information", "information/mutual_information.py"),
+        *("cells @ np.log(cells", "cells @ np.log2(cells"),
+    ),
+    "displacements two percent too large": (
+        *("perturbation", "perturbation/rank_one.py"),
+        *("tensordot(deltas[:, None]", "tensordot(1.02 * deltas[:, None]"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_wrong_constant_turns_a_golden_run_red(mutation, tmp_path):
+    run, module, right, wrong = MUTATIONS[mutation]
+    root = FOLDER.parents[1]
+    for name in ("netdyn_utils", "tests/golden"):
+        shutil.copytree(root / name, tmp_path / name)
+    shutil.copy(__file__, tmp_path / "tests")
+    path = tmp_path / "netdyn_utils" / module
+    text = path.read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    (tmp_path / "tests" / "golden" / MACHINE.name).write_text("{}")  # as elsewhere
+    test = test_a_golden_run_gives_the_numbers_that_it_gave.__name__
+    only = f"tests/test_golden.py::{test}[{run}]"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "NETDYN_GOLDEN": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert f"the numbers of {run!r} changed" in done.stdout, done.stdout[-2_000:]
