@@ -61,7 +61,7 @@ def perturbations(weights: int = 100, rounds: int = 5, steps: int = 500) -> list
     title = f"5-layer MLP, {name}, one ΔL of 60,000 images"
     error = max(_error(model, inputs, targets, scan(layer)) for layer in layers)
     return [
-        ratio(seconds, "mean", "forward", f"{title} / float32 forward", at_most=1 / 8),
+        ratio(seconds, "mean", "forward", f"{title} / float32 forward", at_most=1 / 10),
         *(
             ratio(seconds, layer, "forward", f"{title}, {layer}", at_most=None)
             for layer in layers

@@ -39,12 +39,12 @@ _PUBLIC = {
     ),
     "information": (
         *("MutualInformation", "mutual_information"),
-        *("InformationNull", "shuffled_null"),
-        *("WindowInformation", "window_information", "joint_counts", "tiled_counts"),
-        *("Conservation", "conservation"),
+        *("PermutationTest", "permutation_test", "InformationNull", "shuffled_null"),
+        *("WindowInformation", "window_information"),
+        *("ConservationTest", "conservation_test", "Conservation", "conservation"),
     ),
-    "directions": ("leading_direction", "alignment", "alignment_series"),
-    "drift": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
+    "principal_direction": ("leading_direction", "alignment", "alignment_series"),
+    "diffusion": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
     "data": ("load_images", "CharText", "InMemoryBatches"),
     "networks": ("MLP", "ConvNet", "CharTransformer", "build_model"),
     "flat_parameters": ("FlatParameters",),
@@ -56,7 +56,7 @@ _PUBLIC = {
         *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
         *("ActivationProbe", "probe_batch", "UpdateWindow"),
     ),
-    "own": (
+    "custom": (
         *("Task", "load_arrays", "load_model"),
         *("open_log", "tensorboard_log", "wandb_log"),
     ),

@@ -14,7 +14,7 @@ source: str = "sample"  # images: those of the package, or all; in {sample, full
 learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
-convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+convnet_steps: int = 250  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
@@ -134,7 +134,7 @@ tracker = UpdateTracker(network, window=200)
 steps = train_steps(network, batches, config)
 
 # %% mystnb={"figure": {"name": "fig-live", "caption": "A training in progress: loss of the steps so far, averaged over neighbouring ones once there are more than 200 (left), and density of the sizes of all updates so far (right)."}}
-watch = widgets.watch_training(
+watch = widgets.training_explorer(
     steps,
     tracker,
     alt="The training loss against the step, and the density of update magnitudes, "
@@ -174,7 +174,7 @@ axes[0].set_xscale("log")
 axes[1].set_xscale("symlog", linthresh=10)
 axes[1].set_xlim(left=0)
 legend = axes[0].legend()
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 rows = {

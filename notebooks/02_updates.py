@@ -13,7 +13,7 @@ source: str = "sample"  # images: those of the package, or all; in {sample, full
 learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
-convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+convnet_steps: int = 250  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
@@ -127,7 +127,7 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 
 # %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
-plotting.sign(axes, mlp)
+plotting.stamp_source(axes, mlp)
 
 # %% [markdown]
 # Neither, by eye. The curves bend over most of their range, and only a stretch near the large
@@ -157,7 +157,7 @@ def window_caption(k, layer):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,
-    widgets.spread(range(len(mlp.updates.stops))),
+    widgets.evenly_spaced(range(len(mlp.updates.stops))),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     caption=window_caption,
     description="steps",
@@ -198,7 +198,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         ax.legend(fontsize=8, loc="lower left")
     ax.label_outer()
     ax.set_xticks([1e-13, 1e-8, 1e-3])
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 
 # %%
@@ -251,7 +251,7 @@ for size in sorted(transformers):
     plotting.plot_density(histogram, ax, color=shades[size], label=f"batch of {size}")
 ax.set(xlim=(1e-6, None), ylim=(None, 1e6))
 legend = ax.legend(loc="lower left")
-plotting.sign(figure, *transformers.values())
+plotting.stamp_source(figure, *transformers.values())
 
 # %%
 pooled = {size: transformers[size].updates.histogram() for size in sorted(transformers)}

@@ -15,7 +15,7 @@ source: str = "sample"  # images: those of the package, or all; in {sample, full
 learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
-convnet_steps: int = 500  # training steps of the ConvNet; in [1, inf)
+convnet_steps: int = 250  # training steps of the ConvNet; in [1, inf)
 transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 replicates: int = 200  # resamples of each bootstrap; in [1, inf)
@@ -85,7 +85,7 @@ for (name, sample), colour in zip(known.items(), ("#0072B2", "#D55E00"), strict=
     ax.plot(x, drawn, ":", color=colour, label=f"line, α = {line.alpha:.2f}")
 ax.set(xlabel="x", ylabel="density p(x)")
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %%
 whole = {
@@ -224,7 +224,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
     ax.legend(fontsize=8.5, loc="lower left")
 for ax in axes[1:]:
     ax.set(ylabel=None)
-plotting.sign(figure, mlp, convnet, *transformers.values())
+plotting.stamp_source(figure, mlp, convnet, *transformers.values())
 
 # %% [markdown]
 # Other chapters quote other exponents of the same runs. The verdicts take the largest
@@ -303,7 +303,7 @@ log_normal = 1 + np.log(x / 1e-5) / 1.5**2
 ax.plot(x, log_normal, "--", color=plotting.GREY, label="a log-normal, exact")
 ax.set(xlim=(1e-6, None), ylim=(-1, 12))
 legend = ax.legend(fontsize=9)
-plotting.sign(figure, mlp, convnet, transformers[8])
+plotting.stamp_source(figure, mlp, convnet, transformers[8])
 
 # %%
 ends = {}
@@ -359,7 +359,7 @@ def slope_frame(k):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     slope_frame,
-    widgets.spread(range(len(mlp.updates.stops)), 6),
+    widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     description="steps",
     alt="Local slope of the MLP's updates in one window of training, and that of the "
@@ -531,7 +531,7 @@ ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["
 other = ax.twinx()
 plotting.plot_loss(mlp, other, color="#C3C9D1", linewidth=0.7)
 other.grid(visible=False)
-plotting.sign(ax, mlp)
+plotting.stamp_source(ax, mlp)
 ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
 ax.patch.set_visible(False)
 
@@ -608,7 +608,7 @@ for ax, (name, (histogram, null, result)) in zip(axes, nulls.items(), strict=Tru
     ax.legend(fontsize=8.5, loc="lower left", frameon=True, edgecolor="none")
 for ax in axes[1:]:
     ax.set(ylabel=None)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 
 # %%
@@ -725,7 +725,7 @@ if published_dir:
     plotting.plot_tail(tails[ours], fits[ours], ax, color=plotting.COLOURS["mlp"])
     ax.set(xlim=(1e-4, None))
     ax.legend()
-    plotting.sign(ax, mlp)
+    plotting.stamp_source(ax, mlp)
 Markdown(shown)
 
 # %% [markdown]

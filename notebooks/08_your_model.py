@@ -15,7 +15,7 @@ data: str = ""  # your arrays, "path/to/arrays.npz"; "" is the MNIST sample
 optimizer: str = "all"  # one, or all three; in {all, sgd, momentum, adam}
 learning_rate: float = 0.1  # of one optimizer, of SGD if all run; in (0, 10]
 batch_size: int = 64  # in samples; in [1, inf)
-steps: int = 2000  # training steps of each run; in [3, inf)
+steps: int = 1000  # training steps of each run; in [3, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 log: str = ""  # write a log as well; in {"", tensorboard, wandb}
 log_dir: str = "logs"  # where a log goes
@@ -32,12 +32,12 @@ from tqdm.auto import tqdm
 
 from netdyn_utils import plotting
 from netdyn_utils.checks import choose
+from netdyn_utils.custom import Task, load_arrays, load_model, open_log
 from netdyn_utils.data import load_images
 from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals import interval_null
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.networks import build_model
-from netdyn_utils.own import Task, load_arrays, load_model, open_log
 from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
@@ -179,7 +179,7 @@ def build():
 
 # %%
 network = build()
-task.check(network, batch_size)
+task.check_model(network, batch_size)
 FlatParameters(network).numel, [name for name, _ in network.named_children()]
 
 # %% [markdown]
@@ -212,7 +212,7 @@ configs = {
 # %%
 def train(config, journal, threshold=None):
     network = build()
-    task.check(network, batch_size)
+    task.check_model(network, batch_size)
     batches = task.batches(batch_size, torch.Generator().manual_seed(seed))
     tracker = UpdateTracker(network, window=-(-steps // 3))
     watch = IntervalTracker(tracker, [threshold]) if threshold else None
@@ -241,7 +241,7 @@ for name, config in configs.items():
     with open_log(log, log_dir, f"{name}-seed{seed}") as journal:
         network, updates[name], losses[name], _ = train(config, journal)
     ends[name] = FlatParameters(network).to_vector()
-    scores[name] = task.measure(network)
+    scores[name] = task.evaluate(network)
 
 # %% [markdown]
 # The second pass counts the intervals above the threshold of the first. It must end where
@@ -280,10 +280,10 @@ for name, values in losses.items():
     stretches = np.array_split(values, min(60, steps))
     ends = np.cumsum([len(part) for part in stretches])
     ax.plot(ends, [part.mean() for part in stretches], color=LOOK[name], label=name)
-unit = "nats" if task.classifies else "mean squared error"
+unit = "nats" if task.is_classification else "mean squared error"
 ax.set(xlabel="step", ylabel=f"training loss ({unit})", yscale="log")
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 seen = "training" if task.test_inputs is None else "test"
@@ -293,7 +293,7 @@ pd.DataFrame(
             "learning rate": f"{rates[name]:g}",
             "training loss, first step": f"{losses[name][0]:.3g}",
             f"{seen} loss, end": f"{loss:.3g}",
-            "right answers": f"{share:.1%}" if task.classifies else "–",
+            "right answers": f"{share:.1%}" if task.is_classification else "–",
         }
         for name, (loss, share) in scores.items()
     }
@@ -325,7 +325,7 @@ if "adam" in rates:
     ax.axvline(bound * rates["adam"], ymin=0.6, **look)  # above the ends of curves
 ax.set(xlim=(1e-8, None))
 legend = ax.legend(loc="lower left", fontsize=9)
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -360,7 +360,7 @@ for name, histogram in histograms.items():
     plotting.plot_local_slope(slope, ax, color=LOOK[name], label=name)
 ax.set(xlim=(1e-6, None), ylim=(-1, 10))
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% [markdown]
 # ## Fits and rivals
@@ -523,7 +523,7 @@ for ax, (name, found) in zip(axes.flat, counts.items(), strict=True):
 for ax in axes.flat[1:]:
     ax.set(ylabel=None)
 ax.set(ylim=(min(floors, default=1e-6), 1.2))
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(

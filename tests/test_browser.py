@@ -15,8 +15,6 @@ import pytest
 import yaml
 
 from netdyn_utils.book import site
-from netdyn_utils.book.execute import run_all
-from netdyn_utils.notebook_params import plan_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
@@ -31,13 +29,12 @@ EXCLUDED = [".citation-list"]
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory):
+def sites(chapters, tmp_path_factory):
     """The site of a source that is public, and of one that is not, by that."""
-    work = tmp_path_factory.mktemp("book")
+    work, runs = tmp_path_factory.mktemp("book"), chapters.runs.values()
+    assert [str(run) for run in runs if run.status != "ok"] == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NETDYN_RUNS", str(work / "runs"))
-        runs = run_all(plan_jobs(ROOT, "test", work / "executed"), limit=240)
-        assert [str(run) for run in runs if run.status != "ok"] == []
+        patch.setenv("NETDYN_RUNS", str(chapters.store))
         built = {}
         for public in (False, True):
             root = work / f"public-{public}"
@@ -121,6 +118,8 @@ def test_every_page_is_whole_reads_well_and_looks_right(built, address, browser)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         found = heard(page, address)
         page.goto(address + name, wait_until="networkidle")
+        page.wait_for_function("document.readyState == 'complete'")
+        page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
         found += [*_outline(page), *_links(page, built, address), *_widgets(page)]
         page.add_style_tag(content="* { transition: none !important; }")
         for width, mode in LOOKS:

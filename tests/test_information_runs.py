@@ -13,7 +13,7 @@ from netdyn_utils.experiments.information import (
     PER_CLASS,
     run_information,
 )
-from netdyn_utils.information.readings import STRIDE, read_window
+from netdyn_utils.information.window import STRIDE, read_window
 from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.activations import probe_batch

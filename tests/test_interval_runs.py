@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from netdyn_utils.data import InMemoryBatches, load_images
-from netdyn_utils.drift import squared_displacements
+from netdyn_utils.diffusion import squared_displacements
 from netdyn_utils.experiments import intervals
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.intervals import ReplayError, run_intervals

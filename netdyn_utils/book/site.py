@@ -92,15 +92,21 @@ def executed_page(source: Path, executed: Path) -> dict:
                 cells.append(ran.pop(0))
     for cell in cells:
         cell["metadata"].pop("papermill", None)
-        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
-            data.pop(MIME, None)  # for programs; pages show the table
-            if text := data.get("text/markdown"):  # a number and its error on one line
-                data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
-    # Without a widget on the page its state would load the widget manager for nothing.
-    views = any(_WIDGET_VIEW in json.dumps(cell.get("outputs", ())) for cell in cells)
+    for data in _data_of(cells):
+        data.pop(MIME, None)  # for programs; pages show the table
+        if text := data.get("text/markdown"):  # a number and its error on one line
+            data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
+    # Without a widget on the page its state would load the widget manager for nothing;
+    # of an output that is HTML too, the page shows that.
+    shown = [data.get("text/html", data) for data in _data_of(cells)]
+    views = _WIDGET_VIEW in json.dumps(shown)
     names = ("kernelspec", "language_info", *["widgets"] * views)
     about = {key: done["metadata"][key] for key in names if key in done["metadata"]}
     return {**done, "metadata": about, "cells": cells}
+
+
+def _data_of(cells: Iterable[dict]) -> list[dict]:
+    return [out.get("data", {}) for cell in cells for out in cell.get("outputs", ())]
 
 
 def shown_records(executed: Path, store: RunStore | None = None) -> list[ShownRecord]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import choose, positive_int
-from ..directions import LeadingDirection, alignment, leading_direction
-from ..information.readings import ESTIMATORS, READINGS, read_window
+from ..information.window import CORRECTION_OF as ESTIMATORS
+from ..information.window import READINGS, read_window
+from ..principal_direction import PrincipalDirection, alignment, leading_direction
 from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.activations import ActivationProbe, probe_batch
 from ..tracking.update_window import UpdateWindow
@@ -194,7 +195,7 @@ def _train_and_inform(config, data, device, permutations):
         )
         for (reading, estimator), rows in readings.items():
             found[f"information_{reading}_{estimator}"].append(rows)
-        now: list[LeadingDirection] = [
+        now: list[PrincipalDirection] = [
             leading_direction(rows)
             for rows in (np.cumsum(updates, axis=0), updates, magnitudes)
         ]

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import choose, positive_int
-from ..drift import DiffusionExponent, diffusion_exponent, linear_cka, relative_distance
+from ..diffusion import (
+    DiffusionExponent,
+    diffusion_exponent,
+    linear_cka,
+    relative_distance,
+)
 from ..flat_parameters import FlatParameters
 from .activations import LayerOutputs
 

@@ -1,27 +1,28 @@
-"""Records to axes: the only user of matplotlib.
+"""Records to axes.
 
 A plot takes a record and an axes, draws on that axes only, and returns it. Nothing is
 fitted, shown or saved here; labels are built from what the record holds.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ..histogram import LogHistogram
-from .answers import plot_answers as plot_answers
-from .signing import GREY
-from .signing import sign as sign
+from .histogram import LogHistogram
 
 # One colour per network throughout the book; told apart by colour-blind readers too
 # (after Okabe & Ito 2008).
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
+GREY = "#6B7280"
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
 WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a phone
+DECISIONS = {"yes": ("#0072B2", "o"), "no": ("#D55E00", "s"), "open": (GREY, "D")}
 
 
 def use_style() -> None:
@@ -98,14 +99,8 @@ def plot_windows(run, group: str = "all", ax: Axes | None = None) -> Axes:
 def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     """Draw a density and the power law that was fitted to its tail, dashed.
 
-    Parameters
-    ----------
-    histogram : LogHistogram, or anything with edges and counts
-    fit : TailFit
-        Drawn from its `xmin` to where its support ends, with the mass of the tail.
-    ax : Axes, optional
-    **style
-        Of the density; the line takes its colour.
+    Of `histogram`, anything with edges and counts; the line of `fit` goes from its xmin
+    to where its support ends, with the mass of the tail and the colour of the density.
     """
     ax = _axes(ax)
     edges, counts = histogram.edges, histogram.counts
@@ -128,19 +123,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
 
 
 def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
-    """Draw exponent and KS distance of many fits to one tail against their lower cut.
-
-    Parameters
-    ----------
-    fits : sequence of TailFit
-        By rising `xmin`.
-    chosen : TailFit
-        The one that is marked.
-    ax : Axes, optional
-        The exponent's, on the left; the KS distance has the right one, in grey.
-    **style
-        Of the exponent: color …
-    """
+    """Draw exponent and, in grey, KS distance of fits against their xmin."""
     ax = _axes(ax)
     other = ax.twinx()
     xmin = [fit.xmin for fit in fits]
@@ -203,16 +186,7 @@ def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
 
 
 def plot_survival(values, ax: Axes | None = None, **style) -> Axes:
-    """Draw the share of values at or above each, on a logarithmic vertical axis.
-
-    Parameters
-    ----------
-    values : array, (samples,)
-        Not negative. Of many values only some are drawn: all of the largest ones.
-    ax : Axes, optional
-    **style
-        Passed on to `Axes.plot`.
-    """
+    """Draw the fraction of values at or above each; of many all of the largest ones."""
     ax = _axes(ax)
     falling = np.sort(np.ravel(values))[::-1]
     ranks = np.unique(np.geomspace(1, len(falling), 300).astype(int))
@@ -238,6 +212,29 @@ def plot_accuracy(run, ax: Axes | None = None, **style) -> Axes:
     return ax
 
 
+def plot_forest(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
+    """Draw a row for each setting: runs, mean with its 95 % interval, and the bound.
+
+    The answers have one question and bound; the first row is on top. Without `labels`
+    the settings do not stand at the axis, as in all panels but the first.
+    """
+    bound, rows = answers[0].bound, range(len(answers))
+    for place in {bound, -bound} if answers[0].yes == "within" else {bound}:
+        ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
+    for row, answer in zip(rows, answers, strict=True):
+        colour, marker = DECISIONS[answer.word]  # told apart without colours too
+        ax.plot(answer.held, [row] * len(answer.held), ".", color=colour, alpha=0.35)
+        ax.plot(answer.interval, [row] * 2, color=colour, linewidth=2.2)
+        ax.plot(answer.mean, row, marker, color=colour, markersize=6)
+    ax.set_yticks(rows, [answer.setting for answer in answers])
+    if not labels:
+        ax.set_yticks([])
+    ax.set_ylim(len(answers) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
+    return ax
+
+
 def plot_images(images, labels, axes) -> None:
     """Draw images, shape (samples, channels, height, width) in [−1, 1], one an axes."""
     for ax, image, label in zip(np.ravel(axes), images, labels, strict=True):
@@ -245,6 +242,35 @@ def plot_images(images, labels, axes) -> None:
         ax.imshow(pixels.squeeze(), cmap="gray_r", vmin=0, vmax=1)
         ax.set_title(str(label), fontsize=9)
         ax.set_axis_off()
+
+
+def stamp_source(drawn: Figure | Axes, *runs) -> None:
+    """Write small at the lower right of a figure which records it is drawn from.
+
+    Named are kind and first eight letters of the key of the first run or RunRecord, and
+    how many others there are. Without any, it says that nothing of it is stored.
+
+    >>> from types import SimpleNamespace as Record
+    >>> figure = Figure()
+    >>> runs = Record(kind="updates", key="0123456789"), Record(kind="b", key="")
+    >>> stamp_source(figure, *runs)
+    >>> figure.get_supxlabel()
+    'updates 01234567 + 1'
+    """
+    figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    records = [getattr(run, "record", run) for run in runs]
+    names = [*dict.fromkeys(f"{record.kind} {record.key[:8]}" for record in records)]
+    text = names[0] if names else "computed in this notebook"
+    if len(names) > 1:
+        text += f" + {len(names) - 1}"
+    # As a label of the whole figure it has a place that the layout keeps free. Its size
+    # goes with the width, for a page shows all figures equally wide.
+    size = 1.1 * figure.get_figwidth()
+    figure.supxlabel(text, x=0.995, ha="right", fontsize=size, color=GREY)
+
+
+# Their names until version 0.2.
+sign, plot_answers = stamp_source, plot_forest
 
 
 def _axes(ax: Axes | None) -> Axes:

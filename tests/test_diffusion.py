@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.drift import (
+from netdyn_utils.diffusion import (
     diffusion_exponent,
     linear_cka,
     msd,

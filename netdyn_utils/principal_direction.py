@@ -12,31 +12,34 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._numba import njit
-
-_AT_ONCE = 1 << 20  # numbers of the window that are held as float64 together
+BLOCK = 1 << 20  # numbers of the window that are held as float64 together
 
 
 @dataclass(frozen=True)
-class LeadingDirection:
+class PrincipalDirection:
     """The direction along which a window varies most."""
 
     vector: np.ndarray = field(compare=False, repr=False)  # unit length, (weights,)
-    explained: float  # its share of the variance of the window, 0 to 1
+    explained_variance_ratio: float  # its part of the window's variance, 0 to 1
     variance: float  # along it, in the squared unit of the weight
     steps: int
     centred: bool
+
+    @property
+    def explained(self) -> float:
+        """`explained_variance_ratio` by its name before."""
+        return self.explained_variance_ratio
 
     def __str__(self):
         """Return the direction as one line."""
         about = "variance" if self.centred else "mean square"
         return (
             f"leading direction of {self.steps:,} steps of {len(self.vector):,} "
-            f"weights: {self.explained:.1%} of the {about}"
+            f"weights: {self.explained_variance_ratio:.1%} of the {about}"
         )
 
 
-def leading_direction(window: ArrayLike, *, centred: bool = True) -> LeadingDirection:
+def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDirection:
     """Return the first principal direction of a window of updates.
 
     Parameters
@@ -49,7 +52,7 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> LeadingDire
 
     Returns
     -------
-    LeadingDirection
+    PrincipalDirection
         The entry of `vector` that is largest in size is positive (the first of them).
 
     Raises
@@ -85,12 +88,12 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> LeadingDire
     # The first step lies among the others, so taking it away costs no accuracy, and
     # leaves exact zeros where nothing changes.
     origin = window[0].astype(float) if centred else np.zeros(weights)
-    gram, width = np.zeros((steps, steps)), min(weights, 1 + _AT_ONCE // steps)
-    held = np.empty((steps, width))
+    width = 1 + BLOCK // steps
+    blocks = [slice(start, start + width) for start in range(0, weights, width)]
+    gram = np.zeros((steps, steps))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, weights, width):
-            _shift(window, origin, start, held)
-            part = held[:, : weights - start]
+        for block in blocks:
+            part = window[:, block] - origin[block]
             gram += part @ part.T
     if not np.isfinite(gram).all():
         raise ValueError(
@@ -107,24 +110,24 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> LeadingDire
     # numpy's, as the products are: scipy brings threads of its own, and while those of
     # numpy still spin after a product, both together take three times as long.
     values, vectors = np.linalg.eigh(gram)
-    vector = np.zeros(weights)
-    _mix(window, origin, vectors[:, -1], vector)
+    mix = [vectors[:, -1] @ (window[:, block] - origin[block]) for block in blocks]
+    vector = np.concatenate(mix)
     vector /= np.linalg.norm(vector)
     vector *= np.sign(vector[np.abs(vector).argmax()])
     largest = float(values[-1])
-    return LeadingDirection(
+    return PrincipalDirection(
         vector, largest / total, largest / (steps - centred), steps, centred
     )
 
 
 def alignment(
-    first: LeadingDirection | ArrayLike, second: LeadingDirection | ArrayLike
+    first: PrincipalDirection | ArrayLike, second: PrincipalDirection | ArrayLike
 ) -> float:
     """Return abs(cos) of the angle between two directions, 1 for the same or opposite.
 
     Parameters
     ----------
-    first, second : LeadingDirection or array, (weights,)
+    first, second : PrincipalDirection or array, (weights,)
         Of any length but zero; neither sign nor length matters.
 
     Returns
@@ -144,7 +147,7 @@ def alignment(
     (1.0, 0.0)
     """
     one, other = (
-        np.asarray(d.vector if isinstance(d, LeadingDirection) else d, float)
+        np.asarray(d.vector if isinstance(d, PrincipalDirection) else d, float)
         for d in (first, second)
     )
     if one.shape != other.shape or one.ndim != 1:
@@ -167,52 +170,9 @@ def alignment(
 def alignment_series(
     windows: Iterable[ArrayLike], *, centred: bool = True
 ) -> np.ndarray:
-    """Return the alignment of the leading directions of successive windows.
-
-    Parameters
-    ----------
-    windows : iterable of arrays, each (steps, weights)
-        In order; taken one by one, so a generator of them holds one at a time. The
-        weights are the same in all, the number of steps need not be.
-    centred : bool
-        As for `leading_direction`.
-
-    Returns
-    -------
-    array, (windows − 1,)
-        β* of each window and the next.
-
-    Raises
-    ------
-    ValueError
-        As `leading_direction`; windows of different widths, or fewer than two.
-
-    Examples
-    --------
-    >>> step = np.arange(4.0)[:, None]
-    >>> alignment_series([step * [3, 4], step * [4, 3], step * [-4, -3]])
-    array([0.96, 1.  ])
-    """
+    """Return β* of each window (steps, weights) and the next, (windows − 1,)."""
     directions = (leading_direction(window, centred=centred) for window in windows)
     series = [alignment(*pair) for pair in pairwise(directions)]
     if not series:
         raise ValueError("fewer than two windows: there is nothing to align")
     return np.array(series)
-
-
-@njit()
-def _shift(window, origin, start, held):
-    """Write a block of weights as float64, less the origin, into what holds it."""
-    away = origin[start : start + held.shape[1]]
-    for i in range(window.shape[0]):
-        row, to = window[i, start : start + held.shape[1]], held[i]
-        for j in range(row.size):
-            to[j] = row[j] - away[j]
-
-
-@njit()
-def _mix(window, origin, shares, vector):
-    """Add up the steps, less the origin, each by its share."""
-    for i in range(window.shape[0]):
-        for j in range(window.shape[1]):
-            vector[j] += shares[i] * (window[i, j] - origin[j])

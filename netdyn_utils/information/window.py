@@ -3,8 +3,10 @@
 In a window every weight gives, at each step, a pair: the magnitude of its update, and
 the activation of the unit it leads to. A unit's weights share its activation, so pairs
 are not independent draws, and the null moves whole units within their layer, or shifts
-whole series in time. The counts of each step and unit serve every arrangement: pairs
-are met once (`joint`).
+whole series in time. T steps of U units with F weights each make T·U·F pairs, in which
+every activation occurs F times; no repeated value is held. The magnitudes of each step
+and unit are counted once, which needs no activation, and for every arrangement these
+rows of counts are added up under the bin of their activation.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +14,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._numba import njit
 from ..checks import choose, positive_int
-from .edges import bin_numbers, linear_edges, rank_edges, window_edges
-from .estimates import CORRECTIONS, ESTIMATORS, information_of_counts, ksg
-from .joint import add_rows, unit_counts
-from .nulls import InformationNull
+from .mutual_information import (
+    CORRECTIONS,
+    ESTIMATORS,
+    PermutationTest,
+    bin_numbers,
+    close_edges,
+    information_of_counts,
+    ksg,
+    linear_edges,
+    rank_edges,
+    rank_places,
+)
 
 NULLS = ("units", "times")
+READINGS = ("steps", "window")  # the mean over single steps; the pairs of all steps
+CORRECTION_OF = {"linear": None, "rank": "miller-madow"}  # of each estimator, read so
+STRIDE = 20  # every twentieth step is read, where steps are read one by one
 
 
 @dataclass(frozen=True)
 class WindowInformation:
     """I(magnitude; activation) of a window: of all layers together, and of each."""
 
-    pooled: InformationNull  # bins from the pairs of all layers
-    layers: tuple[InformationNull, ...]  # bins from the layer's own pairs
+    pooled: PermutationTest  # bins from the pairs of all layers
+    layers: tuple[PermutationTest, ...]  # bins from the layer's own pairs
 
     def __str__(self):
         """Return the pooled estimate as one line."""
@@ -109,19 +123,22 @@ p = 0.048, n = 60,000); 1 layers
     else:
         estimate = _by_counts(layers, estimator, bins, correction)
     shapes = [activations.shape for _, activations in layers]
-    observed = estimate([_places(*shape) for shape in shapes])
+    observed = estimate([_arrangement(*shape) for shape in shapes])
     chance = [
-        [drawn.nats for drawn in estimate([_places(*s, null, rng) for s in shapes])]
+        [
+            drawn.nats
+            for drawn in estimate([_arrangement(*s, null, rng) for s in shapes])
+        ]
         for _ in range(permutations)
     ]
     pooled, *single = (
-        InformationNull(seen, np.array(drawn), null)
+        PermutationTest(seen, np.array(drawn), null)
         for seen, drawn in zip(observed, zip(*chance, strict=True), strict=True)
     )
     return WindowInformation(pooled, tuple(single))
 
 
-def _places(steps, units, null=None, rng=None):
+def _arrangement(steps, units, null=None, rng=None):
     """Return which step and unit each (step, unit) takes its activation from."""
     step, unit = np.arange(steps)[:, None], np.arange(units)
     if null == "units":
@@ -129,6 +146,136 @@ def _places(steps, units, null=None, rng=None):
     elif null == "times":
         step = (step + rng.integers(steps, size=units)) % steps
     return step, unit
+
+
+def read_window(
+    layers: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int, permutations: int
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return a window's information and null, by every reading and estimator.
+
+    A window gives its information all at once, from the pairs of all its steps, or as
+    the mean of single steps. The first sees how updates and activations go up and down
+    together in time, the second only how they differ between units; the published
+    numbers have the size of the second. The permutations are the same at every step.
+
+    Each (reading, estimator) has an array (1 + layers, 3), pooled and layer by layer:
+    nats, mean of the null, its standard deviation. A layer whose updates or activations
+    are all the same is left out, of the pooled pairs too, and has nan.
+    """
+    steps = range(len(layers[0][0]))
+    single = [
+        [(part[t : t + 1], active[t : t + 1]) for part, active in layers]
+        for t in steps[STRIDE - 1 :: STRIDE] or steps[:1]
+    ]
+    found = {}
+    for reading, groups in (("steps", single), ("window", [layers])):
+        for estimator, correction in CORRECTION_OF.items():
+            options = {"estimator": estimator, "correction": correction}
+            options["permutations"] = permutations
+            each = np.array([_nats(group, seed, options) for group in groups])
+            known = np.isfinite(each)
+            total = np.where(known, each, 0).sum(axis=0)
+            mean = np.divide(
+                total, known.sum(0), out=np.full_like(total, np.nan), where=known.any(0)
+            )
+            nats, null = mean[:, 0], mean[:, 1:]
+            spread = null.std(axis=1, ddof=1 if permutations > 1 else 0)
+            rows = np.stack([nats, null.mean(axis=1), spread], axis=1)
+            found[reading, estimator] = rows
+    return found
+
+
+def _nats(layers, seed: int, options) -> np.ndarray:
+    """Return (pooled and layers) × (estimate, null …); nan for a layer at rest."""
+    alive = [
+        i
+        for i, pair in enumerate(layers)
+        if all(part.min() < part.max() for part in pair)
+    ]
+    rows = np.full((1 + len(layers), 1 + options["permutations"]), np.nan)
+    if alive:
+        # The same seed at every step: the same units are exchanged all the time.
+        found = window_information(
+            [layers[i] for i in alive], rng=np.random.default_rng(seed), **options
+        )
+        places = [0, *(1 + i for i in alive)]
+        for place, null in zip(places, (found.pooled, *found.layers), strict=True):
+            rows[place] = [null.nats, *null.null]
+    return rows
+
+
+def window_edges(
+    magnitudes: Sequence[np.ndarray],
+    scopes: Sequence[Sequence[int]],
+    *,
+    bins: int,
+    linear: bool = False,
+) -> list[np.ndarray]:
+    """Return the edges, float64, for each scope: layers that are taken together."""
+    if linear:
+        ends = [(float(m.min()), float(m.max())) for m in magnitudes]
+    else:
+        ordered = [np.sort(m, axis=None) for m in magnitudes]
+        ends = [(m[0], m[-1]) for m in ordered]  # NaN is last
+    if not np.isfinite(ends).all():
+        raise ValueError("the magnitudes hold NaN or infinity: leave these out")
+    edges = []
+    for scope in scopes:
+        if linear:
+            lows, highs = zip(*(ends[i] for i in scope), strict=True)
+            edges.append(linear_edges(min(lows), max(highs), bins=bins))
+            continue
+        together = ordered[scope[0]]
+        if len(scope) > 1:  # a stable sort merges what is sorted in parts
+            together = np.sort(
+                np.concatenate([ordered[i] for i in scope]), kind="stable"
+            )
+        places = rank_places(len(together), bins)
+        edges.append(close_edges(together[places].astype(float)))
+    return edges
+
+
+def count_magnitudes(magnitudes: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the counts of each step's and unit's magnitudes, (steps, units, bins)."""
+    edges = np.asarray(edges, float)
+    # The least number of the data's own type in each bin, and the least above all: the
+    # last bin is closed.
+    with np.errstate(over="ignore"):
+        least = edges.astype(magnitudes.dtype)
+    below = least < edges
+    below[-1] = least[-1] <= edges[-1]
+    least[below] = np.nextafter(least[below], magnitudes.dtype.type(np.inf))
+    counts = np.zeros((*magnitudes.shape[:2], len(edges) + 1), np.int32)
+    _count(magnitudes, least, counts)
+    return np.ascontiguousarray(counts[..., 1:-1])
+
+
+@njit()
+def _count(magnitudes, least, counts):
+    """Count in column k the values that reach k of the limits."""
+    for i in range(magnitudes.shape[0]):
+        for j in range(magnitudes.shape[1]):
+            for f in range(magnitudes.shape[2]):
+                column = 0
+                for k in range(least.size):  # on vectors, faster than bisection
+                    column += least[k] <= magnitudes[i, j, f]
+                counts[i, j, column] += 1
+
+
+@njit()
+def add_counts(rows, bins, size):
+    """Return rows (steps, units, x_bins) added up by their bin, (x_bins, size).
+
+    `bins`, (steps, units), are those of the activations in any arrangement; −1: none.
+    """
+    sums = np.zeros((size, rows.shape[2]), np.int64)
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            to = bins[i, j]
+            if to >= 0:
+                for k in range(rows.shape[2]):  # views of rows would cost more
+                    sums[to, k] += rows[i, j, k]
+    return sums.T
 
 
 def _by_counts(layers, estimator, bins, correction) -> Callable:
@@ -147,7 +294,7 @@ def _by_counts(layers, estimator, bins, correction) -> Callable:
             else rank_edges(values, bins=bins, repeats=np.concatenate(fans))
         )
         members = [
-            (i, unit_counts(magnitudes[i], x), bin_numbers(activations[i], y))
+            (i, count_magnitudes(magnitudes[i], x), bin_numbers(activations[i], y))
             for i in scope
         ]
         counted.append((len(y) - 1, members))
@@ -155,7 +302,8 @@ def _by_counts(layers, estimator, bins, correction) -> Callable:
     def estimate(places):
         tables = (
             sum(
-                add_rows(rows, numbers[places[i]], size) for i, rows, numbers in members
+                add_counts(rows, numbers[places[i]], size)
+                for i, rows, numbers in members
             )
             for size, members in counted
         )

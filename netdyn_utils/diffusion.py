@@ -90,17 +90,8 @@ def squared_displacements(
 ) -> np.ndarray:
     """Return the mean over weights of (w(start + lag) − w(start))².
 
-    Parameters
-    ----------
-    positions : array, (steps + 1, weights)
-        The weights before the first step and after each.
-    starts, lags : array of whole numbers, (starts,) and (lags,)
-        In steps; start + lag must not exceed the last.
-
-    Returns
-    -------
-    array, (starts, lags)
-        In the squared unit of the weight.
+    `positions`, (steps + 1, weights), before the first step and after each; starts and
+    lags in steps. Returns (starts, lags), in the squared unit of the weight.
     """
     positions = np.asarray(positions, float)
     starts, lags = np.asarray(starts), np.asarray(lags)

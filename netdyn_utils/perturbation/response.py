@@ -1,9 +1,4 @@
-"""What a scan of single-weight perturbations found, as a small frozen record.
-
-ΔL = L(w + δ e_k) − L(w), signed, for the same weights under every size of δ and both
-signs. Half the difference of the two signs is odd in δ, δ·∂L/∂w_k to leading order;
-half their sum is even, δ²·(∂²L/∂w_k²)/2.
-"""
+"""What a scan of single-weight perturbations found, as a small frozen record."""
 
 from dataclasses import dataclass
 
@@ -29,7 +24,7 @@ class PerturbationResponse:
     loss : float
         L(w), mean over all samples.
     response : array of float64, (deltas, 2, weights)
-        ΔL for +δ and −δ.
+        ΔL = L(w + δ e_k) − L(w) for +δ and −δ.
     samples : int
         Size of the batch that L is the mean over.
     method : str
@@ -46,14 +41,16 @@ class PerturbationResponse:
     method: str
 
     @property
-    def odd(self) -> np.ndarray:
-        """(ΔL(+δ) − ΔL(−δ))/2, (deltas, weights)."""
+    def antisymmetric(self) -> np.ndarray:
+        """(ΔL(+δ) − ΔL(−δ))/2, odd in δ, (deltas, weights)."""
         return (self.response[:, 0] - self.response[:, 1]) / 2
 
     @property
-    def even(self) -> np.ndarray:
-        """(ΔL(+δ) + ΔL(−δ))/2, (deltas, weights)."""
+    def symmetric(self) -> np.ndarray:
+        """(ΔL(+δ) + ΔL(−δ))/2, even in δ, (deltas, weights)."""
         return (self.response[:, 0] + self.response[:, 1]) / 2
+
+    odd, even = antisymmetric, symmetric  # the names before
 
     def changes(self, delta: float, layer: str = "all") -> np.ndarray:
         """Return ΔL of a layer's weights, or of all, for a signed δ, (weights,)."""
@@ -61,14 +58,14 @@ class PerturbationResponse:
         return self.response[self._place(delta), sign, self.of(layer)]
 
     def gradient(self, delta: float, layer: str = "all") -> np.ndarray:
-        """Return odd/δ, which tends to ∂L/∂w_k as δ shrinks, (weights,)."""
+        """Return antisymmetric/δ, which tends to ∂L/∂w_k as δ shrinks, (weights,)."""
         place = self._place(delta)
-        return self.odd[place, self.of(layer)] / self.deltas[place]
+        return self.antisymmetric[place, self.of(layer)] / self.deltas[place]
 
     def curvature(self, delta: float, layer: str = "all") -> np.ndarray:
-        """Return 2·even/δ², which tends to ∂²L/∂w_k² as δ shrinks, (weights,)."""
+        """Return 2·symmetric/δ², which tends to ∂²L/∂w_k² as δ shrinks, (weights,)."""
         place = self._place(delta)
-        return 2 * self.even[place, self.of(layer)] / self.deltas[place] ** 2
+        return 2 * self.symmetric[place, self.of(layer)] / self.deltas[place] ** 2
 
     def of(self, layer: str = "all") -> np.ndarray:
         """Return which weights belong to a layer, or to "all", bool, (weights,)."""
@@ -88,7 +85,7 @@ class PerturbationResponse:
         return cls(**{**arrays, **scalars, "layers": tuple(arrays["layers"].tolist())})
 
     def _place(self, delta: float) -> int:
-        """Return where abs(delta) stands among the sizes."""
+        """Return which of the sizes abs(delta) is."""
         near = np.flatnonzero(np.isclose(self.deltas, abs(delta), rtol=1e-12, atol=0))
         if not near.size:
             sizes = ", ".join(f"±{size:g}" for size in self.deltas)

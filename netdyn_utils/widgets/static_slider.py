@@ -7,16 +7,22 @@ browser: what links the two is part of the page.
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 
 import ipywidgets
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
-from ..checks import shown as told
-from ..plotting.frames import Frame, draw_frames
+from ..plotting import stamp_source
 
-INTERVAL = 700  # milliseconds of a frame while it plays
-_FIT = "max-width: 100%; height: auto"
-_WIDE = 640  # pixels from which a phone scrolls instead of shrinking
+FRAME_MILLISECONDS = 700  # of a frame while it plays
+FRAME_PIXELS = 960  # across: a page shows it at 700 at most, a fine screen at more
+PALETTE = 32  # colours; more make the files larger and look the same
+MIN_SCROLL_WIDTH = 640  # pixels from which a phone scrolls instead of shrinking
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -78,7 +84,7 @@ def frame_slider(
     shown : int
         Index of the value that is shown first, and on paper; with the first choice.
     runs : sequence of run or RunRecord, optional
-        What the figure is drawn from, named on every frame; see `plotting.sign`.
+        What the figure is drawn from, on every frame; see `plotting.stamp_source`.
 
     Returns
     -------
@@ -108,23 +114,28 @@ def frame_slider(
     (('10', '100', '1000'), 2)
     """
     labels = [label(value) for value in values]
-    _check(labels, choices, alt=alt, description=description, choice=choice)
+    for what, texts in (("values", labels), ("choices", list(choices))):
+        if len({*texts}) < len(texts) or (what == "values" and not texts):
+            raise ValueError(f"the {what} are {texts}: give one or more, all distinct")
+    names = {"alt": alt, "description": description, "choice": choice or not choices}
+    if empty := [name for name, text in names.items() if not str(text).strip()]:
+        raise ValueError(f"{empty[0]} is empty: say in words what it is")
+
     shown = range(len(labels))[shown]
-    states = [[(value, *each) for value in values] for each in _each(choices)]
-    each = [state for row in states for state in row]
-    frames = iter(draw_frames(draw, each, runs))
-    pages = [
-        [
-            _page(next(frames), alt, (text, *state[1:]), caption and caption(*state))
-            for text, state in zip(labels, row, strict=True)
-        ]
-        for row in states
-    ]
-    stacks = [
-        ipywidgets.Stack([ipywidgets.HTML(page) for page in row], selected_index=shown)
-        for row in pages
-    ]
-    controls = _time(labels, description, shown, stacks)
+    beside = [(one,) for one in choices] or [()]  # what is drawn beside the value
+    rows = [[(value, *each) for value in values] for each in beside]
+    frames = iter(draw_frames(draw, [state for row in rows for state in row], runs))
+    stacks = []
+    for row in rows:
+        pages = []
+        for text, state in zip(labels, row, strict=True):
+            line = caption(*state) if caption else ""
+            words = [alt.rstrip("."), ", ".join((text, *state[1:])), line]
+            pages.append(frame_html(next(frames), ". ".join(filter(None, words)), line))
+        stack = ipywidgets.Stack([*map(ipywidgets.HTML, pages)], selected_index=shown)
+        stacks.append(stack)
+
+    controls = _slider_and_play(labels, description, shown, stacks)
     whole = stacks[0]
     if choices:
         whole = ipywidgets.Stack(stacks, selected_index=0)
@@ -133,19 +144,15 @@ def frame_slider(
         controls = [menu, *controls]
     row = ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
     moving = FrameSlider([row, whole])
-    moving.plain = pages[0][shown]
+    moving.plain = stacks[0].children[shown].value
     return moving.add_class("netdyn-frames")
 
 
-def spread(values: Sequence, at_most: int = 12) -> list:
+def evenly_spaced(values: Sequence, at_most: int = 12) -> list:
     """Return so many of the values, evenly spaced, the first and the last among them.
 
-    Every frame weighs on the page.
-
-    >>> spread(range(100), 4)
-    [0, 33, 66, 99]
-    >>> spread("ab", 4)
-    ['a', 'b']
+    >>> evenly_spaced(range(100), 4), evenly_spaced("ab", 4)
+    ([0, 33, 66, 99], ['a', 'b'])
     """
     last, parts = len(values) - 1, at_most - 1
     if last <= parts:
@@ -153,13 +160,8 @@ def spread(values: Sequence, at_most: int = 12) -> list:
     return [values[round(k * last / parts)] for k in range(at_most)]
 
 
-def _each(choices: Sequence[str]) -> list[tuple]:
-    """Return what is drawn beside the value: nothing, or one of the choices."""
-    return [(one,) for one in choices] or [()]
-
-
-def _time(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
-    """Return a slider and its play button, linked to the frames; nothing for one."""
+def _slider_and_play(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
+    """Return a play button and a slider, linked to the frames; nothing for one."""
     if len(labels) == 1:
         return []
     slider = ipywidgets.SelectionSlider(
@@ -171,9 +173,8 @@ def _time(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
     )
     play = ipywidgets.Play(
         value=shown,
-        min=0,
         max=len(labels) - 1,
-        interval=INTERVAL,
+        interval=FRAME_MILLISECONDS,
         show_repeat=False,
         layout={"width": "5rem"},
     )
@@ -183,37 +184,78 @@ def _time(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
     return [play, slider]
 
 
-def _page(frame: Frame, alt: str, state: tuple[str, ...], caption: str | None) -> str:
-    """Return one frame as HTML, with its words."""
-    words = ". ".join(
-        [alt.rstrip("."), ", ".join(state), *([caption] if caption else [])]
-    )
-    return framed(frame, words, caption)
+@dataclass(frozen=True)
+class Frame:
+    """One picture: WebP, and its size in pixels of the page."""
+
+    webp: bytes
+    width: int
+    height: int
 
 
-def framed(frame: Frame, alt: str, caption: str | None = None) -> str:
-    """Return one picture as HTML, with its words and a line below."""
+def frame_html(frame: Frame, alt: str, caption: str = "") -> str:
+    """Return one picture as HTML, with its alternative text and a line below."""
     below = f"<p>{escape(caption)}</p>" if caption else ""
-    wide = 'data-wide="" ' if frame.width > _WIDE else ""
+    wide = 'data-wide="" ' if frame.width > MIN_SCROLL_WIDTH else ""
     return (
         f'<div class="netdyn-frame"><img {wide}alt="{escape(alt)}" '
-        f'width="{frame.width}" height="{frame.height}" style="{_FIT}" '
+        f'width="{frame.width}" height="{frame.height}" '
+        'style="max-width: 100%; height: auto" '
         f'src="data:image/webp;base64,{b64encode(frame.webp).decode()}">{below}</div>'
     )
 
 
-def _check(labels, choices, **names: str) -> None:
-    if not labels:
-        raise ValueError("no values came: a slider needs one or more to show")
-    for what, given in (("label", labels), ("choice", list(choices))):
-        if twice := {each for each in given if given.count(each) > 1}:
-            raise ValueError(
-                f"two values have the {what} {told(min(twice))}: give each its own"
-            )
-    if not choices:
-        names.pop("choice")
-    for name, text in names.items():
-        if not text.strip():
-            raise ValueError(
-                f"{name} is empty: say in words what it is, for those who cannot see it"
-            )
+def draw_frames(
+    draw: Callable[..., Axes | Figure], arguments: Sequence[tuple], runs: Sequence = ()
+) -> list[Frame]:
+    """Draw a figure for each set of arguments; all get the same limits and layout."""
+    before, figures = plt.get_fignums(), []
+    try:
+        with plt.rc_context({"figure.max_open_warning": 0}):
+            for each in arguments:
+                drawn = draw(*each)
+                figures.append(drawn if isinstance(drawn, Figure) else drawn.figure)
+                if runs:
+                    stamp_source(figures[-1], *runs)
+        _share_limits(figures)
+        _share_layout(figures)
+        return [_picture(figure) for figure in figures]
+    finally:
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
+
+
+def _share_limits(figures: Sequence[Figure]) -> None:
+    """Give all frames the limits that hold what any of them shows."""
+    for several in zip(*(figure.axes for figure in figures), strict=True):
+        for name in "xy":
+            limits = [getattr(ax, f"get_{name}lim")() for ax in several]
+            falls = limits[0][0] > limits[0][1]
+            ends = min(map(min, limits)), max(map(max, limits))
+            for ax in several:
+                getattr(ax, f"set_{name}lim")(*(ends[::-1] if falls else ends))
+
+
+def _share_layout(figures: Sequence[Figure]) -> None:
+    """Lay out the first figure, and put axes and texts of the others where its are."""
+    first, *others = figures
+    first.draw_without_rendering()
+    places = [ax.get_position(original=False) for ax in first.axes]
+    for figure in others:
+        figure.set_layout_engine("none")  # it takes longer than to draw
+        for ax, place in zip(figure.axes, places, strict=True):
+            ax.set_position(place)
+        for text, other in zip(figure.texts, first.texts, strict=True):
+            text.set_position(other.get_position())
+
+
+def _picture(figure: Figure) -> Frame:
+    """Return the figure as a small opaque WebP."""
+    file, small = BytesIO(), BytesIO()
+    figure.savefig(file, format="png", dpi=FRAME_PIXELS / figure.get_figwidth())
+    image = Image.open(file).convert("RGB")
+    few = image.quantize(PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=0)
+    # Without loss, and two thirds of the size of a PNG of the same colours.
+    few.convert("RGB").save(small, "WEBP", lossless=True, quality=50)
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Frame(small.getvalue(), width, height)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from netdyn_utils.directions import (
-    LeadingDirection,
+from netdyn_utils.principal_direction import (
+    PrincipalDirection,
     alignment,
     alignment_series,
     leading_direction,
@@ -38,7 +38,7 @@ def test_a_window_of_rank_one_has_its_direction_and_all_its_variance():
     along = np.array([1.0, -1.0, 4.0, 0.0])
     found = leading_direction(along[:, None] * direction + 7)
     assert found.vector == pytest.approx(-direction)
-    assert found.explained == pytest.approx(1)
+    assert found.explained_variance_ratio == pytest.approx(1)
     assert found.variance == pytest.approx(along.var(ddof=1))
 
 
@@ -78,7 +78,9 @@ def test_direction_and_variance_are_those_of_svd_and_scikit_learn(shape, dtype):
     found = leading_direction(window)
     vector, squares = by_svd(window)
     assert 1 - abs(found.vector @ vector) < 1e-12
-    assert found.explained == pytest.approx(squares[0] / squares.sum(), rel=1e-10)
+    assert found.explained_variance_ratio == pytest.approx(
+        squares[0] / squares.sum(), rel=1e-10
+    )
     pca = PCA(1, svd_solver="full").fit(window.astype(float))
     assert 1 - abs(found.vector @ pca.components_[0]) < 1e-12
     assert found.variance == pytest.approx(pca.explained_variance_[0], rel=1e-10)
@@ -100,7 +102,7 @@ def test_uncentred_windows_are_those_of_svd_without_the_mean():
     vector, squares = by_svd(window, centred=False)
     assert 1 - abs(found.vector @ vector) < 1e-12
     assert found.variance == pytest.approx(squares[0] / len(window))
-    assert found.explained == pytest.approx(squares[0] / squares.sum())
+    assert found.explained_variance_ratio == pytest.approx(squares[0] / squares.sum())
 
 
 # invariance
@@ -112,7 +114,9 @@ def test_sign_scale_and_offset_change_nothing():
     for other in (-window, 1e-6 * window, window + 4, window[::-1]):
         again = leading_direction(other)
         assert again.vector == pytest.approx(found.vector, abs=1e-9)
-        assert again.explained == pytest.approx(found.explained)
+        assert again.explained_variance_ratio == pytest.approx(
+            found.explained_variance_ratio
+        )
     assert found.vector[np.abs(found.vector).argmax()] > 0
 
 
@@ -167,7 +171,7 @@ def test_a_series_is_that_of_its_pairs_and_holds_no_window():
 
 def test_a_direction_prints_as_one_line():
     found = leading_direction(noisy()[0])
-    assert isinstance(found, LeadingDirection)
+    assert isinstance(found, PrincipalDirection)
     assert "\n" not in str(found)
     assert "400 weights" in str(found)
     assert "mean square" in str(leading_direction(noisy()[0], centred=False))

@@ -17,13 +17,13 @@ from scipy.stats import rankdata
 
 from ..checks import positive_int
 
-FEWEST = 10  # windows
-_LARGEST = 0.99  # autocorrelation of a surrogate
-_ROUNDING = 1e-12  # a spread below this is that of the arithmetic
+MIN_WINDOWS = 10
+MAX_AUTOCORRELATION = 0.99  # autocorrelation of a surrogate
+ROUNDING = 1e-12  # a spread below this is that of the arithmetic
 
 
 @dataclass(frozen=True)
-class NullRange:
+class NullSummary:
     """Where a statistic lies by chance: mean, 2.5 and 97.5 percentiles."""
 
     mean: float
@@ -36,10 +36,10 @@ class ConservationNull:
     """What the product does when the two series have nothing to do with each other."""
 
     kind: str  # "shuffled" or "autoregressive"
-    lag_correlation: NullRange
-    difference_sd: NullRange
-    relative_spread: NullRange
-    spearman: NullRange
+    lag_correlation: NullSummary
+    difference_sd: NullSummary
+    relative_spread: NullSummary
+    spearman: NullSummary
     p_value: float  # of a product that spreads no more than observed
     spearman_p: float  # of a correlation as far from zero, on both sides
     surrogates: int
@@ -55,7 +55,7 @@ class ConservationNull:
 
 
 @dataclass(frozen=True)
-class Conservation:
+class ConservationTest:
     """How constant the product of information and alignment is, and would be."""
 
     information: np.ndarray = field(compare=False, repr=False)  # nats, (windows,)
@@ -87,13 +87,13 @@ class Conservation:
         )
 
 
-def conservation(
+def conservation_test(
     information: ArrayLike,
     alignment: ArrayLike,
     *,
     rng: np.random.Generator,
     surrogates: int = 1_000,
-) -> Conservation:
+) -> ConservationTest:
     """Measure how constant I·β* is, and how constant it would be by chance.
 
     Parameters
@@ -108,7 +108,7 @@ def conservation(
 
     Returns
     -------
-    Conservation
+    ConservationTest
 
     Raises
     ------
@@ -143,7 +143,7 @@ def conservation(
     --------
     >>> rng = np.random.default_rng(0)
     >>> alignment = 0.3 + 0.2 * rng.random(99)
-    >>> print(conservation(0.1 / alignment, alignment, rng=rng))
+    >>> print(conservation_test(0.1 / alignment, alignment, rng=rng))
     I·β* of 99 windows: relative spread 0.000 (I 0.158, β* 0.149), lag correlation \
 nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
     """
@@ -155,7 +155,7 @@ nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
         expit(_autoregressive(logit(b), surrogates, rng)),
     )
     seen = _statistics(i, b)
-    return Conservation(
+    return ConservationTest(
         i,
         b,
         **{name: float(value) for name, value in seen.items()},
@@ -167,13 +167,16 @@ nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
     )
 
 
+Conservation, conservation = ConservationTest, conservation_test  # the names before
+
+
 def _statistics(i, b):
     """Return what is compared with chance, along the last axis."""
     product = i * b
     spread = product.std(-1, ddof=1) / product.mean(-1)
     lag = _correlation(product[..., 1:], product[..., :-1])
     return {
-        "lag_correlation": np.where(spread > _ROUNDING, lag, nan),
+        "lag_correlation": np.where(spread > ROUNDING, lag, nan),
         "difference_sd": np.diff(product).std(-1, ddof=1),
         "relative_spread": spread,
         "spearman": _correlation(rankdata(i, axis=-1), rankdata(b, axis=-1)),
@@ -183,7 +186,7 @@ def _statistics(i, b):
 def _null(kind, seen, drawn):
     """Return the ranges of drawn statistics, and how the seen ones stand in them."""
     ranges = {
-        name: NullRange(
+        name: NullSummary(
             float(values.mean()), *np.quantile(values, (0.025, 0.975)).tolist()
         )
         for name, values in drawn.items()
@@ -201,7 +204,7 @@ def _autoregressive(z, surrogates, rng):
     """Draw series of first order with the memory, mean and spread of z, in rows."""
     n = len(z)
     r = _correlation(z[1:], z[:-1])
-    phi = np.clip(r + (1 + 3 * r) / n, -_LARGEST, _LARGEST)
+    phi = np.clip(r + (1 + 3 * r) / n, -MAX_AUTOCORRELATION, MAX_AUTOCORRELATION)
     drawn = rng.normal(size=(n, surrogates))  # the first row: the stationary law
     for t in range(1, n):
         drawn[t] = phi * drawn[t - 1] + np.sqrt(1 - phi**2) * drawn[t]
@@ -226,10 +229,10 @@ def _check(information, alignment):
             f"information of shape {i.shape}, alignment of shape {b.shape}: expected "
             "one value of each for every window"
         )
-    if len(i) < FEWEST:
+    if len(i) < MIN_WINDOWS:
         raise ValueError(
-            f"{len(i)} windows are too few to tell a memory from chance: give {FEWEST} "
-            "or more"
+            f"{len(i)} windows are too few to tell a memory from chance: give "
+            f"{MIN_WINDOWS} or more"
         )
     if not ((i > 0) & np.isfinite(i)).all():
         bad = i[~((i > 0) & np.isfinite(i))][0]
