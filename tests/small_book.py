@@ -32,7 +32,7 @@ square = steps**2
 # %%
 from netdyn_utils.metrics import log_metrics
 text = open(path).read() if path else ""
-record(square=square, rate=rate, word=word, text=text)
+log_metrics(square=square, rate=rate, word=word, text=text)
 """
 
 

@@ -29,12 +29,12 @@ def test_probe_gives_means_over_samples_of_each_class_after_relu():
     inputs, labels = next(batches(40))
     probe = ActivationProbe(model, inputs, labels)
     probe.update()
-    taken = probe.take()
+    means = probe.pop()
 
     hidden = torch.relu(model.fc1(inputs))
     for layer, active in (("fc1", hidden), ("fc2", model.fc2(hidden))):
         by_hand = [active[labels == k].mean(0).tolist() for k in range(3)]
-        np.testing.assert_allclose(taken[layer][0], by_hand, rtol=1e-5)
+        np.testing.assert_allclose(means[layer][0], by_hand, rtol=1e-5)
 
 
 def test_probe_has_one_row_for_each_step_since_it_was_last_taken():
@@ -44,11 +44,11 @@ def test_probe_has_one_row_for_each_step_since_it_was_last_taken():
     for record in train_steps(model, batches(), TrainConfig(steps=7)):
         probe.update()
         if record.step in (3, 7):
-            seen.append(probe.take()["fc1"])
+            seen.append(probe.pop()["fc1"])
     assert [len(rows) for rows in seen] == [3, 4]
     assert not np.array_equal(seen[0][0], seen[0][1])
     with pytest.raises(ValueError, match="nothing was recorded"):
-        probe.take()
+        probe.pop()
 
 
 def test_watching_a_run_does_not_change_it():
@@ -88,7 +88,7 @@ def test_places_of_an_image_are_averaged():
     probe = ActivationProbe(model, images, torch.zeros(5, dtype=torch.int64))
     probe.update()
     expected = torch.relu(model[0](images)).mean((0, 2, 3)).detach()
-    np.testing.assert_allclose(probe.take()["0"][0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(probe.pop()["0"][0, 0], expected, rtol=1e-5)
 
 
 def test_probe_batch_has_as_many_of_each_class():
@@ -100,13 +100,6 @@ def test_probe_batch_has_as_many_of_each_class():
         probe_batch(torch.arange(8), labels, 3)
 
 
-def test_labels_must_fit_the_inputs():
-    with pytest.raises(ValueError, match="one class label for each sample"):
-        ActivationProbe(network(6, 3), torch.zeros(4, 6), torch.zeros(3))
-    with pytest.raises(ValueError, match="unknown layer 'fc9'"):
-        LayerOutputs(network(6, 3), ["fc9"])
-
-
 def test_window_is_the_difference_of_weights_around_each_step():
     model = network(6, 5, 3)
     window, copies = UpdateWindow(model, 4), []
@@ -116,7 +109,7 @@ def test_window_is_the_difference_of_weights_around_each_step():
         after = [model.fc1.weight.detach().clone(), model.fc2.weight.detach().clone()]
         copies.append([a - b for a, b in zip(after, before, strict=True)])
         before = after
-    updates = window.take()
+    updates = window.pop()
     assert updates.shape == (4, 6 * 5 + 5 * 3)
     assert window.layers == {"fc1": (5, 6), "fc2": (3, 5)}
     for k, (layer, part) in enumerate(window.split(updates).items()):
@@ -132,11 +125,15 @@ def test_window_says_when_it_is_full_and_begins_anew():
     window.update()
     with pytest.raises(ValueError, match="window of 2 steps is full"):
         window.update()
-    assert len(window.take()) == 2
+    assert len(window.pop()) == 2
     window.update()
-    assert len(window.take()) == 1
+    assert len(window.pop()) == 1
 
 
-def test_model_without_weights_is_refused():
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="one class label for each sample"):
+        ActivationProbe(network(6, 3), torch.zeros(4, 6), torch.zeros(3))
+    with pytest.raises(ValueError, match="unknown layer 'fc9'"):
+        LayerOutputs(network(6, 3), ["fc9"])
     with pytest.raises(ValueError, match="LayerNorm has no weights"):
         UpdateWindow(nn.LayerNorm(3), 2)

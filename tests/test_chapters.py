@@ -27,8 +27,8 @@ def test_the_chapters_and_a_run_apart_from_them_find_the_same(chapters, mlp):
     early, late = (mlp.updates.histogram(window=window) for window in (0, -1))
     found = mlp.updates.histogram()
     for sentence in (
-        f"In the first window the largest update is **{early.largest:.3g}**, in the "
-        f"last **{late.largest:.3g}**",
+        f"In the first window the largest update is **{early.max:.3g}**, in the "
+        f"last **{late.max:.3g}**",
         f"mlp {found.zeros / found.total:.1%}",
     ):
         assert sentence in chapters.shown("02_updates")

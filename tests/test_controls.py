@@ -42,12 +42,10 @@ def test_spectral_noise_has_mean_and_spectrum_of_the_images_and_is_normal(data):
 
 def test_control_is_part_of_the_question_and_drawn_from_its_seed():
     changes = {"control": "shuffled labels", "digits": (0, 1)}
-    targets = [
-        load_data(
-            ExperimentConfig(train=TrainConfig(seed=seed), **changes)
-        ).train_targets
-        for seed in (0, 0, 1)
+    configs = [
+        ExperimentConfig(train=TrainConfig(seed=s), **changes) for s in (0, 0, 1)
     ]
+    targets = [load_data(config).train_targets for config in configs]
     assert torch.equal(targets[0], targets[1])
     assert not torch.equal(targets[0], targets[2])
     with pytest.raises(ValueError, match=r"did you mean 'shuffled labels'"):

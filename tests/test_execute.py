@@ -33,8 +33,8 @@ import os, pathlib
 from netdyn_utils.metrics import log_metrics
 pathlib.Path("go").touch()
 text = pathlib.Path(path).read_text() if path else ""
-record(steps=steps, kind=type(name).__name__, name=name, rate=rates[0], text=text,
-       threads=os.environ.get("OMP_NUM_THREADS", "none"))
+log_metrics(steps=steps, kind=type(name).__name__, name=name, rate=rates[0], text=text,
+            threads=os.environ.get("OMP_NUM_THREADS", "none"))
 
 # %%
 import matplotlib.pyplot as plt
@@ -60,7 +60,7 @@ from netdyn_utils.metrics import log_metrics
 class MissingRecordError(LookupError): ...
 if "NETDYN_COMPUTE" in os.environ:
     raise MissingRecordError("No record of size 9 is in book/results.")
-record(size=size)
+log_metrics(size=size)
 """
 STUBBORN = """# %%
 import os, pathlib, signal, subprocess, sys, time

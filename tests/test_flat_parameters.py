@@ -14,73 +14,54 @@ def network():
 def test_the_vector_is_the_parameters_in_their_order():
     model = network()
     expected = torch.cat([p.detach().flatten() for p in model.parameters()])
-    assert torch.equal(FlatParameters(model).vector(), expected)
+    flat = FlatParameters(model)
+    assert torch.equal(flat.to_vector(), expected)
+    vector = torch.zeros(flat.numel)
+    assert flat.read_into(vector) is vector
+    assert torch.equal(vector, expected)
+    model[2].weight.data = torch.arange(10.0).view(5, 2).t()  # transposed in memory
+    start = flat.slices[-2].start
+    expected = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9]
+    assert flat.to_vector()[start : start + 10].tolist() == expected
 
 
-def test_assigning_the_vector_gives_back_the_same_bits():
-    model, other = network(), network()
-    FlatParameters(other).assign(FlatParameters(model).vector())
-    pairs = zip(model.parameters(), other.parameters(), strict=True)
-    assert all(torch.equal(one, two) for one, two in pairs)
-
-
-def test_binding_keeps_values_gradients_and_the_optimizer_at_work():
+def test_sharing_storage_keeps_values_gradients_and_the_optimizer_at_work():
     model = nn.Linear(3, 2)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     model(torch.ones(1, 3)).sum().backward()
     flat = FlatParameters(model)
-    before = flat.vector()
-    assert flat.block() is None
-    flat.bind()
-    assert torch.equal(flat.block(), before)
+    before = flat.to_vector()
+    assert flat.flat_view() is None
+    flat.share_storage()
+    assert torch.equal(flat.flat_view(), before)
     optimizer.step()
-    assert torch.equal(flat.block(), flat.vector())
-    assert not torch.equal(flat.block(), before)
+    assert torch.equal(flat.flat_view(), flat.to_vector())
+    assert not torch.equal(flat.flat_view(), before)
 
 
-def test_the_block_is_live_also_for_another_reader():
+def test_the_view_is_live_for_another_reader_until_a_parameter_moves():
     model = network()
-    FlatParameters(model).bind()
-    other = FlatParameters(model)
+    FlatParameters(model).share_storage()
+    flat = FlatParameters(model)
     with torch.no_grad():
         model[2].bias.fill_(7)
-    assert torch.equal(other.block()[-2:], torch.full((2,), 7.0))
-    assert other.read(other.vector()).data_ptr() == model[0].weight.data_ptr()
-
-
-def test_a_moved_parameter_ends_the_block_and_is_still_read():
-    model = network()
-    flat = FlatParameters(model).bind()
+    assert flat.flat_view()[-2:].tolist() == [7, 7]
+    assert flat.read_into(flat.to_vector()).data_ptr() == model[0].weight.data_ptr()
     model[1].weight.data = torch.full((4,), 3.0)
-    assert flat.block() is None
-    assert torch.equal(flat.read(flat.vector()), flat.vector())
+    assert flat.flat_view() is None
+    assert torch.equal(flat.read_into(torch.zeros(flat.numel)), flat.to_vector())
 
 
-def test_parameters_that_do_not_fit_one_block_are_not_bound():
+def test_parameters_that_do_not_fit_one_block_do_not_share_it():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double())
     with pytest.raises(ValueError, match="several dtypes"):
-        FlatParameters(model).bind()
-    assert FlatParameters(model).vector().dtype == torch.float64
+        FlatParameters(model).share_storage()
+    assert FlatParameters(model).to_vector().dtype == torch.float64
 
 
-def test_transposed_parameters_are_read_in_their_own_order():
-    model = nn.Linear(3, 2, bias=False)
-    model.weight.data = torch.arange(6.0).view(3, 2).t()
-    assert FlatParameters(model).vector().tolist() == [0, 2, 4, 1, 3, 5]
-
-
-def test_a_vector_of_the_wrong_length_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(3,\), the parameters need \(8,\)"):
-        FlatParameters(nn.Linear(3, 2)).assign(torch.zeros(3))
-
-
-def test_a_lazy_layer_is_asked_for_a_batch_first():
-    model = nn.LazyLinear(2)
+def test_parameters_without_real_values_are_refused():
     with pytest.raises(ValueError, match="run a batch through the model first"):
-        FlatParameters(model)
-
-
-def test_complex_parameters_are_refused():
+        FlatParameters(nn.LazyLinear(2))
     model = nn.Module()
     model.w = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
     with pytest.raises(ValueError, match="only real floating-point"):

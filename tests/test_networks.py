@@ -20,10 +20,6 @@ def build(name, seed=0, **options):
     return build_model(name, generator=seeded(seed), **options)
 
 
-def count(model):
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def example(name, samples=3, seed=1):
     if name == "transformer":
         return torch.randint(50, (samples, 12), generator=seeded(seed))
@@ -31,42 +27,27 @@ def example(name, samples=3, seed=1):
     return torch.rand(samples, *shape, generator=seeded(seed)) * 2 - 1
 
 
-def same(one, other):
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
-
-
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [("mlp", 101_770), ("convnet", 2_122_378), ("transformer", 409_394)],
 )
 def test_a_network_has_as_many_parameters_as_the_authors_say(name, parameters):
-    assert count(build(name)) == parameters
-
-
-def test_the_five_layer_perceptron_has_the_authors_weights():
-    model = build("mlp", widths=DEEP)
-    weights = sum(layer.weight.numel() for layer in model.children())
-    assert weights == 784 * 50 + 3 * 50 * 50 + 50 * 10 == 47_200
-    assert count(model) == weights + 4 * 50 + 10
+    assert sum(p.numel() for p in build(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_seed_gives_one_network_whatever_ran_before(name):
+def test_one_seed_gives_one_network_whatever_ran_before_or_runs_after(name):
     with torch.random.fork_rng():
         torch.manual_seed(1)
         one = build(name)
         torch.manual_seed(2)
+        state = torch.get_rng_state()
         other = build(name)
-    assert same(one, other)
-    assert not same(one, build(name, seed=1))
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_building_and_running_leave_the_global_generator_alone(name):
-    before = torch.get_rng_state()
-    build(name).train()(example(name))
-    assert torch.equal(torch.get_rng_state(), before)
+        other.train()(example(name))
+        assert torch.equal(torch.get_rng_state(), state)
+    weights = [torch.cat([p.flatten() for p in m.parameters()]) for m in (one, other)]
+    assert torch.equal(*weights)
+    assert not torch.equal(weights[0][:9], next(build(name, 1).parameters())[0][:9])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -188,9 +169,7 @@ def test_dropout_keeps_the_mean_scales_what_is_left_and_rests_in_evaluation():
     [
         ("mpl", {}, "unknown network 'mpl'.*'convnet'.*did you mean 'mlp'"),
         ("mlp", {"width": 3}, "option of MLP 'width': choose 'widths'.*'widths'"),
-        ("convnet", {"batch_norm": False}, "'channels', .*did you mean 'batchnorm'"),
         ("transformer", {"casual": False}, "'vocabulary', .*did you mean 'causal'"),
-        ("mlp", {"widths": (784, 0, 10)}, "widths must be a whole number .* got 0"),
         ("mlp", {"widths": (784, 1.5, 10)}, "widths must be a whole number .* 1.5"),
     ],
 )

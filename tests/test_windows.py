@@ -26,7 +26,7 @@ def windowed(bits=3):
 
 
 def equal(one, other):
-    scalars = ("start", "zeros", "infs", "nans", "largest", "bits")
+    scalars = ("start", "zeros", "infs", "nans", "max", "bits")
     return np.array_equal(one.counts, other.counts) and all(
         getattr(one, name) == getattr(other, name) for name in scalars
     )
@@ -42,9 +42,6 @@ def test_a_round_trip_through_npz_is_exact(tmp_path, bits):
     assert {type(stop) for stop in after.stops} == {int}
     for one, other in zip(sum(before.cells, ()), sum(after.cells, ()), strict=True):
         assert equal(one, other)
-
-
-def test_nothing_counted_survives_the_round_trip_too():
     empty = WindowedHistograms(("a",), (1,), ((LogHistogram(),),))
     after = WindowedHistograms.from_arrays(empty.to_arrays())
     assert equal(after.histogram(), LogHistogram())
@@ -62,21 +59,18 @@ def test_merged_windows_and_groups_equal_the_whole():
     assert equal(run.histogram("fc2.é", 0), LogHistogram.from_values(ODD))
 
 
-@pytest.mark.parametrize("window", range(3))
 @pytest.mark.parametrize("kind", [int, np.int64])
-def test_a_window_is_counted_from_either_end_in_any_whole_number(window, kind):
+def test_a_window_is_counted_from_either_end(kind):
     run = windowed()
-    forward = run.histogram("fc1", kind(window))
-    assert equal(forward, run.cells[window][0])
-    assert equal(forward, run.histogram("fc1", kind(window - 3)))
+    for window in range(3):
+        forward = run.histogram("fc1", kind(window))
+        assert equal(forward, run.cells[window][0])
+        assert equal(forward, run.histogram("fc1", kind(window - 3)))
 
 
-def test_an_unknown_group_is_told_the_choices():
+def test_what_does_not_exist_is_told_what_does():
     with pytest.raises(ValueError, match=r"'all', 'fc1' or 'fc2.é' .*mean 'fc1'"):
         windowed().histogram("fc11")
-
-
-@pytest.mark.parametrize("window", [3, -4, np.int64(3), slice(3, None), slice(2, 1)])
-def test_a_window_that_does_not_exist_is_told_how_many_do(window):
-    with pytest.raises(IndexError, match="does not exist: the run has 3 windows"):
-        windowed().histogram("all", window)
+    for window in (3, -4, slice(3, None)):
+        with pytest.raises(IndexError, match="does not exist: the run has 3 windows"):
+            windowed().histogram("all", window)
