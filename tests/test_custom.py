@@ -92,7 +92,7 @@ def test_a_source_that_names_no_function_or_no_file_is_refused(folder, monkeypat
             load_model(source)
     monkeypatch.chdir(folder)
     for load, name in ((load_model, "no.py:build"), (load_arrays, "no.npz")):
-        with pytest.raises(FileNotFoundError, match="文 c.*no"):  # in full
+        with pytest.raises(FileNotFoundError, match=r"文 c.*no"):  # in full
             load(name)
 
 
