@@ -73,8 +73,8 @@ class WandbLog(Log):
         self._run.log(values, step=step)
 
     def _write(self, step, name, edges, counts):
-        both = counts.tolist(), edges.tolist()
-        self._run.log({name: self._histogram_type(np_histogram=both)}, step=step)
+        bins = self._histogram_type(np_histogram=(counts.tolist(), edges.tolist()))
+        self._run.log({name: bins}, step=step)
 
     def __exit__(self, *raised):
         self._run.finish(exit_code=1 if raised and raised[0] else 0)
@@ -92,17 +92,15 @@ def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> 
 
     Parameters
     ----------
-    kind : "", "tensorboard" or "wandb"
-        "" is off.
+    kind : {"", "tensorboard", "wandb"}
+        "" is off. Weights & Biases runs offline.
     folder : str or Path
-        Where the files go. Weights & Biases runs offline.
+        Where the files go.
     name : str
         Of this run among the others in the folder.
 
     Raises
     ------
-    ValueError
-        If the kind is another one.
     ImportError
         If its package is not installed; the message says how to get it.
 
@@ -118,13 +116,7 @@ def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> 
 
 
 def tensorboard_log(folder: str | Path) -> Log:
-    """Return a log that writes event files into `folder`, for ``tensorboard --logdir``.
-
-    Raises
-    ------
-    ImportError
-        If tensorboard is not installed.
-    """
+    """Return a log of event files in `folder`, for ``tensorboard --logdir``."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -143,23 +135,15 @@ def wandb_log(
 
     Parameters
     ----------
-    project : str
+    project, name : str
+        `name` is that of the run.
     folder : str or Path
         Where its folder ``wandb`` is made.
-    name : str, optional
-        Of the run.
-    mode : "offline", "online" or "disabled"
+    mode : {"offline", "online", "disabled"}
         Offline nothing is sent: ``wandb sync`` sends a finished run later, and the
         package's reports on itself are turned off by WANDB_ERROR_REPORTING, unless
         that is set, or wandb was imported, before. Code, git state and console are not
         recorded in any mode.
-
-    Raises
-    ------
-    ValueError
-        If the mode is another one.
-    ImportError
-        If wandb is not installed.
     """
     choose(mode, ("offline", "online", "disabled"), "mode of wandb")
     if mode != "online":  # the package reports on itself when it is imported

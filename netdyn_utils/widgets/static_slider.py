@@ -117,8 +117,9 @@ def frame_slider(
     for what, texts in (("values", labels), ("choices", list(choices))):
         if len({*texts}) < len(texts) or (what == "values" and not texts):
             raise ValueError(f"the {what} are {texts}: give one or more, all distinct")
-    names = {"alt": alt, "description": description, "choice": choice or not choices}
-    if empty := [name for name, text in names.items() if not str(text).strip()]:
+    names = {"alt": alt, "description": description}
+    names |= {"choice": choice} if choices else {}
+    if empty := [name for name, text in names.items() if not text.strip()]:
         raise ValueError(f"{empty[0]} is empty: say in words what it is")
 
     shown = range(len(labels))[shown]
@@ -237,11 +238,11 @@ def _share_limits(figures: Sequence[Figure]) -> None:
 
 
 def _share_layout(figures: Sequence[Figure]) -> None:
-    """Lay out the first figure, and put axes and texts of the others where its are."""
-    first, *others = figures
+    """Lay out the first figure, and put the axes and texts of all where its are."""
+    first = figures[0]
     first.draw_without_rendering()
     places = [ax.get_position(original=False) for ax in first.axes]
-    for figure in others:
+    for figure in figures:
         figure.set_layout_engine("none")  # it takes longer than to draw
         for ax, place in zip(figure.axes, places, strict=True):
             ax.set_position(place)
