@@ -9,7 +9,7 @@
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
-learning_rate: float = 0.01  # of the five-layer MLP; in (0, 10]
+learning_rate: float = 0.01  # of the five-layer MLP; in (0, 0.5]
 batch_size: int = 50  # in images; in [1, inf)
 first_epoch: int = 20  # passes through the data before measuring; in [1, inf)
 last_epoch: int = 40  # and before measuring again; in [2, inf)
