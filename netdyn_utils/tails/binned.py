@@ -350,10 +350,8 @@ def power_law_cells(z, upper, s, widths=None):
     return cells
 
 
-def survival(s, z, reach=None):
-    """Return P(X ≥ x), z = ln(x/xmin), of a power law; `reach` is z where it ends."""
-    if reach is None:
-        return np.exp(-s * z)
+def survival(s, z, reach):
+    """Return P(X ≥ x), z = ln(x/xmin), of a power law truncated at z = `reach`."""
     steepness = np.maximum(np.abs(s), _TINY)
     below = np.expm1(-steepness * (reach - z)) / np.expm1(-steepness * reach)
     return np.exp(-np.maximum(s, 0.0) * z) * below
@@ -372,8 +370,10 @@ def _ks_distances(bins, above, starts, s, reach):
         z = bins.log_edges[edge] - bins.log_edges[first][:, None]
         # Left of its own threshold a row has 1 on both sides: no mask is needed.
         np.maximum(z, 0.0, out=z)
-        end = None if reach is None else reach[row, None]
-        model = survival(s[row, None], z, end)
+        if reach is None:
+            model = np.exp(np.multiply(z, -s[row, None], out=z), out=z)
+        else:
+            model = survival(s[row, None], z, reach[row, None])
         data = above[edge] / above[first][:, None]
         model -= np.minimum(data, 1.0, out=data)
         ks[row] = np.abs(model, out=model).max(1)

@@ -114,7 +114,7 @@ def fit_points(values, counts, starts, discrete):
 def _least(rows, n_values, distances):
     """Return the row of least distance and that distance; the first wins a tie."""
     everything, least, size = np.arange(n_values), np.inf, 32
-    while size < n_values // 4:
+    while size < n_values // 2:
         # Spread evenly over ranks, and again over the logarithm of the rank from the
         # top, so that short tails are bounded as well as long ones.
         even = np.linspace(0, n_values - 1, size)
