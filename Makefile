@@ -19,7 +19,7 @@ INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book published release test test-portable test-slow lint pair bench \
-  lab serve clean distclean results results-status results-check
+  lab serve clean distclean results results-status results-verify
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -101,8 +101,8 @@ results: $(READY) ## compute what is missing of the study; goes on where it stop
 results-status: $(READY) ## say which records of the study are fresh
 	@$(BIN)/python -m netdyn_utils results status
 
-results-check: $(READY) ## compute first parts anew and compare (CHECK=--cheap|--slow)
-	@$(BIN)/python -m netdyn_utils results check $(CHECK)
+results-verify: $(READY) ## compute first parts again and compare (ARGS=--no-full-data|--all)
+	@$(BIN)/python -m netdyn_utils results verify $(ARGS)
 
 bench: $(READY) ## measure what tracking costs
 	$(BIN)/python -m benchmarks

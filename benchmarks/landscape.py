@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.models import build_model
+from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement, perturbation_scan
 from netdyn_utils.training import TrainConfig, train_steps
 
@@ -61,7 +61,7 @@ def perturbations(weights: int = 100, rounds: int = 5, steps: int = 500) -> list
     title = f"5-layer MLP, {name}, one ΔL of 60,000 images"
     error = max(_error(model, inputs, targets, scan(layer)) for layer in layers)
     return [
-        ratio(seconds, "mean", "forward", f"{title} / float32 forward", at_most=1 / 8),
+        ratio(seconds, "mean", "forward", f"{title} / float32 forward", at_most=1 / 10),
         *(
             ratio(seconds, layer, "forward", f"{title}, {layer}", at_most=None)
             for layer in layers

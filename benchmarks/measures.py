@@ -82,7 +82,7 @@ def both(shares=(0.01, 0.005), steps: int = 200):
                 self.intervals.update()
             elif next(self.numbers) == steps:
                 seen = self.tracker.histogram()
-                thresholds = [seen.threshold(share) for share in shares]
+                thresholds = [seen.tail_threshold(share) for share in shares]
                 self.intervals = IntervalTracker(self.tracker, thresholds)
 
     return Both

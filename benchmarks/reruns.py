@@ -30,9 +30,9 @@ while time.process_time() < end:
     matrix @ matrix
 
 # %%
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 
-record(index=index)
+log_metrics(index=index)
 """
 
 

@@ -18,9 +18,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.models import ConvNet, ConvNetConfig, build_model
-from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.flat_parameters import FlatParameters
+from netdyn_utils.networks import ConvNet, ConvNetConfig, build_model
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
 
@@ -101,7 +101,7 @@ def stepper(name: str, optimizer: str, watch=None, data=None):
     else:
         model = build_model(name, generator=generator)
     if optimizer == "sgd":
-        FlatParameters(model).bind()
+        FlatParameters(model).share_storage()
     observer = watch(model) if watch else None
     pair = images.train_inputs, images.train_targets
     batches = data(images) if data else InMemoryBatches(*pair, 64, generator=generator)

@@ -21,9 +21,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "shapes": (),
     "store": ("MissingRecordError", "RunRecord", "RunSpec", "RunStore"),
-    "histogram": ("LogHistogram", "read_published"),
+    "histogram": ("LogHistogram",),
+    "paper_format": ("read_published",),
     "tails": (
         *("TailFit", "fit_power_law", "fit_power_law_samples", "compare_tails"),
         *("goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
@@ -39,21 +39,24 @@ _PUBLIC = {
     ),
     "information": (
         *("MutualInformation", "mutual_information"),
-        *("InformationNull", "shuffled_null"),
-        *("WindowInformation", "window_information", "joint_counts", "tiled_counts"),
-        *("Conservation", "conservation"),
+        *("PermutationTest", "permutation_test", "InformationNull", "shuffled_null"),
+        *("WindowInformation", "window_information"),
+        *("ConservationTest", "conservation_test", "Conservation", "conservation"),
     ),
-    "directions": ("leading_direction", "alignment", "alignment_series"),
-    "drift": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
+    "principal_direction": ("leading_direction", "alignment", "alignment_series"),
+    "diffusion": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
     "data": ("load_images", "CharText", "InMemoryBatches"),
-    "models": ("MLP", "ConvNet", "CharTransformer", "build_model"),
-    "parameters": ("FlatParameters",),
-    "training": ("TrainConfig", "train_steps", "evaluate", "evaluating"),
+    "networks": ("MLP", "ConvNet", "CharTransformer", "build_model"),
+    "flat_parameters": ("FlatParameters",),
+    "training": (
+        *("TrainConfig", "train_steps", "evaluate", "eval_mode"),
+        "evaluating",  # former name
+    ),
     "tracking": (
         *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
         *("ActivationProbe", "probe_batch", "UpdateWindow"),
     ),
-    "own": (
+    "custom": (
         *("Task", "load_arrays", "load_model"),
         *("open_log", "tensorboard_log", "wandb_log"),
     ),
@@ -68,7 +71,7 @@ _PUBLIC = {
     ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
     "widgets": ("frame_slider",),
-    "recorded": ("record", "read_recorded"),
+    "metrics": ("log_metrics", "read_metrics", "record", "read_recorded"),
     "book.execute": ("run_notebook",),
     "book.sweep": ("Sweep", "read_sweep", "run_sweep"),
     "book.site": ("stage", "build"),

@@ -5,46 +5,28 @@ exponent and the first `bits` bits of the mantissa, ``pattern >> (23 - bits)``. 
 three mantissa bits there are eight bins to the octave, equally wide inside it. No
 logarithm is taken, so no value can land on the wrong side of an edge, and the bins
 are the same for every run, layer and window, so counts may be added freely.
+
+A run in windows of steps is one such histogram per window and group of parameters: a
+few kilobytes for billions of updates.
 """
 
 from dataclasses import dataclass, field
 from functools import reduce
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
-from .published import LinearHistogram, read_published, write_published
-from .shapes import BinCounts, BinEdges
-
-__all__ = [
-    "LinearHistogram",
-    "LogHistogram",
-    "bin_codes",
-    "code_count",
-    "code_edges",
-    "read_published",
-]
+from .checks import choose
+from .paper_format import write_published
 
 MANTISSA_BITS = 23  # of a float32
 INFINITY = 0x7F800000  # its pattern; every pattern above it is a NaN
 
 
 def bin_codes(magnitudes, bits: int = 3) -> np.ndarray:
-    """Return the bin of each magnitude: the definition that everything streams.
+    """Return the bin of each magnitude, int32: the definition that is streamed.
 
-    Parameters
-    ----------
-    magnitudes : array of float32, any shape
-        Values ≥ 0 (a sign bit is ignored).
-    bits : int
-        Mantissa bits that are kept, 0 to 10: 2**bits bins to the octave.
-
-    Returns
-    -------
-    array of int32, same shape
-
-    Examples
-    --------
     >>> bin_codes(np.float32([1.0, 1.124, 1.125, 2.0])) - bin_codes(np.float32(1))
     array([0, 0, 1, 8], dtype=int32)
     """
@@ -52,13 +34,11 @@ def bin_codes(magnitudes, bits: int = 3) -> np.ndarray:
     return values.view(np.int32) >> (MANTISSA_BITS - bits)
 
 
-def code_edges(start: int, stop: int, bits: int = 3) -> BinEdges:
-    """Return the edges of the bins with codes start ≤ code < stop, in float64.
-
-    Code 0 begins at the smallest positive float32, for exact zeros have a counter of
-    their own: every edge is positive, as a tail fit needs.
-    """
+def code_edges(start: int, stop: int, bits: int = 3) -> np.ndarray:
+    """Return the edges of the bins with codes start ≤ code < stop, in float64."""
     patterns = np.arange(start, stop + 1, dtype=np.int64) << (MANTISSA_BITS - bits)
+    # Exact zeros have a counter of their own, so code 0 begins at the smallest positive
+    # float32: every edge is positive, as a tail fit needs.
     patterns[patterns == 0] = 1
     return patterns.astype(np.int32).view(np.float32).astype(np.float64)
 
@@ -80,31 +60,31 @@ class LogHistogram:
         Code of the first bin.
     zeros, infs, nans : int
         Exact zeros, infinities and not-a-numbers, which no bin holds.
-    largest : float
+    max : float
         The largest finite value, exact; 0.0 if there is none.
     bits : int
         Mantissa bits of the bins.
 
     Examples
     --------
-    >>> early = LogHistogram.of([0.0, 0.5, 1.0, 1.05])
-    >>> late = LogHistogram.of([0.25, 0.5])
+    >>> early = LogHistogram.from_values([0.0, 0.5, 1.0, 1.05])
+    >>> late = LogHistogram.from_values([0.25, 0.5])
     >>> early
     LogHistogram(4 values, 1 zero, 3 in 9 bins from 0.5 to 1.125, largest 1.05)
     >>> (early + late).counts.sum(), (early + late).zeros
     (np.int64(5), 1)
     """
 
-    counts: BinCounts = field(default_factory=lambda: np.zeros(0, np.int64))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     start: int = 0
     zeros: int = 0
     infs: int = 0
     nans: int = 0
-    largest: float = 0.0
+    max: float = 0.0
     bits: int = 3
 
     @classmethod
-    def of(cls, magnitudes, bits: int = 3) -> "LogHistogram":
+    def from_values(cls, magnitudes, bits: int = 3) -> "LogHistogram":
         """Count `magnitudes` (any shape, any sign; held as float32)."""
         values = np.abs(np.asarray(magnitudes, dtype=np.float32).ravel())
         finite = values[np.isfinite(values)]
@@ -114,7 +94,7 @@ class LogHistogram:
             zeros=finite.size - positive.size,
             infs=int(np.isinf(values).sum()),
             nans=int(np.isnan(values).sum()),
-            largest=float(finite.max(initial=0.0)),
+            max=float(finite.max(initial=0.0)),
             bits=bits,
         )
 
@@ -152,60 +132,64 @@ class LogHistogram:
             zeros=self.zeros + other.zeros,
             infs=self.infs + other.infs,
             nans=self.nans + other.nans,
-            largest=max(self.largest, other.largest),
+            max=max(self.max, other.max),
             bits=self.bits,
         )
 
     @property
-    def edges(self) -> BinEdges:
-        """Edges of the occupied range, shape (bins + 1,); empty if nothing is held."""
+    def edges(self) -> np.ndarray:
+        """Edges of the occupied range, shape (bins + 1,); empty without counts."""
         if self.counts.size == 0:
             return np.zeros(0)
         return code_edges(self.start, self.start + self.counts.size, self.bits)
 
     @property
-    def binned(self) -> int:
+    def n_binned(self) -> int:
         """How many values the bins hold, positive and finite."""
         return int(self.counts.sum())
 
     @property
     def total(self) -> int:
         """How many values were counted, whatever they were."""
-        return self.binned + self.zeros + self.infs + self.nans
+        return self.n_binned + self.zeros + self.infs + self.nans
 
     @property
     def density(self) -> np.ndarray:
         """Probability density per bin, shape (bins,); exact zeros count in its mass."""
-        mass = max(self.binned + self.zeros, 1)
+        mass = max(self.n_binned + self.zeros, 1)
         return self.counts / mass / np.diff(self.edges)
 
     @property
     def median(self) -> float:
         """Geometric middle of the bin that holds the median of the positive values.
 
-        >>> LogHistogram.of([0.0, 1.0, 1.0, 1.0, 100.0]).median
+        >>> LogHistogram.from_values([0.0, 1.0, 1.0, 1.0, 100.0]).median
         1.0606601717798212
         """
         if self.counts.size == 0:
             return 0.0
-        place = np.searchsorted(np.cumsum(self.counts), self.binned / 2)
+        place = np.searchsorted(np.cumsum(self.counts), self.n_binned / 2)
         return float(np.sqrt(self.edges[place] * self.edges[place + 1]))
 
-    def threshold(self, share: float) -> float:
-        """Return the lowest edge above which at most `share` of the values lie.
+    def tail_threshold(self, fraction: float) -> float:
+        """Return the lowest edge above which at most `fraction` of the values lie.
 
         Zeros count as values. The answer is a bin edge, so the number of values at or
         above it is known exactly; inside the bin the order is not.
 
-        >>> LogHistogram.of([1.0] * 99 + [4.0]).threshold(0.01)
+        >>> LogHistogram.from_values([1.0] * 99 + [4.0]).tail_threshold(0.01)
         1.125
         """
-        if not 0 < share < 1:
-            raise ValueError(f"share must lie between 0 and 1, got {share!r}")
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction must lie between 0 and 1, got {fraction!r}")
         if self.counts.size == 0:
             raise ValueError("no positive value was counted, so there is no threshold")
         above = np.concatenate([np.cumsum(self.counts[::-1])[::-1], [0]])
-        return float(self.edges[np.argmax(above <= share * (self.binned + self.zeros))])
+        allowed = fraction * (self.n_binned + self.zeros)
+        return float(self.edges[np.argmax(above <= allowed)])
+
+    of, threshold, binned = from_values, tail_threshold, n_binned  # former names
+    largest = property(lambda self: self.max, doc="Former name.")
 
     def to_published(self, stem: str | Path, bins: int = 60) -> tuple[Path, Path]:
         """Write the pair of files that the authors of the paper publish.
@@ -229,6 +213,86 @@ class LogHistogram:
             text += f", {self.infs:,} infinite, {self.nans:,} NaN"
         if self.counts.size:
             low, high = self.edges[[0, -1]]
-            text += f", {self.binned:,} in {self.counts.size} bins"
-            text += f" from {low:.4g} to {high:.4g}, largest {self.largest:.4g}"
+            text += f", {self.n_binned:,} in {self.counts.size} bins"
+            text += f" from {low:.4g} to {high:.4g}, largest {self.max:.4g}"
         return f"LogHistogram({text})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WindowedHistograms:
+    """Histograms of every group of parameters in every window of steps.
+
+    Parameters
+    ----------
+    groups : tuple of str
+        Names of the groups, in the order of the parameters.
+    stops : tuple of int
+        Step at which each window ends; the first window begins at step 0.
+    cells : tuple of tuple of LogHistogram
+        ``cells[window][group]``.
+    """
+
+    groups: tuple[str, ...]
+    stops: tuple[int, ...]
+    cells: tuple[tuple[LogHistogram, ...], ...]
+
+    def histogram(self, group: str = "all", window=None) -> LogHistogram:
+        """Return the counts of one group, or "all", in one window, or in the run.
+
+        Parameters
+        ----------
+        group : str
+            "all" or one of `groups`.
+        window : int or slice, optional
+            Which window, counted from 0, or from the end if negative; a slice merges
+            several, None the whole run.
+        """
+        wanted = range(len(self.groups))
+        if group != "all":
+            choose(group, ("all", *self.groups), "group of parameters")
+            wanted = [self.groups.index(group)]
+        asked = slice(None) if window is None else window
+        if isinstance(window, Integral):
+            asked = slice(window, window + 1 or None)
+        rows = self.cells[asked]
+        if not rows:
+            raise IndexError(
+                f"window {window} does not exist: the run has {len(self.cells)} windows"
+            )
+        return LogHistogram.merge(row[index] for row in rows for index in wanted)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as a few dense arrays, for a run's record."""
+        cells = [cell for row in self.cells for cell in row]
+        shape = (len(self.stops), len(self.groups))
+        used = [cell for cell in cells if cell.counts.size]
+        start = min((cell.start for cell in used), default=0)
+        stop = max((cell.start + cell.counts.size for cell in used), default=0)
+        counts = np.zeros((len(cells), stop - start), np.int64)
+        for row, cell in zip(counts, cells, strict=True):
+            row[cell.start - start :][: cell.counts.size] = cell.counts
+        return {
+            "groups": np.array(self.groups),
+            "stops": np.array(self.stops, np.int64),
+            "counts": counts.reshape(*shape, -1),
+            "start": np.array([start, cells[0].bits], np.int64),
+            "outside": np.array(
+                [(cell.zeros, cell.infs, cell.nans) for cell in cells], np.int64
+            ).reshape(*shape, 3),
+            "largest": np.array([cell.max for cell in cells]).reshape(shape),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays) -> "WindowedHistograms":
+        """Read back what `to_arrays` gave; other arrays may be there too."""
+        start, bits = arrays["start"].tolist()
+
+        def cell(counts, outside, largest):
+            zeros, infs, nans = outside.tolist()
+            beside = {"zeros": zeros, "infs": infs, "nans": nans, "max": float(largest)}
+            return LogHistogram.from_codes(counts, start, bits=bits, **beside)
+
+        rows = zip(arrays["counts"], arrays["outside"], arrays["largest"], strict=True)
+        cells = tuple(tuple(map(cell, *row)) for row in rows)
+        groups, stops = arrays["groups"].tolist(), arrays["stops"].tolist()
+        return cls(tuple(groups), tuple(stops), cells)

@@ -6,9 +6,8 @@ The cell tagged ``parameters`` is the declaration, one to a line, as papermill r
     source: str = "sample"  # images; in {sample, full}
 
 A profile, `notebooks/params/PROFILE.yaml`, has one block for each notebook,
-`01_training: {steps: 100}`; what it leaves out keeps the notebook's own value. What is
-given is checked before a kernel starts: papermill would warn of a wrong name and show a
-page computed with the default. Nothing here imports anything that takes long.
+`01_training: {steps: 100}`. What is given is checked before a kernel starts: papermill
+would only warn of a wrong name. Nothing here imports anything that takes long.
 """
 
 import ast
@@ -110,8 +109,8 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
             code[tag].append(cell["source"])
     for tag, found in code.items():
         if len(found) > 1:
-            said = f"{notebook.name} has {len(found)} cells tagged `{tag}`, of which"
-            raise ValueError(f"{said} papermill uses the first only: keep one")
+            said = f"{notebook.name}: {len(found)} cells tagged `{tag}`, and papermill"
+            raise ValueError(f"{said} uses the first only: keep one")
     source, injected = ("".join(found) for found in code.values())
     try:
         ran = {s.targets[0].id: s.value for s in ast.parse(injected).body}
@@ -134,8 +133,7 @@ def code_cells(notebook: Path) -> list[dict]:
             set(cell.setdefault("metadata", {}).setdefault("tags", []))
         return found
     except Exception as error:  # no file, no JSON, or any other JSON
-        kind = type(error).__name__
-        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
+        raise ValueError(f"{notebook} is not a notebook ({error!r})") from error
 
 
 def _declaration(statement: ast.stmt, source: str) -> Parameter:
@@ -144,26 +142,21 @@ def _declaration(statement: ast.stmt, source: str) -> Parameter:
     try:
         default = ast.literal_eval(statement.value)
         typed = isinstance(statement, ast.AnnAssign)
-        kind = ast.unparse(statement.annotation) if typed else _kind_of(default)
+        kind = ast.unparse(statement.annotation) if typed else type(default).__name__
+        if kind == "list" and default:
+            kind = f"list[{type(default[0]).__name__}]"
         (target,) = [statement.target] if typed else statement.targets
         if kind not in _MEANING or statement.end_lineno != statement.lineno:
             raise ValueError(kind)
         name = target.id
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         form = f"`name: type = literal` in one line, type one of {', '.join(_MEANING)}"
         raise ValueError(f"expected {form}, got: {line}") from error
-    after = line.encode()[statement.end_col_offset :].decode()  # ast counts bytes
-    words = after.partition("#")[2].strip()
+    after = line.encode()[statement.end_col_offset :]  # ast counts bytes
+    words = after.decode().partition("#")[2].strip()
     within = _RANGE.search(words)
     told = words[: within.start()] if within else words
     return Parameter(name, kind, default, within[1] if within else "", told)
-
-
-def _kind_of(default) -> str:
-    """Return the type of a value that is declared without one."""
-    if isinstance(default, list) and default:
-        return f"list[{type(default[0]).__name__}]"
-    return type(default).__name__
 
 
 def validate(parameters: tuple[Parameter, ...], given: Mapping) -> dict[str, object]:
@@ -193,8 +186,8 @@ def parameters_hash(values: Mapping[str, object]) -> str:
     """Return eight letters that stand for values; floats count with 12 digits."""
     text = json.dumps(dict(values))  # the digits beyond depend on the machine
     rounded = json.loads(text, parse_float=lambda x: float(f"{float(x):.12g}"))
-    canonical = json.dumps(rounded, sort_keys=True).encode()
-    return hashlib.sha256(canonical).hexdigest()[:8]
+    text = json.dumps(rounded, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -214,7 +207,7 @@ class Job:
 def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
     """List the runs of a profile: every notebook of the table of contents, checked."""
     blocks = _blocks(root, profile)
-    toc = json.dumps(read_yaml(root / "_toc.yml"))  # in it, at any depth:
+    toc = json.dumps(read_yaml(root / "_toc.yml"))  # its files at any depth:
     files = re.findall(r'"file": "(notebooks/[^"]+)"', toc)
     chapters = [root / f"{file}.ipynb" for file in files]
     for name in blocks:

@@ -51,7 +51,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss in nats and share of right answers on a data set."""
+    """Mean loss in nats and fraction of right answers on a data set."""
 
     loss: float
     accuracy: float
@@ -170,11 +170,11 @@ def freeze_batchnorm(model: nn.Module) -> None:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
     """Borrow the model in evaluation mode; every layer gets its own mode back.
 
     >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3).eval())
-    >>> with evaluating(model):
+    >>> with eval_mode(model):
     ...     any(module.training for module in model.modules())
     False
     >>> [module.training for module in model]
@@ -208,7 +208,7 @@ def evaluate(
     """
     positive_int(batch_size, "batch size")
     loss, right = 0.0, 0
-    with evaluating(model):
+    with eval_mode(model):
         for x, y in zip(
             inputs.split(batch_size), targets.split(batch_size), strict=True
         ):
@@ -218,8 +218,11 @@ def evaluate(
     return Evaluation(loss / targets.numel(), right / targets.numel())
 
 
-def pick_device(device: str = "auto") -> torch.device:
+def resolve_device(device: str = "auto") -> torch.device:
     """Return the device by name; "auto" is the GPU if there is one, else the CPU."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+evaluating, pick_device = eval_mode, resolve_device  # former names

@@ -27,8 +27,8 @@ from IPython.display import Markdown
 from netdyn_utils import plotting, widgets
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
 from netdyn_utils.experiments import UpdatesConfig, run_updates
-from netdyn_utils.models import build_model
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.networks import build_model
 from netdyn_utils.tracking import UpdateTracker
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
 
@@ -134,7 +134,7 @@ tracker = UpdateTracker(network, window=200)
 steps = train_steps(network, batches, config)
 
 # %% mystnb={"figure": {"name": "fig-live", "caption": "A training in progress: loss of the steps so far, averaged over neighbouring ones once there are more than 200 (left), and density of the sizes of all updates so far (right)."}}
-watch = widgets.watch_training(
+watch = widgets.training_explorer(
     steps,
     tracker,
     alt="The training loss against the step, and the density of update magnitudes, "
@@ -174,7 +174,7 @@ axes[0].set_xscale("log")
 axes[1].set_xscale("symlog", linthresh=10)
 axes[1].set_xlim(left=0)
 legend = axes[0].legend()
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 rows = {
@@ -204,7 +204,7 @@ Markdown(
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {f"test_accuracy_{name}": run.tests[-1, 2] for name, run in runs.items()}
     | {f"training_loss_{name}": run.record["loss"][-1] for name, run in runs.items()}
 )

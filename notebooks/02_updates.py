@@ -27,7 +27,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, bin_codes
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 from netdyn_utils.tracking import UpdateTracker
 
 plotting.use_style()
@@ -61,7 +61,10 @@ pd.DataFrame({"value": values, "bin": bin_codes(values) - bin_codes(np.float32(1
 # histograms of any two layers, windows or runs can be added, exactly.
 
 # %%
-one, other = LogHistogram.of([0.0, 0.5, 1.0]), LogHistogram.of([0.25, 0.5])
+one, other = (
+    LogHistogram.from_values([0.0, 0.5, 1.0]),
+    LogHistogram.from_values([0.25, 0.5]),
+)
 one + other
 
 # %% [markdown]
@@ -124,7 +127,7 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 
 # %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
-plotting.sign(axes, mlp)
+plotting.stamp_source(axes, mlp)
 
 # %% [markdown]
 # Neither, by eye. The curves bend over most of their range, and only a stretch near the large
@@ -147,14 +150,14 @@ def window_frame(k, layer):
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def window_caption(k, layer):
     part = mlp.updates.histogram(layer, k)
-    return f"Median {part.median:.1e}, largest {part.largest:.1e}."
+    return f"Median {part.median:.1e}, largest {part.max:.1e}."
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,
-    widgets.spread(range(len(mlp.updates.stops)), 6),
+    widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     caption=window_caption,
     description="steps",
@@ -166,10 +169,10 @@ widgets.frame_slider(
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 early, late = (mlp.updates.histogram(window=window) for window in (0, -1))
-decades = [np.log10(part.largest / part.edges[0]) for part in (early, late)]
+decades = [np.log10(part.max / part.edges[0]) for part in (early, late)]
 Markdown(
-    f"In the first window the largest update is **{early.largest:.3g}**, in the last "
-    f"**{late.largest:.3g}**, a ratio of {early.largest / late.largest:.1f}. "
+    f"In the first window the largest update is **{early.max:.3g}**, in the last "
+    f"**{late.max:.3g}**, a ratio of {early.max / late.max:.1f}. "
     f"The magnitudes span {decades[0]:.0f} and {decades[1]:.0f} decades, so a mean or a "
     "variance says little about either."
 )
@@ -195,7 +198,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         ax.legend(fontsize=8, loc="lower left")
     ax.label_outer()
     ax.set_xticks([1e-13, 1e-8, 1e-3])
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 
 # %%
@@ -204,7 +207,7 @@ def row(histogram):
         "updates": f"{histogram.total:,}",
         "exact zeros": f"{histogram.zeros / histogram.total:.1%}",
         "median": f"{histogram.median:.1e}",
-        "largest": f"{histogram.largest:.2e}",
+        "largest": f"{histogram.max:.2e}",
     }
 
 
@@ -248,13 +251,13 @@ for size in sorted(transformers):
     plotting.plot_density(histogram, ax, color=shades[size], label=f"batch of {size}")
 ax.set(xlim=(1e-6, None), ylim=(None, 1e6))
 legend = ax.legend(loc="lower left")
-plotting.sign(figure, *transformers.values())
+plotting.stamp_source(figure, *transformers.values())
 
 # %%
 pooled = {size: transformers[size].updates.histogram() for size in sorted(transformers)}
-far = {size: histogram.threshold(0.001) for size, histogram in pooled.items()}
+far = {size: histogram.tail_threshold(0.001) for size, histogram in pooled.items()}
 shrinks = far[4] / far[16]
-tops = [f"{part.largest:#.2g} with batches of {size}" for size, part in pooled.items()]
+tops = [f"{part.max:#.2g} with batches of {size}" for size, part in pooled.items()]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -294,11 +297,11 @@ pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
-    {f"largest_{name}": r.updates.histogram().largest for name, r in runs.items()}
+log_metrics(
+    {f"largest_{name}": r.updates.histogram().max for name, r in runs.items()}
     | {f"zeros_{name}": share for name, share in zeros.items()},
-    largest_mlp_first_window=early.largest,
-    largest_mlp_last_window=late.largest,
+    largest_mlp_first_window=early.max,
+    largest_mlp_last_window=late.max,
 )
 
 # %% [markdown]
@@ -345,7 +348,7 @@ record(
 # ```python
 # first = published("mlp", 100, window=10, source=source)
 # plotting.plot_windows(first)
-# [f"{first.updates.histogram(window=k).largest:.2g}" for k in (0, -1)]
+# [f"{first.updates.histogram(window=k).max:.2g}" for k in (0, -1)]
 # ```
 #
 # The wide range of magnitudes is there in the first ten steps, from initial weights drawn at
@@ -367,7 +370,7 @@ record(
 #     (model(torch.randn(8, 20)) ** 2).mean().backward()
 #     optimizer.step()
 #     tracker.update()
-# tracker.histogram("all").largest
+# tracker.histogram("all").max
 # ```
 #
 # Adam divides each update by the size of recent gradients of the same weight, so none is much
@@ -383,7 +386,7 @@ record(
 #
 # ```python
 # from netdyn_utils.data import CharText, InMemoryBatches
-# from netdyn_utils.models import build_model
+# from netdyn_utils.networks import build_model
 # from netdyn_utils.training import TrainConfig, train_steps
 #
 # generator, text = torch.Generator().manual_seed(seed), CharText()

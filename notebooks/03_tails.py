@@ -34,8 +34,9 @@ from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import UpdatesConfig, run_updates
-from netdyn_utils.histogram import LogHistogram, read_published
-from netdyn_utils.recorded import record
+from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.paper_format import read_published
 from netdyn_utils.tails import (
     compare_tails,
     compare_with_null,
@@ -65,8 +66,8 @@ rng = np.random.default_rng(seed)
 
 # %%
 known = {
-    "power law": LogHistogram.of(rng.pareto(1.5, 100_000) + 1),
-    "log-normal": LogHistogram.of(rng.lognormal(0, 1.5, 100_000)),
+    "power law": LogHistogram.from_values(rng.pareto(1.5, 100_000) + 1),
+    "log-normal": LogHistogram.from_values(rng.lognormal(0, 1.5, 100_000)),
 }
 lines = {
     name: ols_exponent(sample.edges, sample.counts) for name, sample in known.items()
@@ -84,7 +85,7 @@ for (name, sample), colour in zip(known.items(), ("#0072B2", "#D55E00"), strict=
     ax.plot(x, drawn, ":", color=colour, label=f"line, α = {line.alpha:.2f}")
 ax.set(xlabel="x", ylabel="density p(x)")
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %%
 whole = {
@@ -223,7 +224,7 @@ for ax, (title, network) in zip(axes, panels.items(), strict=True):
     ax.legend(fontsize=8.5, loc="lower left")
 for ax in axes[1:]:
     ax.set(ylabel=None)
-plotting.sign(figure, mlp, convnet, *transformers.values())
+plotting.stamp_source(figure, mlp, convnet, *transformers.values())
 
 # %% [markdown]
 # Other chapters quote other exponents of the same runs. The verdicts take the largest
@@ -235,8 +236,8 @@ plotting.sign(figure, mlp, convnet, *transformers.values())
 
 # %%
 tail = tails["MLP, last third"]
-above = np.cumsum(tail.counts[::-1])[::-1] / tail.binned
-shares = np.geomspace(0.5, min(0.4, 50 / tail.binned), 9)
+above = np.cumsum(tail.counts[::-1])[::-1] / tail.n_binned
+shares = np.geomspace(0.5, min(0.4, 50 / tail.n_binned), 9)
 places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
 
@@ -302,7 +303,7 @@ log_normal = 1 + np.log(x / 1e-5) / 1.5**2
 ax.plot(x, log_normal, "--", color=plotting.GREY, label="a log-normal, exact")
 ax.set(xlim=(1e-6, None), ylim=(-1, 12))
 legend = ax.legend(fontsize=9)
-plotting.sign(figure, mlp, convnet, transformers[8])
+plotting.stamp_source(figure, mlp, convnet, transformers[8])
 
 # %%
 ends = {}
@@ -358,7 +359,7 @@ def slope_frame(k):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     slope_frame,
-    widgets.spread(range(len(mlp.updates.stops)), 6),
+    widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     description="steps",
     alt="Local slope of the MLP's updates in one window of training, and that of the "
@@ -445,9 +446,9 @@ below = dense[:, :start].sum(1, keepdims=True)
 effective = effective_sample_size(np.hstack([below, dense[:, start:]]))
 
 # %%
-share = fit.n_tail / tails[name].binned
+share = fit.n_tail / tails[name].n_binned
 kept = max(min(effective * share, fit.n_tail), 50) / share
-thinned = thin_counts(tails[name].counts, min(kept, tails[name].binned), rng)
+thinned = thin_counts(tails[name].counts, min(kept, tails[name].n_binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
 
@@ -530,7 +531,7 @@ ax = plotting.plot_stability(steady, mlp.updates.stops, color=plotting.COLOURS["
 other = ax.twinx()
 plotting.plot_loss(mlp, other, color="#C3C9D1", linewidth=0.7)
 other.grid(visible=False)
-plotting.sign(ax, mlp)
+plotting.stamp_source(ax, mlp)
 ax.set_zorder(other.get_zorder() + 1)  # the points lie on the line
 ax.patch.set_visible(False)
 
@@ -607,7 +608,7 @@ for ax, (name, (histogram, null, result)) in zip(axes, nulls.items(), strict=Tru
     ax.legend(fontsize=8.5, loc="lower left", frameon=True, edgecolor="none")
 for ax in axes[1:]:
     ax.set(ylabel=None)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 
 # %%
@@ -724,7 +725,7 @@ if published_dir:
     plotting.plot_tail(tails[ours], fits[ours], ax, color=plotting.COLOURS["mlp"])
     ax.set(xlim=(1e-4, None))
     ax.legend()
-    plotting.sign(ax, mlp)
+    plotting.stamp_source(ax, mlp)
 Markdown(shown)
 
 # %% [markdown]
@@ -734,7 +735,7 @@ Markdown(shown)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name).lower() for name in fits}
-record(
+log_metrics(
     {f"alpha_{short[name]}": fit.alpha for name, fit in fits.items()}
     | {f"sigma_{short[name]}": fit.sigma for name, fit in fits.items()}
     | {f"xmin_{short[name]}": fit.xmin for name, fit in fits.items()},

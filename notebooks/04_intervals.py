@@ -9,8 +9,8 @@
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
 learning_rate: float = 0.1  # of the MLP; the ConvNet keeps its own; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
-mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
-convnet_steps: int = 320  # training steps of the ConvNet; in [1, inf)
+mlp_steps: int = 3000  # training steps of the MLP; in [10, inf)
+convnet_steps: int = 320  # training steps of the ConvNet; in [10, inf)
 start: int = 0  # step where the counting begins, at a window's edge; in [0, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
@@ -29,7 +29,7 @@ from netdyn_utils.intervals import (
     fit_discrete_power_law,
     interval_null,
 )
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 from netdyn_utils.store import RunStore
 from netdyn_utils.tails import ols_exponent
 
@@ -131,7 +131,7 @@ for ax, (name, run) in zip(axes, runs.items(), strict=True):
         )
     ax.set_title(name, loc="left")
     ax.legend(fontsize=8)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %% [markdown]
 # How large is large? [This figure](#fig-threshold) has a short run of the MLP, with more
@@ -363,7 +363,7 @@ axes[0].set(xlabel="lag τ (steps)", ylabel="mean squared displacement")
 axes[1].set(xlabel="lag τ (steps)", ylabel="relative distance of activations")
 handles = axes[0].get_lines()
 figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %%
 exponents = {
@@ -413,7 +413,7 @@ Markdown(
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {f"alpha_{name}": fit.alpha for name, fit in pooled.items()}
     | {f"sigma_{name}": fit.sigma for name, fit in pooled.items()}
     | {f"burstiness_excess_{name}": value for name, value in excess.items()}

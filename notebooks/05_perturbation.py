@@ -13,8 +13,8 @@ learning_rate: float = 0.01  # of the five-layer MLP; in (0, 10]
 batch_size: int = 50  # in images; in [1, inf)
 first_epoch: int = 20  # passes through the data before measuring; in [1, inf)
 last_epoch: int = 40  # and before measuring again; in [2, inf)
-weights_per_layer: int = 250  # weights displaced in each layer; in [1, inf)
-curve_weights: int = 60  # weights in each layer for the scaling curve; in [1, inf)
+weights_per_layer: int = 250  # weights displaced in each layer; in [40, inf)
+curve_weights: int = 60  # weights in each layer for the scaling curve; in [40, inf)
 seed: int = 0  # of weights, batches, and weights to displace; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
@@ -31,9 +31,9 @@ from matplotlib.colors import LogNorm
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.models import build_model
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
-from netdyn_utils.recorded import record
 from netdyn_utils.tails import (
     compare_tails,
     crossover,
@@ -161,7 +161,7 @@ for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
     ax.locator_params(axis="x", nbins=5)
 axes[1].set_yscale("symlog", linthresh=1e-3)
 legend = axes[0].legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # ## Small and large displacements
@@ -203,7 +203,7 @@ for ax, size in zip(axes, (0.01, 1.0), strict=True):
     ax.legend(fontsize=7)
 axes[1].set_xlim(1e-5, None)
 _ = axes[1].set_ylim(0.5 / len(changes), 1.2)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %%
 PUBLISHED = {  # mean |ΔL| of the authors' arrays, first and second measurement
@@ -278,7 +278,7 @@ BRIEF = {"power law with cutoff": "cutoff", "stretched exponential": "stretched"
 def tail_row(changes):
     sizes = np.abs(changes)
     fit = fit_power_law_samples(sizes[sizes > 0])
-    histogram = LogHistogram.of(sizes, bits=6)
+    histogram = LogHistogram.from_values(sizes, bits=6)
     binned = fit_power_law(histogram.edges, histogram.counts)
     rivals = compare_tails(histogram.edges, histogram.counts, binned).rivals
     half = power_law_or_exponential(sizes, share=0.5)
@@ -408,7 +408,7 @@ for delta, colour in ((1.0, "#D55E00"), (-1.0, "#0072B2")):
 axes[1].set(xlabel="change of the loss |ΔL| (nats)", xscale="log", xlim=(1e-5, None))
 for ax in axes:
     ax.legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 
 # %%
@@ -501,7 +501,7 @@ for part, power in ((curve.odd, 1), (curve.even, 2)):
     ax.loglog(curve.deltas, guide, ":", color=plotting.GREY)
 ax.set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
 legend = ax.legend()
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %%
 spreads = {"odd": curve.odd.std(axis=1), "even": curve.even.std(axis=1)}
@@ -551,7 +551,7 @@ for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
     ax.set(xlabel=f"displacement {name} (weight)")
 axes[0].set(ylabel="power law − exponential\n(nats per weight)")
 legend = axes[0].legend(fontsize=8)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # [This figure](#fig-displacement) has the same distributions to look at, at every second size.
@@ -640,7 +640,7 @@ ax.clabel(contours, contours.levels[4:11:3], fontsize=8, fmt="%.2g")
 ax.plot(0, 0, "o", color="#D55E00")
 ax.set(xlabel="along the first direction", ylabel="along the second", aspect="equal")
 ax.locator_params(nbins=5)
-plotting.sign(figure, run)
+plotting.stamp_source(figure, run)
 
 # %% [markdown]
 # ## The numbers of this run
@@ -649,7 +649,7 @@ plotting.sign(figure, run)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 signs = {1.0: "plus", -1.0: "minus"}
-record(
+log_metrics(
     {
         f"mean_change_{signs[np.sign(d)]}_{abs(d):g}": np.abs(last.changes(d)).mean()
         for d in deltas

@@ -9,7 +9,7 @@
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
-steps: int = 1100  # training steps of each setting; in [1, inf)
+steps: int = 1100  # training steps, eleven windows or more; in [220, inf)
 window: int = 100  # steps in a window; in [2, inf)
 seed: int = 0  # of weights, batches and nulls; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
@@ -26,7 +26,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting, widgets
 from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
 from netdyn_utils.information import conservation, mutual_information, shuffled_null
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 
 plotting.use_style()
 rng = np.random.default_rng(seed)
@@ -185,7 +185,7 @@ for ax, estimator in zip(axes, ("linear", "rank"), strict=True):
     ax.set_title(f"{estimator} bins", loc="left")
     ax.set(xlabel="step", ylabel="information (nats)", ylim=(0, None))
 legend = axes[0].legend(fontsize=8)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %%
 late = slice(-5, None)
@@ -317,7 +317,7 @@ for name, run in runs.items():
     ax.plot(run.steps[1:], run.alignment("path"), color=SHADES[name], label=name)
 ax.set(xlabel="step", ylabel="alignment β* (|cos|)", ylim=(0, 1))
 legend = figure.legend(loc="outside upper center", ncols=2, fontsize=9)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 
 # %%
@@ -375,7 +375,7 @@ axes[2].set(xlabel="setting", ylabel="change of I β* (nats)")
 for ax in axes[:2]:
     ax.locator_params(axis="x", nbins=3)
 legend = figure.legend(loc="outside upper center", ncols=4, fontsize=9)
-plotting.sign(figure, *runs.values())
+plotting.stamp_source(figure, *runs.values())
 
 # %% [markdown]
 # [This figure](#fig-plane) goes window by window. If the product were conserved, the points of
@@ -410,7 +410,7 @@ def plane_caption(k):
 ends = next(iter(runs.values())).steps[1:]
 widgets.frame_slider(
     plane_frame,
-    widgets.spread(range(len(ends))),
+    widgets.evenly_spaced(range(len(ends))),
     label=lambda k: f"{ends[k]:,}",
     caption=plane_caption,
     description="step",
@@ -487,7 +487,7 @@ Markdown(told)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 short = {name: re.sub(r"\W+", "_", name) for name in runs}
-record(
+log_metrics(
     {
         f"information_{how}_{short[name]}": run.information(how).nats.mean()
         for name, run in runs.items()

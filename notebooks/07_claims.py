@@ -23,7 +23,7 @@ from IPython.display import Markdown
 from netdyn_utils import plotting
 from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 from netdyn_utils.tails import crossover, ols_exponent
 
 plotting.use_style()
@@ -117,7 +117,7 @@ def several(facts_of_one):
 # %%
 pd.DataFrame(
     {
-        name: several(lambda law=law: paper.tail_facts(LogHistogram.of(law())))
+        name: several(lambda law=law: paper.tail_facts(LogHistogram.from_values(law())))
         for name, law in laws.items()
     }
 ).T
@@ -216,7 +216,7 @@ def draw(claim, names, unit):
     for ax, question, name in zip(axes, claim.questions, names, strict=True):
         ax.set_title(name, loc="left", fontsize=10)
         if claim.of(question):
-            plotting.plot_answers(claim.of(question), ax)
+            plotting.plot_forest(claim.of(question), ax)
     axes[-1].set_xlabel(unit)
     return figure
 
@@ -225,7 +225,7 @@ def draw(claim, names, unit):
 shares = ["largest hundredth", "largest thousandth", "largest ten-thousandth"]
 names = [*shares, "largest thousandth, median over layers"]
 figure = draw(claims["Heavy tails"], names, "nats per update")
-plotting.sign(figure, *study.runs_of("updates"))
+plotting.stamp_source(figure, *study.runs_of("updates"))
 
 # %%
 claims["Heavy tails"]
@@ -235,7 +235,7 @@ claims["Heavy tails"]
 
 # %% mystnb={"figure": {"name": "fig-leads", "caption": "Lead of the best rival over the power law, in units of the allowance, for three shares of the largest updates of all layers, and as the median over single layers. Left of one no rival is clearly nearer."}, "image": {"alt": "Four panels with a row for each network and part of training: lead of the best rival, with dots for runs, intervals for means, and a dashed line at one."}}
 figure = draw(claims["Power law"], names, "allowances")
-plotting.sign(figure, *study.runs_of("updates"))
+plotting.stamp_source(figure, *study.runs_of("updates"))
 
 # %%
 claims["Power law"]
@@ -267,7 +267,7 @@ ax.scatter(shown, rows, c=shades, s=22, zorder=3)
 ax.set_yticks(rows, list(layers), fontsize=9)
 ax.axvline(1, color="black", linewidth=0.9, linestyle="--")
 ax.set(xscale="log", xlabel="lead of the best rival (allowances)", ylim=(len(rows), -1))
-plotting.sign(figure, *(run for name in paper.LAYERED for run in study[name]))
+plotting.stamp_source(figure, *(run for name in paper.LAYERED for run in study[name]))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -303,7 +303,7 @@ for setting, (network, line) in SHOWN.items():
 axes[0].set(xlabel="part of training", ylabel="exponent α of the largest thousandth")
 axes[1].set(xlabel="part of training", ylabel="training loss (nats)", yscale="log")
 legend = axes[1].legend(fontsize=8)
-plotting.sign(figure, *(run for setting in SHOWN for run in study[setting]))
+plotting.stamp_source(figure, *(run for setting in SHOWN for run in study[setting]))
 
 # %%
 claims["Stable exponent"]
@@ -328,7 +328,7 @@ names = ["all weights (doublings)", "median over layers (doublings)", "fourth mo
 claim = claims["More than unequal sizes"]
 figure = draw(claim, names, "ratio")
 figure.axes[2].set(xscale="log")
-plotting.sign(figure, *study.runs_of("updates"))
+plotting.stamp_source(figure, *study.runs_of("updates"))
 
 # %%
 claims["More than unequal sizes"]
@@ -362,7 +362,7 @@ for row, values in enumerate(controls.values()):
 ax.set_yticks(range(len(controls)), list(controls))
 ax.set(xlabel="exponent α of the largest thousandth", ylim=(len(controls) - 0.5, -0.5))
 ax.grid(visible=False, axis="y")
-plotting.sign(figure, *study.runs_of("controls"))
+plotting.stamp_source(figure, *study.runs_of("controls"))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(paper.say_widths(facts))
@@ -384,7 +384,7 @@ claims["Driven by information"]
 # %% mystnb={"figure": {"name": "fig-waiting", "caption": "Longest hundredth of the intervals. From above: lead of the best rival over the power law, and of the power law over shuffled times, both in allowances; burstiness less that of shuffled times."}, "image": {"alt": "Three panels with a row for each learning rate and threshold: lead of the best rival, lead over shuffled times, and burstiness beyond shuffled times."}}
 names = ["lead of the best rival", "lead over shuffled times", "burstier than these by"]
 figure = draw(claims["Waiting times"], names, "")
-plotting.sign(figure, *study.runs_of("intervals"))
+plotting.stamp_source(figure, *study.runs_of("intervals"))
 
 # %%
 claims["Waiting times"]
@@ -445,7 +445,7 @@ for ax, epoch in zip(axes, (50, 100), strict=True):
     ax.set(xlabel="displacement (weight)")
 axes[0].set(ylabel="power law − exponential (nats)")
 legend = axes[0].legend()
-plotting.sign(figure, *landscapes)
+plotting.stamp_source(figure, *landscapes)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -471,7 +471,7 @@ claims["Small displacements"]
 # %% mystnb={"figure": {"name": "fig-pooled", "caption": "The same number at displacements of one, for more weights, and of the small last layer fewer. Above: all layers together. Below: mean over the layers, each for itself."}, "image": {"alt": "Two panels, one below the other, with a row for each displacement and epoch: difference of likelihoods, pooled and within layers, dots for runs and intervals for means."}}
 names = ["pooled: power law − exponential", "within layers: the same"]
 figure = draw(claims["Large displacements"], names, "nats per weight")
-plotting.sign(figure, *landscapes)
+plotting.stamp_source(figure, *landscapes)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 told = {
@@ -505,7 +505,7 @@ claims["Large displacements"]
 # %% mystnb={"figure": {"name": "fig-conserved", "caption": "Relative spread of the product over that of independent autoregressive series as smooth as information and alignment, in all windows and without the first of them; over that of alignment alone, and of information alone. Below one the product is steadier."}, "image": {"alt": "Four panels with a row for each learning rate and batch size: spread of the product relative to chance, the same without the first windows, relative to alignment, and relative to information, with dashed lines at one."}}
 names = ["over chance", "over chance, settled", "over alignment", "over information"]
 figure = draw(claims["Conserved product"], names, "ratio")
-plotting.sign(figure, *study.runs_of("information"))
+plotting.stamp_source(figure, *study.runs_of("information"))
 
 # %%
 levels = {
@@ -555,7 +555,7 @@ axes[2].set_xticks(range(3), [f"batch {batch}" for batch in paper.TRANSFORMER])
 axes[2].set(title="transformer", ylabel="exponent α")
 legend = axes[2].legend(fontsize=8)
 networks = ("convnet", "transformer")
-plotting.sign(
+plotting.stamp_source(
     figure,
     *(r for r in study.runs_of("updates") if r.record.config["network"] in networks),
 )
@@ -592,7 +592,7 @@ for setting in study.of("updates"):
         ax.plot(*pair, mark, color=plotting.COLOURS[network], alpha=0.5, markersize=6)
 ax.axline((4, 4), slope=1, color=plotting.GREY, linestyle="--", linewidth=0.8)
 ax.set(xlabel="α by likelihood", ylabel="α by a straight line")
-plotting.sign(figure, *study.runs_of("updates"))
+plotting.stamp_source(figure, *study.runs_of("updates"))
 
 # %%
 steeper = {
@@ -659,7 +659,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {
         f"verdict_{name.lower().replace(' ', '_')}": c.verdict
         for name, c in claims.items()

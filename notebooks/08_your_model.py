@@ -32,12 +32,12 @@ from tqdm.auto import tqdm
 
 from netdyn_utils import plotting
 from netdyn_utils.checks import choose
+from netdyn_utils.custom import Task, load_arrays, load_model, open_log
 from netdyn_utils.data import load_images
+from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals import interval_null
-from netdyn_utils.models import build_model
-from netdyn_utils.own import Task, load_arrays, load_model, open_log
-from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
+from netdyn_utils.networks import build_model
 from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
@@ -122,7 +122,7 @@ fit.alpha, fit.sigma, fit.xmin
 # place of the net; then its own `update()` comes first.
 
 # %%
-threshold = counted.threshold(0.01)
+threshold = counted.tail_threshold(0.01)
 Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**.")
 
 # %% [markdown]
@@ -179,7 +179,7 @@ def build():
 
 # %%
 network = build()
-task.check(network, batch_size)
+task.check_model(network, batch_size)
 FlatParameters(network).numel, [name for name, _ in network.named_children()]
 
 # %% [markdown]
@@ -212,7 +212,7 @@ configs = {
 # %%
 def train(config, journal, threshold=None):
     network = build()
-    task.check(network, batch_size)
+    task.check_model(network, batch_size)
     batches = task.batches(batch_size, torch.Generator().manual_seed(seed))
     tracker = UpdateTracker(network, window=-(-steps // 3))
     watch = IntervalTracker(tracker, [threshold]) if threshold else None
@@ -240,8 +240,8 @@ updates, losses, scores, ends = {}, {}, {}, {}
 for name, config in configs.items():
     with open_log(log, log_dir, f"{name}-seed{seed}") as journal:
         network, updates[name], losses[name], _ = train(config, journal)
-    ends[name] = FlatParameters(network).vector()
-    scores[name] = task.measure(network)
+    ends[name] = FlatParameters(network).to_vector()
+    scores[name] = task.evaluate(network)
 
 # %% [markdown]
 # The second pass counts the intervals above the threshold of the first. It must end where
@@ -251,9 +251,9 @@ for name, config in configs.items():
 SHARE = 0.01  # of the updates are large
 counts = {}
 for name, config in configs.items():
-    threshold = updates[name].histogram().threshold(SHARE)
+    threshold = updates[name].histogram().tail_threshold(SHARE)
     network, _, _, watch = train(config, open_log(), threshold)
-    if not torch.equal(ends[name], FlatParameters(network).vector()):
+    if not torch.equal(ends[name], FlatParameters(network).to_vector()):
         raise RuntimeError(
             f"two runs of {name} from seed {seed} ended with different weights, so the "
             "intervals of the second do not belong to the first: draw everything "
@@ -280,10 +280,10 @@ for name, values in losses.items():
     stretches = np.array_split(values, min(60, steps))
     ends = np.cumsum([len(part) for part in stretches])
     ax.plot(ends, [part.mean() for part in stretches], color=LOOK[name], label=name)
-unit = "nats" if task.classifies else "mean squared error"
+unit = "nats" if task.is_classification else "mean squared error"
 ax.set(xlabel="step", ylabel=f"training loss ({unit})", yscale="log")
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 seen = "training" if task.test_inputs is None else "test"
@@ -293,7 +293,7 @@ pd.DataFrame(
             "learning rate": f"{rates[name]:g}",
             "training loss, first step": f"{losses[name][0]:.3g}",
             f"{seen} loss, end": f"{loss:.3g}",
-            "right answers": f"{share:.1%}" if task.classifies else "–",
+            "right answers": f"{share:.1%}" if task.is_classification else "–",
         }
         for name, (loss, share) in scores.items()
     }
@@ -325,20 +325,20 @@ if "adam" in rates:
     ax.axvline(bound * rates["adam"], ymin=0.6, **look)  # above the ends of curves
 ax.set(xlim=(1e-8, None))
 legend = ax.legend(loc="lower left", fontsize=9)
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     "The largest update: "
     + ", ".join(
-        f"{name} {h.largest:.2g} ({h.largest / h.median:,.0f} times the median)"
+        f"{name} {h.max:.2g} ({h.max / h.median:,.0f} times the median)"
         for name, h in histograms.items()
     )
     + "."
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-used = {n: h.largest / (bound * rates[n]) for n, h in histograms.items()}
+used = {n: h.max / (bound * rates[n]) for n, h in histograms.items()}
 Markdown(
     f"Adam's is {used['adam']:.0%} of what it can be at most. The spike at its "
     "learning rate is the first step: the two means hold one gradient then, and every "
@@ -360,7 +360,7 @@ for name, histogram in histograms.items():
     plotting.plot_local_slope(slope, ax, color=LOOK[name], label=name)
 ax.set(xlim=(1e-6, None), ylim=(-1, 10))
 legend = ax.legend()
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% [markdown]
 # ## Fits and rivals
@@ -388,7 +388,7 @@ def tail_row(histogram):
         or "none",
         "above": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
-        "decades": f"{np.log10(histogram.largest / fit.xmin):.1f}",
+        "decades": f"{np.log10(histogram.max / fit.xmin):.1f}",
     }
 
 
@@ -428,7 +428,8 @@ Markdown(
 
 # %%
 cuts = {  # or the last octave, if more than a thousandth lies in its end
-    name: min(h.threshold(0.001), h.edges[-9:][0]) for name, h in histograms.items()
+    name: min(h.tail_threshold(0.001), h.edges[-9:][0])
+    for name, h in histograms.items()
 }
 largest = {
     name: fit_power_law(h.edges, h.counts, xmin=cuts[name])
@@ -522,7 +523,7 @@ for ax, (name, found) in zip(axes.flat, counts.items(), strict=True):
 for ax in axes.flat[1:]:
     ax.set(ylabel=None)
 ax.set(ylim=(min(floors, default=1e-6), 1.2))
-plotting.sign(figure)
+plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -544,7 +545,7 @@ Markdown(
 # sets the order of the sums and so their last digits.
 
 # %%
-spans = {name: np.log10(h.largest / fits[name].xmin) for name, h in histograms.items()}
+spans = {name: np.log10(h.max / fits[name].xmin) for name, h in histograms.items()}
 answers = {}
 for name, span in spans.items():
     answers[name] = "may be a power law"
@@ -569,12 +570,12 @@ Markdown(
 # What a program reads from this notebook, whoever ran it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
-record(
+log_metrics(
     {f"alpha_{name}": fit.alpha for name, fit in fits.items()}
     | {f"alpha_largest_{name}": fit.alpha for name, fit in largest.items()}
     | {f"sigma_{name}": fit.sigma for name, fit in fits.items()}
     | {f"tail_{name}": fit.n_tail for name, fit in fits.items()}
-    | {f"largest_{name}": h.largest for name, h in histograms.items()}
+    | {f"largest_{name}": h.max for name, h in histograms.items()}
     | {f"loss_{name}": loss for name, (loss, _) in scores.items()}
     | {f"burstiness_{name}": counts[name].burstiness for name in nulls}
 )
@@ -664,7 +665,7 @@ Markdown(
 # ```python
 # tracker = UpdateTracker(net, groups="parameter")
 # ...
-# max(tracker.groups, key=lambda group: tracker.histogram(group).largest)
+# max(tracker.groups, key=lambda group: tracker.histogram(group).max)
 # ```
 #
 # </details>

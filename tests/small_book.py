@@ -30,7 +30,7 @@ square = steps**2
 1 / (steps != 13)
 
 # %%
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 text = open(path).read() if path else ""
 record(square=square, rate=rate, word=word, text=text)
 """

@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.models import build_model
-from netdyn_utils.tracking.activations import LayerOutputs
-from netdyn_utils.tracking.probe import ActivationProbe, probe_batch
-from netdyn_utils.tracking.update_windows import UpdateWindow
+from netdyn_utils.networks import build_model
+from netdyn_utils.tracking.activations import ActivationProbe, LayerOutputs, probe_batch
+from netdyn_utils.tracking.update_window import UpdateWindow
 from netdyn_utils.training import TrainConfig, train_steps
 
 

@@ -118,6 +118,8 @@ def test_every_page_is_whole_reads_well_and_looks_right(built, address, browser)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         found = heard(page, address)
         page.goto(address + name, wait_until="networkidle")
+        page.wait_for_function("document.readyState == 'complete'")
+        page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
         found += [*_outline(page), *_links(page, built, address), *_widgets(page)]
         page.add_style_tag(content="* { transition: none !important; }")
         for width, mode in LOOKS:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from netdyn_utils.information.conserved import conservation
+from netdyn_utils.information.conservation import conservation
 
 REFERENCE = Path(
     os.environ.get(

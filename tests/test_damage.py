@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import netdyn_utils
-from netdyn_utils.data import image_files
+from netdyn_utils.data import images as image_files
 
 TIMES = 25
 

@@ -18,9 +18,9 @@ from netdyn_utils.book import cache, execute
 from netdyn_utils.book.cache import write_run_json
 from netdyn_utils.book.execute import NotebookRun, run_all
 from netdyn_utils.cli import cli
+from netdyn_utils.metrics import read_metrics
 from netdyn_utils.notebook_params import Job
 from netdyn_utils.pairing import pair
-from netdyn_utils.recorded import read_recorded
 
 GOOD = """# %% tags=["parameters"]
 steps: int = 3
@@ -30,7 +30,7 @@ path: str = ""  # of a file
 
 # %%
 import os, pathlib
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 pathlib.Path("go").touch()
 text = pathlib.Path(path).read_text() if path else ""
 record(steps=steps, kind=type(name).__name__, name=name, rate=rates[0], text=text,
@@ -56,7 +56,7 @@ size: int = 9
 
 # %%
 import os
-from netdyn_utils.recorded import record
+from netdyn_utils.metrics import log_metrics
 class MissingRecordError(LookupError): ...
 if "NETDYN_COMPUTE" in os.environ:
     raise MissingRecordError("No record of size 9 is in book/results.")
@@ -114,7 +114,7 @@ def test_parameters_keep_their_types_and_runs_share_the_cores(ran):
     run = ran[0]["01_good"]
     assert (run.status, run.error, run.threads) == ("ok", None, 2)
     expected = {"steps": 7, "kind": "str", "name": "true", "rate": 1e-5, "text": ""}
-    assert read_recorded(run.output) == {**expected, "threads": "2"}
+    assert read_metrics(run.output) == {**expected, "threads": "2"}
 
 
 def test_runs_that_wait_for_another_yield_their_place_and_the_longest_is_first(ran):
@@ -143,7 +143,7 @@ def test_a_missing_record_is_replaced_by_the_quick_profile_and_said(ran):
     runs, lines = ran
     run = runs["05_lacking"]
     assert (run.status, run.parameters) == ("ok", {"size": 2})
-    assert read_recorded(run.output) == {"size": 2}
+    assert read_metrics(run.output) == {"size": 2}
     assert run.note.startswith("No record of size 9 is in book/results; ")
     assert f"05_lacking: {run.note}" in lines
     assert json.loads(write_run_json(run).read_text())["note"] == run.note
@@ -166,7 +166,7 @@ def test_plain_papermill_and_run_give_the_same(root, tmp_path, monkeypatch):
     assert '"image/svg+xml"' in plain.read_text()
     given = ("-p", "path=file.txt", "-p", "steps=5", "--out", tmp_path / "1")
     told = run_command("good", *given)
-    assert told["recorded"] == read_recorded(plain)
+    assert told["recorded"] == read_metrics(plain)
     assert (told["recorded"]["text"], told["recorded"]["steps"]) == ("hello", 5)
     # An executed notebook carries the values of its run: the new ones replace them all.
     told = run_command(plain, "-p", "name=b", "--out", tmp_path / "2")

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.experiments.config import TrainingRun
 from netdyn_utils.experiments.updates import updates_spec
-from netdyn_utils.models import build_model
+from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import DivergenceError, TrainConfig, evaluate, train_steps
@@ -94,7 +94,7 @@ def test_a_record_holds_what_a_run_by_hand_finds(tmp_path):
     ours, theirs = result.updates.histogram("fc1"), tracker.histogram("fc1")
     assert np.array_equal(ours.counts, theirs.counts)
     assert np.array_equal(ours.edges, theirs.edges)
-    assert ours.largest == theirs.largest
+    assert ours.max == theirs.max
 
 
 def test_short_runs_keep_every_loss(tmp_path):

@@ -14,11 +14,10 @@ from jupyter_client.manager import start_new_kernel
 mpl.use("Agg")
 
 from netdyn_utils.experiments.updates import UpdatesRun
-from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.histogram import LogHistogram, WindowedHistograms
 from netdyn_utils.store import RunRecord
 from netdyn_utils.tails import compare_tails, fit_power_law
 from netdyn_utils.tracking import UpdateTracker
-from netdyn_utils.tracking.windows import WindowedHistograms
 from netdyn_utils.training import TrainConfig, train_steps
 from netdyn_utils.widgets import explore_tail, watch_training
 from netdyn_utils.widgets.tail_explorer import view_tail

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from netdyn_utils.histogram import (
-    LogHistogram,
-    bin_codes,
-    code_count,
-    code_edges,
-    read_published,
-)
+from netdyn_utils.histogram import LogHistogram, bin_codes, code_count, code_edges
+from netdyn_utils.paper_format import read_published
 
 SMALLEST = np.float32(1e-45)  # the smallest positive float32, 2**-149
 
@@ -24,7 +19,7 @@ def equal(one, other):
         np.array_equal(one.counts, other.counts)
         and np.array_equal(one.edges, other.edges)
         and (one.zeros, one.infs, one.nans) == (other.zeros, other.infs, other.nans)
-        and one.largest == other.largest
+        and one.max == other.max
     )
 
 
@@ -56,52 +51,54 @@ def test_bins_are_equally_wide_within_an_octave_and_double_from_one_to_the_next(
 
 def test_counts_agree_with_numpys_own_histogram(rng):
     values = np.abs(rng.standard_t(2, 50_000)).astype(np.float32)
-    found = LogHistogram.of(values)
+    found = LogHistogram.from_values(values)
     assert np.array_equal(found.counts, np.histogram(values, found.edges)[0])
 
 
 def test_merging_parts_in_any_order_equals_counting_the_whole(rng):
     values = (rng.standard_t(2, 9_000) * (rng.random(9_000) < 0.9)).astype(np.float32)
-    whole = LogHistogram.of(values)
-    parts = [LogHistogram.of(part) for part in np.array_split(values, 7)]
+    whole = LogHistogram.from_values(values)
+    parts = [LogHistogram.from_values(part) for part in np.array_split(values, 7)]
     assert equal(LogHistogram.merge(parts), whole)
     assert equal(LogHistogram.merge(parts[::-1]), whole)
 
 
 def test_merging_with_an_empty_histogram_changes_nothing(rng):
-    one = LogHistogram.of(rng.random(10))
+    one = LogHistogram.from_values(rng.random(10))
     assert equal(one + LogHistogram(), one)
     assert equal(LogHistogram() + LogHistogram(), LogHistogram())
 
 
 def test_histograms_of_different_bins_are_not_merged():
     with pytest.raises(ValueError, match="3 and 4 mantissa bits"):
-        LogHistogram.of([1.0]) + LogHistogram.of([1.0], bits=4)
+        LogHistogram.from_values([1.0]) + LogHistogram.from_values([1.0], bits=4)
 
 
 def test_zeros_infinities_and_nan_are_counted_apart():
-    found = LogHistogram.of([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, SMALLEST])
+    found = LogHistogram.from_values(
+        [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, SMALLEST]
+    )
     assert (found.zeros, found.infs, found.nans, found.binned) == (2, 2, 1, 2)
     assert found.total == 7
-    assert found.largest == 1.0
+    assert found.max == 1.0
 
 
 def test_the_tiniest_values_are_not_taken_for_zero():
-    found = LogHistogram.of([0.0, SMALLEST, np.float32(1e-39)])
+    found = LogHistogram.from_values([0.0, SMALLEST, np.float32(1e-39)])
     assert (found.zeros, found.binned) == (1, 2)
     assert np.all(found.edges > 0)
 
 
 def test_density_integrates_to_the_share_that_is_not_zero(rng):
     values = rng.standard_normal(10_000) * (rng.random(10_000) < 0.8)
-    found = LogHistogram.of(values)
+    found = LogHistogram.from_values(values)
     mass = np.sum(found.density * np.diff(found.edges))
     assert mass == pytest.approx(1 - found.zeros / found.total, rel=1e-12)
 
 
 def test_scaling_by_a_power_of_two_moves_every_count_by_whole_octaves(rng):
     values = np.abs(rng.standard_normal(5_000)).astype(np.float32)
-    one, four = LogHistogram.of(values), LogHistogram.of(4 * values)
+    one, four = LogHistogram.from_values(values), LogHistogram.from_values(4 * values)
     assert np.array_equal(one.counts, four.counts)
     assert four.start - one.start == 16
 
@@ -109,8 +106,8 @@ def test_scaling_by_a_power_of_two_moves_every_count_by_whole_octaves(rng):
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.005])
 def test_at_most_the_share_lies_above_the_threshold_and_one_bin_lower_more(share, rng):
     values = np.abs(rng.standard_normal(30_000)).astype(np.float32)
-    found = LogHistogram.of(values)
-    edge = found.threshold(share)
+    found = LogHistogram.from_values(values)
+    edge = found.tail_threshold(share)
     lower = found.edges[np.searchsorted(found.edges, edge) - 1]
     assert np.mean(values >= edge) <= share < np.mean(values >= lower)
 
@@ -118,17 +115,17 @@ def test_at_most_the_share_lies_above_the_threshold_and_one_bin_lower_more(share
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
 def test_a_share_outside_zero_and_one_is_refused(share):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        LogHistogram.of([1.0]).threshold(share)
+        LogHistogram.from_values([1.0]).threshold(share)
 
 
 def test_no_threshold_without_a_positive_value():
     with pytest.raises(ValueError, match="no positive value"):
-        LogHistogram.of([0.0]).threshold(0.01)
+        LogHistogram.from_values([0.0]).threshold(0.01)
 
 
 def test_a_published_pair_comes_back_with_every_count(tmp_path, rng):
     values = np.abs(rng.standard_t(3, 100_000)) * (rng.random(100_000) < 0.7)
-    found = LogHistogram.of(values)
+    found = LogHistogram.from_values(values)
     found.to_published(tmp_path / "update", bins=60)
     back = read_published(tmp_path / "update")
     assert back.counts.sum() == found.total

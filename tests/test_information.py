@@ -5,16 +5,16 @@ import pytest
 from scipy import special, stats
 from sklearn.feature_selection import mutual_info_regression
 
-from netdyn_utils.information.edges import linear_edges, rank_edges
-from netdyn_utils.information.estimates import (
-    ESTIMATORS,
-    information_of_counts,
+from netdyn_utils.information import (
     mutual_information,
+    permutation_test,
+    window_information,
 )
-from netdyn_utils.information.joint import tiled_counts
-from netdyn_utils.information.neighbours import ksg_nats
-from netdyn_utils.information.nulls import InformationNull, shuffled_null
-from netdyn_utils.information.units import window_information
+from netdyn_utils.information.mutual_information import (
+    ESTIMATORS,
+    ksg_nats,
+    rank_edges,
+)
 
 
 def normal_pair(rho, n, seed=0):
@@ -214,8 +214,8 @@ def test_permuting_pairs_overstates_the_sample_where_y_is_shared():
     for seed in range(25):
         x, y, unit, rng = shared_y(seed=seed)
         options = {"permutations": 39, "rng": rng, "bins": 6}
-        by_pair.append(shuffled_null(x, y, **options))
-        by_group.append(shuffled_null(x, y, groups=unit, **options))
+        by_pair.append(permutation_test(x, y, **options))
+        by_group.append(permutation_test(x, y, groups=unit, **options))
     assert all(
         group.null_spread > 3 * pair.null_spread
         for pair, group in zip(by_pair, by_group, strict=True)
@@ -225,15 +225,15 @@ def test_permuting_pairs_overstates_the_sample_where_y_is_shared():
     p = np.array([null.p_value for null in by_group])
     assert np.mean(p < 0.1) < 0.3
     assert 0.3 < p.mean() < 0.7
-    corrected = [null.corrected for null in by_group]
-    assert abs(np.mean(corrected)) < 3.5 * np.std(corrected) / 5
+    excess = [null.excess for null in by_group]
+    assert abs(np.mean(excess)) < 3.5 * np.std(excess) / 5
 
 
 def test_a_relation_of_whole_units_is_found_by_groups():
     x, y, unit, rng = shared_y(relation=0.9)
-    null = shuffled_null(x, y, groups=unit, permutations=99, rng=rng, bins=6)
+    null = permutation_test(x, y, groups=unit, permutations=99, rng=rng, bins=6)
     assert null.p_value == 0.01
-    assert null.corrected == pytest.approx(null.nats - null.null.mean())
+    assert null.excess == pytest.approx(null.nats - null.null.mean())
     assert null.n == 1_200
 
 
@@ -244,7 +244,7 @@ def test_independent_pairs_have_uniform_p_values(estimator):
         rng = np.random.default_rng(seed)
         pair = rng.normal(size=(2, 120))
         p += [
-            shuffled_null(
+            permutation_test(
                 *pair, estimator=estimator, bins=5, permutations=19, rng=rng
             ).p_value
         ]
@@ -259,19 +259,18 @@ def test_groups_exchange_whole_blocks_in_their_order():
         place[unit == label] = np.arange(20)
     rng = np.random.default_rng(0)
     x = rng.normal(size=60) + place
-    null = shuffled_null(x, place, groups=unit, permutations=9, rng=rng, bins=4)
+    null = permutation_test(x, place, groups=unit, permutations=9, rng=rng, bins=4)
     assert null.null == pytest.approx(np.full(9, null.nats))
     assert null.p_value == 1
-    assert shuffled_null(x, place, permutations=9, rng=rng, bins=4).p_value == 0.1
+    assert permutation_test(x, place, permutations=9, rng=rng, bins=4).p_value == 0.1
 
 
 def test_one_permutation_has_no_spread():
     x, y = normal_pair(0.5, 100)
     rng = np.random.default_rng(0)
-    null = shuffled_null(x, y, permutations=1, rng=rng, bins=4)
+    null = permutation_test(x, y, permutations=1, rng=rng, bins=4)
     assert np.isnan(null.null_spread)
     assert "\n" not in str(null)
-    assert isinstance(null, InformationNull)
 
 
 # windows
@@ -353,7 +352,7 @@ def test_each_null_of_a_window_finds_its_own_kind_of_relation():
     for null in ("units", "times"):
         found = window_information(layers, rng=rng, null=null, bins=10)
         assert found.pooled.p_value == 1 / 21
-        assert found.pooled.corrected > 0.02
+        assert found.pooled.excess > 0.02
         assert found.pooled.kind == null
     assert "2 layers" in str(found)
     # A relation of whole units is no coincidence in time.
@@ -366,7 +365,7 @@ def test_each_null_of_a_window_finds_its_own_kind_of_relation():
         ).pooled
         for null in ("units", "times")
     )
-    assert units.corrected > 0.1 > 0.005 > abs(times.corrected)
+    assert units.excess > 0.1 > 0.005 > abs(times.excess)
 
 
 def test_still_units_with_a_bin_each_are_only_renamed_by_the_null():
@@ -375,7 +374,7 @@ def test_still_units_with_a_bin_each_are_only_renamed_by_the_null():
     magnitudes = np.exp(rng.normal(size=8)[:, None] + rng.normal(size=(40, 8, 30)))
     found = window_information([(magnitudes, activations)], rng=rng, bins=8).pooled
     assert found.nats > 0.1
-    assert found.corrected == pytest.approx(0, abs=1e-12)
+    assert found.excess == pytest.approx(0, abs=1e-12)
 
 
 def test_neighbours_in_a_window_see_the_same_relation():
@@ -394,47 +393,22 @@ def test_neighbours_in_a_window_see_the_same_relation():
     assert small.pooled.n == layers[1][0].size
 
 
-def test_the_table_of_a_window_may_be_used_alone():
-    (magnitudes, activations), _ = window(relation=0.4)[0]
-    edges = (
-        linear_edges(magnitudes.min(), magnitudes.max(), bins=9),
-        rank_edges(activations, bins=5),
-    )
-    table = tiled_counts(magnitudes, activations, *edges)
-    found = information_of_counts(table, correction=None)
-    assert found.nats == found.plug_in > 0
-    assert found.n == magnitudes.size
-
-
 # bad input
 
-NAN, INF = float("nan"), float("inf")
 X = np.linspace(0, 1, 60) ** 2
-
-
-def changed(value):
-    series = X.copy()
-    series[3] = value
-    return series
 
 
 @pytest.mark.parametrize(
     ("x", "y", "options", "message"),
     [
         (np.ones(60), X, {}, "x is 1 throughout: a constant"),
-        (X, np.ones(60), {}, "y is 1 throughout: a constant"),
         (X[:49], X[:49], {}, "49 samples are fewer than 50 bins"),
-        (changed(NAN), X, {}, "x holds nan: leave out pairs"),
-        (X, changed(-INF), {}, "y holds -inf: leave out pairs"),
+        (X, np.append(X[:-1], np.inf), {}, "y holds inf: leave out pairs"),
         (X, X[:-1], {}, r"x of shape \(60,\) and y of shape \(59,\)"),
-        (X[:, None], X[:, None], {}, "expected one axis and equal lengths"),
-        ([], [], {}, "expected one axis"),
         (X, X, {"estimator": "kde"}, "unknown estimator 'kde': choose 'rank'"),
-        (X, X, {"correction": "miller"}, "unknown correction 'miller'"),
         (X, X, {"bins": 1}, "bins=1 puts every value in one bin"),
-        (X, X, {"bins": 2.5}, "bins must be a whole number"),
         (X, X, {"estimator": "ksg"}, r"pass rng=numpy.random.default_rng\(seed\)"),
-        (1 + X * 1e-16, X, {"estimator": "linear"}, "throughout|no room for 50 bins"),
+        (1 + X * 1e-15, X, {"estimator": "linear"}, "no room for 50 bins"),
     ],
 )
 def test_pairs_that_hold_no_information_are_refused(x, y, options, message):
@@ -442,24 +416,13 @@ def test_pairs_that_hold_no_information_are_refused(x, y, options, message):
         mutual_information(x, y, **options)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"neighbours": 60}, "60 samples have no neighbour number 60"),
-        ({"neighbours": 0}, "neighbours must be a whole number"),
-        ({"subsample": 0}, "subsample must be a whole number"),
-        ({"subsample": 3}, "3 samples have no neighbour number 3"),
-    ],
-)
-def test_neighbours_that_are_not_there_are_refused(options, message):
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=message):
-        mutual_information(X, X, estimator="ksg", rng=rng, **options)
+def test_neighbours_that_are_not_there_are_refused():
+    options = {"estimator": "ksg", "rng": np.random.default_rng(0)}
+    with pytest.raises(ValueError, match="3 samples have no neighbour number 3"):
+        mutual_information(X, X, subsample=3, **options)
     mostly_zero = np.append(np.zeros(9_999), 1.0)
     with pytest.raises(ValueError, match="draw a larger sample"):
-        mutual_information(
-            mostly_zero, np.arange(10_000), estimator="ksg", subsample=9, rng=rng
-        )
+        mutual_information(mostly_zero, np.arange(10_000), subsample=9, **options)
 
 
 @pytest.mark.parametrize(
@@ -473,28 +436,20 @@ def test_neighbours_that_are_not_there_are_refused(options, message):
 def test_groups_that_cannot_exchange_are_refused(groups, message):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=message):
-        shuffled_null(X, X, groups=groups, permutations=9, rng=rng)
-    with pytest.raises(ValueError, match="permutations must be a whole number"):
-        shuffled_null(X, X, permutations=0, rng=rng)
+        permutation_test(X, X, groups=groups, permutations=9, rng=rng)
 
 
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
         (lambda _: [], {}, "no layers: pass"),
-        (lambda w: [(w[0][0][0], w[0][1])], {}, "layer 0: magnitudes of shape"),
         (lambda w: [w[0], (w[1][0], w[1][1].T)], {}, "layer 1: .*expected"),
         (lambda w: [w[0], (w[1][0] * 0, w[1][1])], {}, "layer 1: the magnitudes are 0"),
-        (lambda w: [(w[0][0], w[0][1] * 0)], {}, "layer 0: the activations are 0"),
-        (lambda w: [(w[0][0] * NAN, w[0][1])], {}, "magnitudes hold NaN"),
-        (lambda w: [(w[0][0], w[0][1] + INF)], {}, "activations hold NaN"),
+        (lambda w: [(w[0][0] * np.nan, w[0][1])], {}, "magnitudes hold NaN"),
+        (lambda w: [(w[0][0], w[0][1] + np.inf)], {}, "activations hold NaN"),
         (lambda w: [(w[0][0][:, :1], w[0][1][:, :1])], {}, "layer 0 has one unit"),
-        (lambda w: [(w[0][0][:0], w[0][1][:0])], {}, "layer 0: the magnitudes"),
         (lambda w: w, {"bins": 100_000}, "fewer than 100000 bins"),
         (lambda w: w, {"null": "pairs"}, "unknown null 'pairs'"),
-        (lambda w: w, {"estimator": "kde"}, "unknown estimator 'kde'"),
-        (lambda w: w, {"correction": "mm"}, "unknown correction 'mm'"),
-        (lambda w: w, {"permutations": 0}, "permutations must be a whole number"),
     ],
 )
 def test_windows_that_hold_no_information_are_refused(change, options, message):

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.information import (
     DIRECTIONS,
     PER_CLASS,
     run_information,
 )
-from netdyn_utils.information.readings import STRIDE, read_window
-from netdyn_utils.models import build_model
+from netdyn_utils.information.window import STRIDE, read_window
+from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
-from netdyn_utils.tracking.probe import probe_batch
+from netdyn_utils.tracking.activations import probe_batch
 from netdyn_utils.training import TrainConfig, train_steps
 
 SIZE = 20  # steps in a window

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
-from netdyn_utils.drift import squared_displacements
+from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.diffusion import squared_displacements
 from netdyn_utils.experiments import intervals
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.intervals import ReplayError, run_intervals
 from netdyn_utils.experiments.updates import run_updates
+from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals.counts import IntervalCounts
 from netdyn_utils.intervals.null_model import interval_null
-from netdyn_utils.models import build_model
-from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, train_steps
 

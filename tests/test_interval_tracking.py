@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals import streaming as counting
 from netdyn_utils.intervals.counts import IntervalCounts
-from netdyn_utils.models import build_model
-from netdyn_utils.parameters import FlatParameters
+from netdyn_utils.networks import build_model
 from netdyn_utils.tracking.intervals import IntervalTracker
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import TrainConfig, train_steps

@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import pytest
 
 from netdyn_utils import study
+from netdyn_utils.book.execute import run_all
+from netdyn_utils.notebook_params import plan_jobs, profile_block
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
@@ -92,6 +94,22 @@ def test_one_record_of_a_setting_costs_one_seed(results, monkeypatch):
     assert facts["control: adam"] == whole["control: adam"]
     text = run_chapter({"results": str(results)}, monkeypatch)
     assert "2 are damaged or missing" in text
+
+
+def test_a_chapter_without_its_record_shows_the_quick_profile_and_says_so(
+    results, tmp_path, monkeypatch
+):
+    name, quick = "01_training", profile_block(ROOT, "test", "01_training")
+    (job,) = (j for j in plan_jobs(ROOT, "paper", tmp_path / "out") if j.name == name)
+    take_away(results, "updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_*")
+    monkeypatch.setenv("NETDYN_RESULTS", str(results))
+    monkeypatch.setenv("NETDYN_COMPUTE", "never")
+    monkeypatch.setenv("NETDYN_RUNS", str(tmp_path / "runs"))
+    (run,) = run_all([job], fallback={name: quick})
+    assert (run.status, run.parameters) == ("ok", quick), run
+    assert run.note.startswith("The record updates_mlp_sgd_lr0.1_bs64_steps30000_seed0")
+    assert "`make results`" in run.note
+    assert run.note.endswith("this is the quick profile instead.")
 
 
 def test_an_unknown_setting_is_an_error_and_no_empty_row():

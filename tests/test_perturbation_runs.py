@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from netdyn_utils.data.batches import InMemoryBatches, load_images
+from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.perturbation import run_perturbation
-from netdyn_utils.models import build_model
+from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, evaluate, train_steps
@@ -40,7 +40,7 @@ def trained():
         generator = torch.Generator().manual_seed(0)
         model = build_model("mlp", generator=generator, widths=(784, 6, 2))
         batches = InMemoryBatches(*pair, 200, generator=generator)
-        steps = epochs * batches.steps_per_epoch
+        steps = epochs * -(-len(data.train_targets) // 200)
         config = TrainConfig(steps=steps, learning_rate=0.1, batch_size=200)
         for _ in train_steps(model, batches, config):
             pass

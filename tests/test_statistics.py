@@ -11,8 +11,9 @@ import pytest
 from scipy.integrate import quad
 
 from netdyn_utils import study as paper
-from netdyn_utils.histogram import LogHistogram, read_published
+from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.intervals import IntervalCounts
+from netdyn_utils.paper_format import read_published
 from netdyn_utils.study import statistics as judged
 from netdyn_utils.study.claims import claims_of
 from netdyn_utils.tails import power_law_or_exponential

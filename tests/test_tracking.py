@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from netdyn_utils.tracking.counting import GroupCounter, Piece, _take_by_torch
 from torch import nn
 
+from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.parameters import FlatParameters
-from netdyn_utils.tracking.counting import GroupCounter, Piece, _take_by_torch
 from netdyn_utils.tracking.updates import UpdateTracker
 
 OPTIMIZERS = {
@@ -64,7 +64,7 @@ def equal(one, other):
         np.array_equal(one.counts, other.counts)
         and np.array_equal(one.edges, other.edges)
         and (one.zeros, one.infs, one.nans) == (other.zeros, other.infs, other.nans)
-        and one.largest == other.largest
+        and one.max == other.max
     )
 
 
@@ -83,7 +83,7 @@ def test_stream_equals_definition_for_any_optimizer(name, bound):
         FlatParameters(model).bind()
     tracker = UpdateTracker(model)
     magnitudes = train(model, OPTIMIZERS[name](model.parameters()), each=tracker.update)
-    assert equal(tracker.histogram("all"), LogHistogram.of(magnitudes))
+    assert equal(tracker.histogram("all"), LogHistogram.from_values(magnitudes))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -93,7 +93,7 @@ def test_stream_equals_definition_for_other_precisions(dtype):
     magnitudes = train(
         model, OPTIMIZERS["sgd"](model.parameters()), each=tracker.update
     )
-    assert equal(tracker.histogram("all"), LogHistogram.of(magnitudes))
+    assert equal(tracker.histogram("all"), LogHistogram.from_values(magnitudes))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -134,7 +134,7 @@ def test_the_last_magnitudes_are_there_after_every_step_and_reading_changes_noth
 
     magnitudes = train(model, OPTIMIZERS["sgd"](model.parameters()), each=each)
     assert np.array_equal(np.array(seen), magnitudes)
-    assert equal(tracker.histogram("all"), LogHistogram.of(magnitudes))
+    assert equal(tracker.histogram("all"), LogHistogram.from_values(magnitudes))
 
 
 def test_mixed_precisions_are_tracked_together():
@@ -145,7 +145,7 @@ def test_mixed_precisions_are_tracked_together():
         model[1].weight += 2**-40  # lost in float32 beside a weight of order one
     tracker.update()
     assert tracker.histogram("1.weight").zeros == 0
-    assert tracker.histogram("1.weight").largest == pytest.approx(2**-40, rel=1e-3)
+    assert tracker.histogram("1.weight").max == pytest.approx(2**-40, rel=1e-3)
 
 
 def test_shared_parameters_count_once_and_frozen_ones_and_buffers_never():
@@ -175,8 +175,12 @@ def test_a_window_holds_the_steps_of_that_window_only():
     tracker = UpdateTracker(model, window=10)
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     magnitudes = train(model, optimizer, each=tracker.update)
-    assert equal(tracker.histogram("all", 1), LogHistogram.of(magnitudes[10:20]))
-    assert equal(tracker.histogram("all", -1), LogHistogram.of(magnitudes[20:]))
+    assert equal(
+        tracker.histogram("all", 1), LogHistogram.from_values(magnitudes[10:20])
+    )
+    assert equal(
+        tracker.histogram("all", -1), LogHistogram.from_values(magnitudes[20:])
+    )
 
 
 def test_tracking_leaves_training_bit_for_bit_as_it_was():
@@ -208,7 +212,7 @@ def test_rms_histograms_count_each_parameter_once_in_each_window():
     found = tracker.rms_histograms().histogram("all", 1)
     assert found.total == magnitudes.shape[1]
     rms = np.sqrt(np.mean(magnitudes[10:20] ** 2, axis=0))
-    assert found.largest == pytest.approx(rms.max(), rel=1e-5)
+    assert found.max == pytest.approx(rms.max(), rel=1e-5)
 
 
 def test_a_recorded_group_holds_the_raw_magnitudes():
@@ -228,7 +232,7 @@ def test_nan_and_infinity_in_the_weights_are_counted_and_do_not_hide_the_largest
     tracker.update()
     found = tracker.histogram("all")
     assert (found.zeros, found.infs, found.nans, found.binned) == (1, 1, 1, 1)
-    assert found.largest == pytest.approx(0.25, rel=1e-6)
+    assert found.max == pytest.approx(0.25, rel=1e-6)
 
 
 def test_updates_smaller_than_any_normal_number_are_not_taken_for_zero():
@@ -305,4 +309,6 @@ def test_a_model_on_a_gpu_gives_the_counts_of_the_definition():
             parameter += torch.randn_like(parameter)
     tracker.update()
     change = FlatParameters(model).vector() - before
-    assert equal(tracker.histogram(), LogHistogram.of(change.abs().cpu().numpy()))
+    assert equal(
+        tracker.histogram(), LogHistogram.from_values(change.abs().cpu().numpy())
+    )

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.data.batches import InMemoryBatches
-from netdyn_utils.models import build_model
+from netdyn_utils.data import InMemoryBatches
+from netdyn_utils.networks import build_model
 from netdyn_utils.training import (
     SGD,
     DivergenceError,

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.tracking.windows import WindowedHistograms
+from netdyn_utils.histogram import LogHistogram, WindowedHistograms
 
 GROUPS, STOPS = ("fc1", "fc2.é"), (10, 20, 25)
 ODD = [0.0, -0.0, 0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38]
@@ -20,7 +19,7 @@ def magnitudes(window, group):
 
 def windowed(bits=3):
     cells = tuple(
-        tuple(LogHistogram.of(magnitudes(w, g), bits) for g in range(2))
+        tuple(LogHistogram.from_values(magnitudes(w, g), bits) for g in range(2))
         for w in range(3)
     )
     return WindowedHistograms(GROUPS, STOPS, cells)
@@ -55,12 +54,12 @@ def test_merged_windows_and_groups_equal_the_whole():
     run = windowed()
     cells = [[magnitudes(w, g) for g in range(2)] for w in range(3)]
     everything = np.concatenate([values for row in cells for values in row])
-    assert equal(run.histogram(), LogHistogram.of(everything))
+    assert equal(run.histogram(), LogHistogram.from_values(everything))
     first = np.concatenate([row[0] for row in cells])
-    assert equal(run.histogram("fc1"), LogHistogram.of(first))
+    assert equal(run.histogram("fc1"), LogHistogram.from_values(first))
     late = np.concatenate(cells[1] + cells[2])
-    assert equal(run.histogram(window=slice(1, None)), LogHistogram.of(late))
-    assert equal(run.histogram("fc2.é", 0), LogHistogram.of(ODD))
+    assert equal(run.histogram(window=slice(1, None)), LogHistogram.from_values(late))
+    assert equal(run.histogram("fc2.é", 0), LogHistogram.from_values(ODD))
 
 
 @pytest.mark.parametrize("window", range(3))

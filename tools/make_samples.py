@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netdyn_utils.data import samples
-from netdyn_utils.data.batches import load_images
+from netdyn_utils.data import load_images, samples
 
 SIZES = {"mnist": (10_000, 2_000), "cifar10": (5_000, 1_000)}  # train, test images
 SAMPLES = Path(samples.__file__).parent

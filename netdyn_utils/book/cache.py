@@ -16,8 +16,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ..metrics import read_metrics
 from ..notebook_params import Job, code_cells, read_parameters, validate
-from ..recorded import read_recorded
 from ..store import atomic_write, environment_info, git_commit
 from .execute import RECORDS, NotebookRun
 
@@ -106,7 +106,7 @@ def write_run_json(run: NotebookRun, depends_on: dict | None = None) -> Path:
         "output": run.output.name,
         "parameters": parameters,
         "given": run.parameters,
-        "recorded": read_recorded(run.output) if good else {},
+        "recorded": read_metrics(run.output) if good else {},
         "sha256": _sha256(run.output) if good else "",
         "depends_on": depends_on,
         "commit": git_commit(),

@@ -131,7 +131,8 @@ def run_all(
                 kind, _, missing = message.partition(": ")
                 again = kind == "MissingRecordError" and run.name in (fallback or {})
                 if again and not run.note:
-                    note = f"{missing.rstrip('.')}; this is the quick profile instead."
+                    missing = missing[:1].upper() + missing[1:].rstrip(".")
+                    note = f"{missing}; this is the quick profile instead."
                     report(f"{run.name}: {note}")
                     job = Job(jobs[place].source, run.output, fallback[run.name])
                     queue.insert(0, (place, job, note))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from ..recorded import MIME, read_recorded
+from ..metrics import MIME, read_metrics
 from ..store import RunStore
 from .execute import NotebookRun
 
@@ -92,15 +92,21 @@ def executed_page(source: Path, executed: Path) -> dict:
                 cells.append(ran.pop(0))
     for cell in cells:
         cell["metadata"].pop("papermill", None)
-        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
-            data.pop(MIME, None)  # for programs; pages show the table
-            if text := data.get("text/markdown"):  # a number and its error on one line
-                data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
-    # Without a widget on the page its state would load the widget manager for nothing.
-    views = any(_WIDGET_VIEW in json.dumps(cell.get("outputs", ())) for cell in cells)
+    for data in _data_of(cells):
+        data.pop(MIME, None)  # for programs; pages show the table
+        if text := data.get("text/markdown"):  # a number and its error on one line
+            data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
+    # Without a widget on the page its state would load the widget manager for nothing;
+    # of an output that is HTML too, the page shows that.
+    shown = [data.get("text/html", data) for data in _data_of(cells)]
+    views = _WIDGET_VIEW in json.dumps(shown)
     names = ("kernelspec", "language_info", *["widgets"] * views)
     about = {key: done["metadata"][key] for key in names if key in done["metadata"]}
     return {**done, "metadata": about, "cells": cells}
+
+
+def _data_of(cells: Iterable[dict]) -> list[dict]:
+    return [out.get("data", {}) for cell in cells for out in cell.get("outputs", ())]
 
 
 def shown_records(executed: Path, store: RunStore | None = None) -> list[ShownRecord]:
@@ -125,7 +131,7 @@ def copy_downloads(
     files = {"Notebook": [], "Recorded numbers": [], "Records": []}
     for path in filter(Path.exists, map(source.with_suffix, (".ipynb", ".py"))):
         files["Notebook"].append(Path(shutil.copy(path, into)))
-    if numbers := read_recorded(run.output):
+    if numbers := read_metrics(run.output):
         table = into / f"{run.name}.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("name", "value"), *numbers.items()])

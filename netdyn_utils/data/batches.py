@@ -1,109 +1,16 @@
-"""Images and character text as tensors in memory, batched by index.
-
-The book's page on the data has their sizes, licences and citations.
-"""
+"""Character text, and batches of tensors in memory."""
 
 import hashlib
-import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
-from netdyn_utils.checks import choose, positive_int
-from netdyn_utils.data.image_files import SETS, SHA256, choose_classes, read_arrays
+from ..checks import positive_int
 
 PANGRAM_TEXT = "thequickbrownfoxjumpsoverthelazydog" * 100
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ImageData:
-    """Labelled images, ready to train on.
-
-    >>> data = load_images("mnist")
-    >>> data.train_inputs.shape, data.train_targets.dtype, data.verified
-    (torch.Size([10000, 1, 28, 28]), torch.int64, True)
-    """
-
-    name: str
-    source: str  # "sample" or "full"
-    classes: tuple[str, ...]  # classes[target] is the label of an image
-    train_inputs: Float[Tensor, "train channels height width"]  # in [−1, 1]
-    train_targets: Int[Tensor, " train"]
-    test_inputs: Float[Tensor, "test channels height width"]
-    test_targets: Int[Tensor, " test"]
-    digest: str  # SHA-256 over those of the four stored arrays, before `digits`
-
-    @property
-    def verified(self) -> bool:
-        """Whether every array agreed with a SHA-256 that the package knows.
-
-        False for fashion-mnist and cifar100, of which it knows none: torchvision
-        checks the MD5 of what it downloads, and an npz is taken at its word.
-        """
-        return (self.name, self.source) in SHA256
-
-    def __repr__(self):
-        return (
-            f"ImageData({self.name!r}, {self.source!r}, "
-            f"{len(self.train_inputs):,} train + {len(self.test_inputs):,} test, "
-            f"{len(self.classes)} classes, sha256 {self.digest[:12]})"
-        )
-
-
-def load_images(
-    name: str,
-    source: str = "sample",
-    *,
-    digits: Sequence[int] | None = None,
-    root: str | os.PathLike | None = None,
-) -> ImageData:
-    """Load a data set of images into memory, every array checked.
-
-    Parameters
-    ----------
-    name : "mnist", "cifar10", "fashion-mnist" or "cifar100"
-    source : "sample" or "full"
-        "sample", the first images of mnist or cifar10, ships with the package. "full"
-        reads `<root>/<name>.npz` (uint8 arrays x_train, y_train, x_test, y_test),
-        or else lets torchvision download the set into `root`.
-    digits : distinct class indices from 0 to 9, optional
-        Keep these classes of a ten-class set; targets follow the order given here.
-    root : folder of the full sets
-        Default `$NETDYN_DATA`, else `data` in the user's cache folder for netdyn.
-
-    Returns
-    -------
-    ImageData
-        Inputs (samples, channels, height, width), float32 in [−1, 1]: bit for bit
-        torchvision's ToTensor and Normalize(0.5, 0.5). Targets int64.
-
-    Raises
-    ------
-    ValueError
-        If an argument is none of the above, or a file is damaged or another set.
-    FileNotFoundError
-        If a full set is not in `root` and can not be downloaded.
-
-    Examples
-    --------
-    >>> load_images("mnist", digits=(3, 8)).classes
-    ('3', '8')
-    """
-    choose(name, SETS, "data set")
-    choose(source, ("sample", "full"), "source")
-    kept = choose_classes(name, digits)
-    arrays, digest = read_arrays(name, source, root)
-
-    classes = tuple(SETS[name][0][k] for k in kept)
-    train = _tensors(arrays["x_train"], arrays["y_train"], kept)
-    test = _tensors(arrays["x_test"], arrays["y_test"], kept)
-    return ImageData(name, source, classes, *train, *test, digest)
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,12 +61,12 @@ class CharText:
         return torch.tensor([self.alphabet.index(character) for character in self.text])
 
     @property
-    def inputs(self) -> Int[Tensor, "sequences length"]:
-        """Every window but the last, as a view of one copy of the text in memory."""
+    def inputs(self) -> Tensor:
+        """All windows but the last, (sequences, length): views of one copy."""
         return self._indices[:-1].unfold(0, self.length, 1)
 
     @property
-    def targets(self) -> Int[Tensor, "sequences length"]:
+    def targets(self) -> Tensor:
         """The windows of `inputs`, one character on."""
         return self._indices[1:].unfold(0, self.length, 1)
 
@@ -194,7 +101,7 @@ class InMemoryBatches:
     >>> from itertools import islice
     >>> x, y = torch.zeros(10, 3), torch.arange(10)
     >>> batches = InMemoryBatches(x, y, 4, generator=torch.Generator().manual_seed(0))
-    >>> [len(targets) for _, targets in islice(batches, batches.steps_per_epoch)]
+    >>> [len(targets) for _, targets in islice(batches, 3)]
     [4, 4, 2]
     """
 
@@ -220,11 +127,6 @@ class InMemoryBatches:
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.generator = batch_size and int(batch_size), generator
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches until every sample was seen once."""
-        return math.ceil(len(self.inputs) / (self.batch_size or len(self.inputs)))
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         while self.batch_size is None:
             yield self.inputs, self.targets
@@ -235,16 +137,3 @@ class InMemoryBatches:
             for index in order.to(self.inputs.device).split(self.batch_size):
                 # half the time of inputs[index]: 55 µs for 64 CIFAR-10 images, not 119
                 yield self.inputs.index_select(0, index), self.targets[index]
-
-
-def _tensors(images, labels, kept):
-    """Scaled inputs and targets of the classes kept, in the order of the file."""
-    place = np.full(256, -1, np.int64)  # of a label among the classes kept
-    place[list(kept)] = range(len(kept))
-    targets = place[labels.reshape(-1)]
-    images = torch.from_numpy(images[targets >= 0])
-
-    # (N, H, W) or (N, H, W, C) → (N, C, H, W)
-    images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    inputs = images.contiguous().float().div_(255).sub_(0.5).div_(0.5)
-    return inputs, torch.from_numpy(targets[targets >= 0])

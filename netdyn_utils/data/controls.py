@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..checks import choose
-from .batches import ImageData
+from .images import ImageData
 
 CONTROLS = ("none", "shuffled labels", "spectral noise")
 

@@ -16,13 +16,13 @@ import torch
 from tqdm.auto import tqdm
 
 from ..checks import choose, positive_int
-from ..data.batches import CharText, InMemoryBatches, load_images
+from ..data import CharText, InMemoryBatches, load_images
 from ..data.controls import CONTROLS, with_control
-from ..data.image_files import SHA256, known_digest
-from ..models import NETWORKS, build_model
-from ..parameters import FlatParameters
+from ..data.images import SHA256, known_digest
+from ..flat_parameters import FlatParameters
+from ..networks import NETWORKS, build_model
 from ..store import RunRecord, RunSpec, RunStore
-from ..training import StepRecord, TrainConfig, pick_device, train_steps
+from ..training import StepRecord, TrainConfig, resolve_device, train_steps
 
 DATASET = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
 PAPER_SETTINGS = {  # learning rate and batch size of the paper's figures
@@ -180,7 +180,7 @@ def stored_run(
     device: str,
 ) -> RunRecord:
     """Return the record of a run from a store, computing it there if need be."""
-    target = pick_device(device)
+    target = resolve_device(device)
     notes = {"threads": torch.get_num_threads(), "device": target.type}
     return (store or RunStore.default()).get(spec, lambda: compute(target), notes)
 
@@ -209,7 +209,7 @@ class TrainingRun:
         self.model = build_model(
             config.network, generator=generator, **_options(config, data)
         ).to(device)
-        self._parameters = FlatParameters(self.model).bind()
+        self._parameters = FlatParameters(self.model).share_storage()
         self.train_set, self.test_set = (
             [part.to(device) for part in pair] for pair in _split(data)
         )
@@ -230,7 +230,7 @@ class TrainingRun:
 
     def digest(self) -> np.ndarray:
         """Return the SHA-256 of the parameters as they are, uint8, shape (32,)."""
-        bits = self._parameters.vector().cpu().numpy().tobytes()
+        bits = self._parameters.to_vector().cpu().numpy().tobytes()
         return np.frombuffer(hashlib.sha256(bits).digest(), np.uint8)
 
 

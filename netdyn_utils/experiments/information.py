@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import choose, positive_int
-from ..directions import LeadingDirection, alignment, leading_direction
-from ..information.readings import ESTIMATORS, READINGS, read_window
+from ..information.window import CORRECTION_OF as ESTIMATORS
+from ..information.window import READINGS, read_window
+from ..principal_direction import PrincipalDirection, alignment, leading_direction
 from ..store import RunRecord, RunSpec, RunStore
-from ..tracking.probe import ActivationProbe, probe_batch
-from ..tracking.update_windows import UpdateWindow
+from ..tracking.activations import ActivationProbe, probe_batch
+from ..tracking.update_window import UpdateWindow
 from .config import (
     ExperimentConfig,
     TrainingRun,
@@ -183,7 +184,7 @@ def _train_and_inform(config, data, device, permutations):
     found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
     steps, losses, aligned, explained, before = [], [], [], [], None
     for step, loss in _windows(training, (probe, window), config.window):
-        updates, activations = window.take(), probe.take()
+        updates, activations = window.pop(), probe.pop()
         magnitudes = np.abs(updates)
         layers = [
             (part, activations[layer].mean(axis=1))  # over classes
@@ -194,7 +195,7 @@ def _train_and_inform(config, data, device, permutations):
         )
         for (reading, estimator), rows in readings.items():
             found[f"information_{reading}_{estimator}"].append(rows)
-        now: list[LeadingDirection] = [
+        now: list[PrincipalDirection] = [
             leading_direction(rows)
             for rows in (np.cumsum(updates, axis=0), updates, magnitudes)
         ]

@@ -195,7 +195,7 @@ def intervals_spec(
 def _second_pass(config, shares, start, first, data, device):
     """Make a run again, count its intervals and drift, and prove it was the same."""
     sizes = first.updates.histogram("all", slice(start // config.window, None))
-    thresholds = [sizes.threshold(share) for share in shares]
+    thresholds = [sizes.tail_threshold(share) for share in shares]
     training = TrainingRun(config, data, device)
     tracker = UpdateTracker(training.model)
     # Two shares may end in one bin of the histogram.

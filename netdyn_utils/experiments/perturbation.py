@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..checks import positive_int
-from ..parameters import FlatParameters
+from ..flat_parameters import FlatParameters
 from ..perturbation.landscape import LossPlane, loss_plane
 from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation_scan
 from ..store import RunRecord, RunSpec, RunStore
@@ -219,7 +219,7 @@ def _at_most(model, count: int) -> dict[str, int]:
     """Return how many weights to draw of each layer: `count`, or all there are."""
     flat = FlatParameters(model)
     return {
-        slot.layer: min(count, parameter.numel())
-        for slot, parameter in zip(flat.slots, flat.parameters, strict=True)
+        part.layer: min(count, parameter.numel())
+        for part, parameter in zip(flat.slices, flat.parameters, strict=True)
         if parameter.ndim > 1
     }

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..histogram import WindowedHistograms
 from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.updates import UpdateTracker
-from ..tracking.windows import WindowedHistograms
 from ..training import DivergenceError, evaluate
 from .config import (
     ExperimentConfig,

@@ -1,20 +1,32 @@
-"""Mutual information in nats, with its bias and its null beside it."""
+"""Mutual information in nats, its bias, its permutation test, and its conservation."""
 
-from .conserved import Conservation, conservation
-from .estimates import MutualInformation, mutual_information
-from .joint import joint_counts, tiled_counts
-from .nulls import InformationNull, shuffled_null
-from .units import WindowInformation, window_information
+from .conservation import (
+    Conservation,
+    ConservationTest,
+    conservation,
+    conservation_test,
+)
+from .mutual_information import (
+    InformationNull,
+    MutualInformation,
+    PermutationTest,
+    mutual_information,
+    permutation_test,
+    shuffled_null,
+)
+from .window import WindowInformation, window_information
 
 __all__ = [
     "Conservation",
+    "ConservationTest",
     "InformationNull",
     "MutualInformation",
+    "PermutationTest",
     "WindowInformation",
     "conservation",
-    "joint_counts",
+    "conservation_test",
     "mutual_information",
+    "permutation_test",
     "shuffled_null",
-    "tiled_counts",
     "window_information",
 ]

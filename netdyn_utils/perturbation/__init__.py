@@ -1,7 +1,7 @@
 """The loss when weights are displaced: one by one, exactly, or along directions."""
 
 from .landscape import loss_line, loss_plane, random_direction
-from .responses import PerturbationResponse
+from .response import PerturbationResponse
 from .scan import loss_under_displacement, perturbation_scan
 
 __all__ = [

@@ -5,7 +5,7 @@ random direction of fixed length would look steep from the one and flat from the
 So each filter of the direction gets the norm of the network's own filter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import positive, positive_int
-from ..training import cross_entropy, evaluating
-from .weight_draws import as_float64, float64_state
+from ..training import cross_entropy, eval_mode
+from .scan import as_float64, float64_state
 
 
-class _Slice:
-    """What slices of one and of two directions share: they go into a record."""
+@dataclass(frozen=True, eq=False, repr=False)
+class LossLine:
+    """Loss in nats at w + step·d: `steps` (points,), `losses` (points,), float64."""
+
+    steps: np.ndarray
+    losses: np.ndarray
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for a run's record."""
@@ -37,20 +41,8 @@ class _Slice:
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LossLine(_Slice):
-    """Loss in nats at w + step·d: `steps` (points,), `losses` (points,), float64."""
-
-    steps: np.ndarray
-    losses: np.ndarray
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LossPlane(_Slice):
+class LossPlane(LossLine):
     """Loss in nats at w + a·d + b·e: ``losses[i, j]`` at a, b = steps[i], steps[j]."""
-
-    steps: np.ndarray
-    losses: np.ndarray
 
 
 def random_direction(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
@@ -86,56 +78,11 @@ def random_direction(model: nn.Module, generator: torch.Generator) -> dict[str, 
         if parameter.ndim > 1:
             filters = parameter.detach().double().flatten(1)
             kind = {"dtype": torch.float64, "device": generator.device}
-            drawn = torch.randn(filters.shape, generator=generator, **kind)
-            drawn = drawn.to(filters.device)
-            sizes = filters.norm(dim=1, keepdim=True) / drawn.norm(dim=1, keepdim=True)
-            direction[name] = (drawn * sizes).view(parameter.shape)
+            normal = torch.randn(filters.shape, generator=generator, **kind)
+            normal = normal.to(filters.device)
+            own, drawn = (part.norm(dim=1, keepdim=True) for part in (filters, normal))
+            direction[name] = (normal * (own / drawn)).view(parameter.shape)
     return direction
-
-
-def loss_line(
-    model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    *,
-    generator: torch.Generator,
-    steps: int = 51,
-    reach: float = 1.0,
-    batch_size: int = 1_000,
-) -> LossLine:
-    """Measure the loss along a random direction through the weights.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        A classifier; evaluated in evaluation mode and in float64, on copies of its
-        parameters.
-    inputs, targets : Tensor, (samples, ...) and (samples,)
-    generator : torch.Generator
-        Draws the direction (`random_direction`).
-    steps : int
-        Points, odd: the middle one is the network itself.
-    reach : float
-        The last step, in units of the filters' norms.
-    batch_size : int
-        Samples at a time.
-
-    Returns
-    -------
-    LossLine
-
-    Examples
-    --------
-    >>> model, x = nn.Linear(2, 2), torch.eye(2)
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> line = loss_line(model, x, torch.tensor([0, 1]), generator=generator, steps=3)
-    >>> line.steps
-    array([-1.,  0.,  1.])
-    """
-    directions = [random_direction(model, generator)]
-    places = _places(steps, reach)
-    batch = inputs, targets, batch_size
-    return LossLine(places, _losses(model, directions, places[:, None], batch))
 
 
 def loss_plane(
@@ -150,39 +97,75 @@ def loss_plane(
 ) -> LossPlane:
     """Measure the loss on the plane of two random directions through the weights.
 
-    Arguments are those of `loss_line`, with `steps` points along each direction. Two
-    independent directions of so many weights are nearly orthogonal.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A classifier; evaluated in evaluation mode and in float64, on copies of its
+        parameters.
+    inputs, targets : Tensor, (samples, ...) and (samples,)
+    generator : torch.Generator
+        Draws the directions (`random_direction`), nearly orthogonal as they are.
+    steps : int
+        Points along each direction, odd: the middle one is the network itself.
+    reach : float
+        The last step, in units of the filters' norms.
+    batch_size : int
+        Samples at a time.
+
+    Returns
+    -------
+    LossPlane
+
+    Examples
+    --------
+    >>> model, x = nn.Linear(2, 2), torch.eye(2)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> plane = loss_plane(model, x, torch.tensor([0, 1]), generator=generator, steps=3)
+    >>> plane.steps, plane.losses.shape
+    (array([-1.,  0.,  1.]), (3, 3))
     """
     directions = [random_direction(model, generator) for _ in range(2)]
-    places = _places(steps, reach)
-    grid = np.stack(np.meshgrid(places, places, indexing="ij"), -1).reshape(-1, 2)
-    losses = _losses(model, directions, grid, (inputs, targets, batch_size))
-    return LossPlane(places, losses.reshape(len(places), -1))
+    batch = inputs, targets, batch_size
+    return LossPlane(*_slice(model, directions, steps, reach, batch))
 
 
-def _places(steps, reach) -> np.ndarray:
+def loss_line(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    generator: torch.Generator,
+    steps: int = 51,
+    reach: float = 1.0,
+    batch_size: int = 1_000,
+) -> LossLine:
+    """Measure the loss along one random direction; arguments as for `loss_plane`."""
+    directions = [random_direction(model, generator)]
+    batch = inputs, targets, batch_size
+    return LossLine(*_slice(model, directions, steps, reach, batch))
+
+
+@torch.no_grad()
+def _slice(model, directions, steps, reach, batch) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps, and the loss on the grid that they span."""
+    inputs, targets, size = batch
+    positive_int(size, "batch size")
     if positive_int(steps, "steps") % 2 == 0 or steps < 3:
         raise ValueError(
             f"steps must be odd and 3 or more, so that the network itself is the "
             f"middle one, got {steps}"
         )
     half = np.arange(1, steps // 2 + 1) / (steps // 2) * positive(reach, "reach")
-    return np.concatenate([-half[::-1], [0.0], half])
-
-
-@torch.no_grad()
-def _losses(model, directions: Sequence[dict], places: np.ndarray, batch) -> np.ndarray:
-    """Return the loss at each place, a row of coordinates along the directions."""
-    (inputs, targets, size), losses = batch, np.zeros(len(places))
-    positive_int(size, "batch size")
+    places = np.concatenate([-half[::-1], [0.0], half])
+    losses = np.zeros((steps,) * len(directions))
     state = float64_state(model)
-    with evaluating(model):
-        for k, place in enumerate(places.tolist()):
+    with eval_mode(model):
+        for point in np.ndindex(losses.shape):
             moved = dict(state)
-            for step, direction in zip(place, directions, strict=True):
+            for step, direction in zip(places[list(point)], directions, strict=True):
                 for name, part in direction.items():
                     moved[name] = moved[name] + step * part
             for x, y in zip(inputs.split(size), targets.split(size), strict=True):
                 out = torch.func.functional_call(model, moved, (as_float64(x),))
-                losses[k] += cross_entropy(out, y).item() * y.numel()
-    return losses / targets.numel()
+                losses[point] += cross_entropy(out, y).item() * y.numel()
+    return places, losses / targets.numel()

@@ -3,31 +3,36 @@
 ΔL = L(w + δ e_k) − L(w), L the mean cross-entropy in nats in evaluation mode. In plain
 lines it is `loss_under_displacement`: a copy in float64, one weight moved, a forward
 pass, a difference. `perturbation_scan` gives the same numbers for many weights, sizes
-and both signs, at a small part of the cost.
+and both signs: for any module on many displaced copies at once, and at a small part of
+that cost for a sequential network (`rank_one`).
 """
 
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..checks import choose, positive, positive_int
-from ..parameters import layer_of
-from ..training import cross_entropy, evaluating
-from .chain_scan import scan_chain
-from .chain_tracing import NotAChainError, read_chain
-from .general_scan import scan_general
-from .responses import PerturbationResponse
-from .weight_draws import as_float64, draw_weights, float64_state
+from ..flat_parameters import layer_of
+from ..training import cross_entropy, eval_mode
+from .rank_one import (
+    NotSequentialError,
+    loss_change,
+    read_sequential,
+    scan_sequential,
+)
+from .response import PerturbationResponse
 
 METHODS = ("auto", "chain", "general")
-COMPARED = 16  # samples on which a model is held against itself and against its chain
+COMPARED = 16  # samples on which the model is compared with itself and with its layers
 
 
 @torch.no_grad()
@@ -82,10 +87,10 @@ def perturbation_scan(
     deltas : sequence of float
         Sizes of the displacement, positive; both signs are always measured.
     weights_per_layer : int or mapping from layer to int
-        How many weights are drawn of each layer, without replacement.
+        How many weights are sampled of each layer, without replacement.
     generator : torch.Generator
-        Draws them, layer by layer: the same seed gives the same weights, whatever the
-        deltas.
+        Samples them, layer by layer: the same seed gives the same weights, whatever
+        the deltas.
     layers : sequence of str, optional
         Which layers; by default all that have weights. Weights are parameters named
         `weight` with two axes or more, trainable or not: no biases, no norms.
@@ -93,7 +98,7 @@ def perturbation_scan(
         Rough bound in bytes on working arrays, beside the inputs and one copy of the
         parameters in float64.
     method : {"auto", "chain", "general"}
-        "chain" carries differences through a stack of known stages; "general" runs
+        "chain" propagates changes through a sequence of known layers; "general" runs
         any module on displaced copies; "auto" takes the first where it can.
 
     Returns
@@ -115,11 +120,11 @@ def perturbation_scan(
 
     Notes
     -----
-    A chain is a stack of Linear, Conv2d, ReLU, BatchNorm, pools, flatten and dropout,
-    as modules, functions or methods. A displaced weight w_ij changes the sum of unit i
-    by δ·x_j; where the unit's output does not change, the sample is done. Else the
-    change runs on through the stages as a difference, so that the result keeps its
-    digits however small δ is: see `chains` and `differences`.
+    A chain is a sequence of Linear, Conv2d, ReLU, BatchNorm, pools, flatten and
+    dropout, as modules, functions or methods. A displaced weight w_ij changes the sum
+    of unit i by δ·x_j; where the unit's output does not change, the sample is done.
+    Else the change runs on through the layers as a difference, so that the result keeps
+    its digits however small δ is.
 
     Examples
     --------
@@ -135,33 +140,36 @@ def perturbation_scan(
     choose(method, METHODS, "method")
     positive_int(memory, "memory")
     sizes = check_deltas(deltas)
-    drawn = draw_weights(model, weights_per_layer, generator=generator, layers=layers)
+    sampled = sample_weights(
+        model, weights_per_layer, generator=generator, layers=layers
+    )
     signed = torch.tensor([*sizes, *-sizes], dtype=torch.float64, device=inputs.device)
-    total = len(signed) * sum(len(one.index) for one in drawn)
+    total = len(signed) * sum(len(one.index) for one in sampled)
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
-    _say_if_dropout_acts(model)
-    with evaluating(model):
-        _check_batch(model, inputs, targets)
-        path, used = scan_general, "general"
-        subject = model
+    _warn_if_dropout_acts(model)
+    state = float64_state(model)
+    with eval_mode(model):
+        _check_batch(model, state, inputs, targets)
+        scan, used = _scan_general, "general"
+        subject = model, state
         if method != "general":
             try:
-                subject = read_chain(model, inputs[:COMPARED])
-                path, used = scan_chain, "chain"
-            except NotAChainError as error:
+                subject = (read_sequential(model, state, inputs[:COMPARED]),)
+                scan, used = scan_sequential, "chain"
+            except NotSequentialError as error:
                 if method == "chain":
                     raise ValueError(
-                        f"{type(model).__name__} is no chain of known stages: {error}; "
+                        f"{type(model).__name__} is no chain of known layers: {error}; "
                         "choose method 'auto' or 'general'"
                     ) from error
         # Short scans need no bar.
         with tqdm(total=total, desc="perturbations", disable=hidden, delay=2) as bar:
-            loss, response = path(
-                subject,
+            loss, response = scan(
+                *subject,
                 inputs,
                 targets,
-                drawn=drawn,
+                sampled=sampled,
                 deltas=signed,
                 memory=memory,
                 advance=bar.update,
@@ -169,9 +177,9 @@ def perturbation_scan(
     if not np.isfinite(loss):
         raise ValueError(f"the loss is {loss}: no change of it can be measured")
     return PerturbationResponse(
-        layers=tuple(layer_of(one.name) for one in drawn),
-        layer=np.repeat(np.arange(len(drawn)), [len(one.index) for one in drawn]),
-        index=torch.cat([one.index for one in drawn]).cpu().numpy(),
+        layers=tuple(layer_of(one.name) for one in sampled),
+        layer=np.repeat(np.arange(len(sampled)), [len(one.index) for one in sampled]),
+        index=torch.cat([one.index for one in sampled]).cpu().numpy(),
         deltas=sizes,
         loss=loss,
         response=response.view(2, len(sizes), -1).transpose(0, 1).cpu().numpy().copy(),
@@ -193,7 +201,171 @@ def check_deltas(deltas) -> np.ndarray:
     return np.sort(np.array(sizes))
 
 
-def _say_if_dropout_acts(model):
+@dataclass(frozen=True, eq=False)
+class SampledWeights:
+    """The weights of one layer that are displaced."""
+
+    name: str  # of the parameter
+    shape: tuple[int, ...]
+    index: Tensor  # row-major, ascending, (weights,)
+
+    @property
+    def unit(self) -> Tensor:
+        """Which output each weight leads into, (weights,)."""
+        return self.index // self.shape[1:].numel()
+
+    @property
+    def column(self) -> Tensor:
+        """Which of that output's weights each one is, (weights,)."""
+        return self.index % self.shape[1:].numel()
+
+
+def sample_weights(
+    model: nn.Module,
+    count: int | Mapping[str, int],
+    *,
+    generator: torch.Generator,
+    layers: Sequence[str] | None = None,
+) -> list[SampledWeights]:
+    """Sample weights of each layer, by default of all that have some."""
+    norms = {
+        f"{name}.weight".removeprefix(".")
+        for name, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm)
+    }
+    weights = {
+        layer_of(name): (name, value.detach())
+        for name, value in model.named_parameters()
+        if name.rpartition(".")[2] == "weight" and value.ndim > 1 and name not in norms
+    }
+    if not weights:
+        raise ValueError(
+            f"{type(model).__name__} has no weights with two axes or more to displace"
+        )
+    if isinstance(layers, str):
+        raise ValueError(f"layers must be a sequence of names, got one name {layers!r}")
+    counts = count if isinstance(count, Mapping) else dict.fromkeys(weights, count)
+    layers = list(counts if layers is None else layers)
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers must be one or more different names, got {layers}")
+    sampled = []
+    for layer in layers:
+        if layer not in weights and layer in dict(model.named_modules()):
+            raise ValueError(
+                f"layer {layer!r} has no weights with two axes or more: choose from "
+                f"{', '.join(weights)}"
+            )
+        name, value = weights[choose(layer, weights, "layer")]
+        if layer not in counts:
+            raise ValueError(
+                f"weights_per_layer says nothing of layer {layer!r}: add it"
+            )
+        number = positive_int(counts[layer], f"weights_per_layer of {layer!r}")
+        if number > value.numel():
+            raise ValueError(
+                f"layer {layer!r} has {value.numel():,} weights, fewer than "
+                f"{number:,}: ask for fewer, or pass a mapping such as "
+                f"{{{layer!r}: {value.numel()}, ...}}"
+            )
+        order = torch.randperm(
+            value.numel(), generator=generator, device=generator.device
+        ).to(value.device)
+        index = order[:number].sort().values
+        sampled.append(SampledWeights(name, value.shape, index))
+    return sampled
+
+
+def float64_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return copies of all parameters and buffers by name, real ones in float64."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: as_float64(tensor.detach()).clone() for name, tensor in named}
+
+
+def as_float64(x: Tensor) -> Tensor:
+    """Return real numbers in float64, and indices as they are."""
+    return x.double() if x.is_floating_point() else x
+
+
+def _scan_general(
+    model: nn.Module,
+    state: dict[str, Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    sampled: Sequence[SampledWeights],
+    deltas: Tensor,
+    memory: int,
+    advance: Callable[[float], object],
+) -> tuple[float, Tensor]:
+    """Return what `scan_sequential` does, for any module, on many displaced copies."""
+    per_sample = _bytes_per_sample(model, state, inputs[:1])
+    step = max(1, min(len(inputs), memory // 2 // per_sample))
+    loss = 0.0
+    response = [deltas.new_zeros(len(deltas), len(one.index)) for one in sampled]
+    for x, y in zip(inputs.split(step), targets.split(step), strict=True):
+        x, y = as_float64(x), y.flatten()
+        rows = torch.arange(len(y), device=y.device)
+        base = _run(model, state, x).flatten(0, -2)
+        loss += F.cross_entropy(base, y, reduction="sum").item()
+        for total, one in zip(response, sampled, strict=True):
+            per_copy = per_sample * len(x) + 8 * state[one.name].numel()
+            pairs = torch.cartesian_prod(
+                *(torch.arange(n, device=y.device) for n in total.shape)
+            )
+            for pair in pairs.split(max(1, memory // per_copy)):
+                delta, place = pair.T
+                copies = state[one.name].flatten().repeat(len(pair), 1)
+                copies.scatter_add_(1, one.index[place, None], deltas[delta, None])
+                outputs = _run_copies(model, state, x, one, copies)
+                changes = [
+                    loss_change(logits - base, base, base.softmax(1), y, rows).sum()
+                    for logits in outputs.flatten(1, -2)
+                ]
+                total[delta, place] += torch.stack(changes)
+                advance(len(pair) * len(x) / len(inputs))
+    return loss / targets.numel(), torch.cat(response, 1) / targets.numel()
+
+
+def _run(model, state, x):
+    return torch.func.functional_call(model, state, (x,))
+
+
+def _run_copies(model, state, x, one, copies):
+    """Return the outputs under each displaced copy of one parameter."""
+
+    def run(weight):
+        return _run(model, {**state, one.name: weight.view(one.shape)}, x)
+
+    try:
+        return torch.func.vmap(run)(copies)
+    except RuntimeError:  # code that vmap can not batch runs one copy at a time
+        return torch.stack([run(weight) for weight in copies])
+
+
+def _bytes_per_sample(model, state, x) -> int:
+    """Return how many bytes of intermediate results one sample makes, roughly.
+
+    What a backward pass would keep is what there is, short of passing buffers.
+    """
+    known = {tensor.data_ptr() for tensor in state.values()}
+    sizes = [1]
+
+    def note(tensor):
+        if tensor.data_ptr() not in known:
+            sizes.append(tensor.nbytes)
+        return tensor
+
+    trainable = {name for name, _ in model.named_parameters()}
+    leaves = {n: t.requires_grad_(n in trainable) for n, t in state.items()}
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with torch.enable_grad(), hooks:
+        _run(model, leaves, as_float64(x))
+    for tensor in state.values():
+        tensor.requires_grad_(False)
+    return 2 * sum(sizes)
+
+
+def _warn_if_dropout_acts(model):
     """Warn that what the caller sees of the model is not what is measured."""
     acting = {type(m).__name__ for m in model.modules() if m.training}
     dropout = sorted(name for name in acting if "dropout" in name.lower())
@@ -205,7 +377,7 @@ def _say_if_dropout_acts(model):
         )
 
 
-def _check_batch(model, inputs, targets):
+def _check_batch(model, state, inputs, targets):
     """Refuse a batch, or a model, for which no change of the loss is defined."""
     if not 0 < len(inputs) == len(targets):
         raise ValueError(
@@ -214,20 +386,19 @@ def _check_batch(model, inputs, targets):
         )
     if targets.dtype != torch.int64:
         raise ValueError(f"targets must be classes as int64, got {targets.dtype}")
-    if inputs.is_floating_point() and not inputs.isfinite().all():
+    # The extremes are NaN if any value is, and need no array of the inputs' size.
+    if inputs.is_floating_point() and not all(x.isfinite() for x in inputs.aminmax()):
         raise ValueError("inputs hold NaN or infinity: leave those samples out")
-    state, few = float64_state(model), as_float64(inputs[:COMPARED])
-    outputs, again = (
-        torch.func.functional_call(model, state, (few,)) for _ in range(2)
-    )
-    if not torch.allclose(outputs, again, rtol=1e-9, atol=1e-12, equal_nan=True):
+    few = as_float64(inputs[:COMPARED])
+    outputs, again = (_run(model, state, few) for _ in range(2))
+    same = {"rtol": 1e-9, "atol": 1e-12, "equal_nan": True}
+    if not torch.allclose(outputs, again, **same):
         raise ValueError(
             "the model gives two outputs for the same inputs, even in evaluation mode: "
             "a change of its loss has no meaning, so switch off what is random in it"
         )
     half = (len(few) + 1) // 2
-    alone = torch.func.functional_call(model, state, (few[:half],))
-    if not torch.allclose(outputs[:half], alone, rtol=1e-9, atol=1e-12, equal_nan=True):
+    if not torch.allclose(outputs[:half], _run(model, state, few[:half]), **same):
         raise ValueError(
             "the output for one sample depends on the others beside it, so that the "
             "loss can not be summed batch by batch: let BatchNorm track its statistics"

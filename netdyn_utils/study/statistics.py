@@ -346,7 +346,7 @@ def tail_facts(histogram: LogHistogram, share: float = LARGEST) -> dict[str, flo
     ``lead`` see there.
     """
     edges, counts = histogram.edges, histogram.counts
-    fit = fit_power_law(edges, counts, xmin=histogram.threshold(share))
+    fit = fit_power_law(edges, counts, xmin=histogram.tail_threshold(share))
     compared = compare_tails(edges, counts, fit)
     return {
         "heavier": compared["exponential"].ratio / fit.n_tail,
@@ -363,11 +363,12 @@ def read_as_published(histogram: LogHistogram) -> dict[str, float]:
     """
     edges, counts = histogram.edges, histogram.counts
     wide, held = linear_bins(histogram, PUBLISHED_BINS)
+    xmin = histogram.tail_threshold(LARGEST)
     return {
-        "alpha": fit_power_law(edges, counts, xmin=histogram.threshold(LARGEST)).alpha,
+        "alpha": fit_power_law(edges, counts, xmin=xmin).alpha,
         "line": ols_exponent(wide, held).alpha,
         "scanned": fit_power_law(wide[1:], held[1:]).alpha,
-        "largest": histogram.largest,
+        "largest": histogram.max,
     }
 
 
@@ -413,7 +414,7 @@ def update_facts(
 def _layers(run, part: int | None) -> dict[str, float]:
     """Return what the layers have to say, each and the median over them."""
     judged = {name: third(run, part, name) for name in run.updates.groups}
-    judged = {n: h for n, h in judged.items() if h.binned * LARGEST >= FEWEST}
+    judged = {n: h for n, h in judged.items() if h.n_binned * LARGEST >= FEWEST}
     found = {name: tail_facts(histogram) for name, histogram in judged.items()}
     for name, read in found.items():
         read["excess"] = mixture_excess(
@@ -521,7 +522,9 @@ def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
         edges=updates.edges,
         weights=np.append(rms.counts, rms.zeros),
     )
-    fit = fit_power_law(updates.edges, updates.counts, xmin=updates.threshold(LARGEST))
+    fit = fit_power_law(
+        updates.edges, updates.counts, xmin=updates.tail_threshold(LARGEST)
+    )
     found = compare_with_null(updates.edges, updates.counts, fit, null)
     return float(np.log2(found.excess))
 
@@ -542,8 +545,8 @@ def step_facts(steps: np.ndarray) -> dict[str, float]:
     >>> round(step_facts(normal)["fourth moment"], 1)
     1.0
     """
-    updates = LogHistogram.of(np.abs(steps))
-    rms = LogHistogram.of(np.sqrt((steps**2).mean(axis=1)))
+    updates = LogHistogram.from_values(np.abs(steps))
+    rms = LogHistogram.from_values(np.sqrt((steps**2).mean(axis=1)))
     return {
         "doublings": mixture_excess(updates, rms),
         "fourth moment": fourth_moment(updates, rms),
@@ -562,6 +565,6 @@ def alpha_by_window(run) -> tuple[np.ndarray, np.ndarray]:
     alphas = []
     for window in range(len(stops)):
         held = run.updates.histogram(window=window)
-        cut = held.threshold(LARGEST)
+        cut = held.tail_threshold(LARGEST)
         alphas.append(fit_power_law(held.edges, held.counts, xmin=cut).alpha)
     return stops, np.array(alphas)

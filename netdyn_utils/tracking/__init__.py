@@ -1,19 +1,10 @@
-"""Observers of a live model: updates, intervals, drift, activations.
+"""Observers of a live model: made before its first step, called after every one."""
 
-Each is made before the first step and told after every one.
-"""
-
+from .activations import ActivationProbe, probe_batch
 from .drift import DriftRecorder
 from .intervals import IntervalTracker
-from .probe import ActivationProbe, probe_batch
-from .update_windows import UpdateWindow
+from .update_window import UpdateWindow
 from .updates import UpdateTracker
 
-__all__ = [
-    "ActivationProbe",
-    "DriftRecorder",
-    "IntervalTracker",
-    "UpdateTracker",
-    "UpdateWindow",
-    "probe_batch",
-]
+__all__ = ["ActivationProbe", "DriftRecorder", "IntervalTracker"]
+__all__ += ["UpdateTracker", "UpdateWindow", "probe_batch"]

@@ -13,8 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import choose, positive_int
-from ..drift import DiffusionExponent, diffusion_exponent, linear_cka, relative_distance
-from ..parameters import FlatParameters
+from ..diffusion import (
+    DiffusionExponent,
+    diffusion_exponent,
+    linear_cka,
+    relative_distance,
+)
+from ..flat_parameters import FlatParameters
 from .activations import LayerOutputs
 
 LAGS_PER_OCTAVE = 2
@@ -24,27 +29,17 @@ LAGS_PER_OCTAVE = 2
 class DriftCurves:
     """Displacement of weights and change of activations against the lag.
 
-    Parameters
-    ----------
-    starts, lags : array of int64, (starts,) and (lags,)
-        In steps.
-    layers, sizes : tuple
-        Names of the layers, and how many weights each has.
-    displacement : array, (starts, lags, layers)
-        Mean of (w(start + lag) − w(start))² over weights of the layer.
-    active : tuple of str
-        Layers whose activations were seen.
-    distance, alignment : array, (starts, lags, active)
-        Relative L2 distance and linear CKA between the activations at start and
-        start + lag.
+    `displacement`, (starts, lags, layers), is the mean of (w(start + lag) − w(start))²
+    over the weights of a layer; `distance` and `alignment`, (starts, lags, active), are
+    the relative L2 distance and the linear CKA of a layer's activations at these steps.
     """
 
-    starts: np.ndarray
-    lags: np.ndarray
+    starts: np.ndarray  # steps
+    lags: np.ndarray  # steps
     layers: tuple[str, ...]
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # weights of each layer
     displacement: np.ndarray
-    active: tuple[str, ...]
+    active: tuple[str, ...]  # layers whose activations were seen
     distance: np.ndarray
     alignment: np.ndarray
 
@@ -66,10 +61,8 @@ class DriftCurves:
     @classmethod
     def from_arrays(cls, arrays) -> "DriftCurves":
         """Read back what `to_arrays` gave."""
-        names = {
-            name: tuple(arrays[name].tolist()) for name in ("layers", "sizes", "active")
-        }
-        return cls(**{**arrays, **names})
+        tuples = ("layers", "sizes", "active")
+        return cls(**arrays | {name: tuple(arrays[name].tolist()) for name in tuples})
 
     def __repr__(self):
         return (
@@ -102,7 +95,8 @@ class DriftRecorder:
 
     Notes
     -----
-    Activations are those of `LayerOutputs`. Places in a sequence count as samples;
+    A layer's activations are the output of the module that owns its parameters, in
+    evaluation mode. Places in a sequence count as samples;
     channels and places of an image are units.
 
     Examples
@@ -144,25 +138,26 @@ class DriftRecorder:
             for i, start in enumerate(self.starts)
             for j, lag in enumerate(self.lags)
         }
-        parameters = FlatParameters(model)
-        members = parameters.groups("layer")
-        self.layers = tuple(members)
-        self._parameters, self._at_most = parameters, positive_int(at_most, "at_most")
+        self._parameters = FlatParameters(model)
+        self._at_most = positive_int(at_most, "at_most")
         self._generator = generator or torch.Generator().manual_seed(0)
-        self._units: dict[str, Tensor] = {}
+        members = self._parameters.groups("layer")
+        slices = self._parameters.slices
+        self.layers = tuple(members)
         self._chosen, self._sizes = [], []
-        for slots in members.values():
-            ends = [
-                (parameters.slots[i].start, parameters.slots[i].stop) for i in slots
-            ]
-            index = torch.cat([torch.arange(*pair) for pair in ends])
-            self._chosen.append(index[self._some(len(index))])
+        for indices in members.values():
+            index = torch.cat(
+                [torch.arange(slices[i].start, slices[i].stop) for i in indices]
+            )
+            self._chosen.append(index[self._draw(len(index))])
             self._sizes.append(len(index))
-        self._displacement = np.full(
-            (len(self.starts), len(self.lags), len(self.layers)), np.nan
+        self._units: dict[str, Tensor] = {}
+        self._before, self._active = self._weights(), self._activations()
+        shape = len(self.starts), len(self.lags)
+        self._displacement = np.full((*shape, len(self.layers)), np.nan)
+        self._distance, self._alignment = np.full(
+            (2, *shape, len(self._active)), np.nan
         )
-        self._distance = self._alignment = None
-        self._remember()
 
     def update(self) -> None:
         """Compare, if it is time for it, after a step."""
@@ -176,7 +171,7 @@ class DriftRecorder:
                 self._distance[(*place, k)] = relative_distance(before, now)
                 self._alignment[(*place, k)] = linear_cka(before, now)
         if self._steps in self._begins:
-            self._remember()
+            self._before, self._active = self._weights(), self._activations()
 
     def curves(self) -> DriftCurves:
         """Return what was measured so far; NaN where it was not yet."""
@@ -191,20 +186,14 @@ class DriftRecorder:
             self._alignment.copy(),
         )
 
-    def _remember(self) -> None:
-        self._before, self._active = self._weights(), self._activations()
-        if self._distance is None:
-            shape = (*self._displacement.shape[:2], len(self._active))
-            self._distance, self._alignment = np.full((2, *shape), np.nan)
-
-    def _some(self, count: int) -> Tensor:
-        """Draw at most so many of `count` indices as are followed, ascending."""
-        drawn = torch.randperm(count, generator=self._generator)[: self._at_most]
-        return drawn.sort().values
+    def _draw(self, count: int) -> Tensor:
+        """Draw `at_most` of `count` indices, ascending."""
+        order = torch.randperm(count, generator=self._generator)
+        return order[: self._at_most].sort().values
 
     def _weights(self) -> list[np.ndarray]:
         """Return the chosen weights of each layer, float64."""
-        vector = self._parameters.vector().cpu().double()
+        vector = self._parameters.to_vector().cpu().double()
         return [vector[index].numpy() for index in self._chosen]
 
     def _activations(self) -> dict[str, np.ndarray]:
@@ -215,6 +204,6 @@ class DriftRecorder:
             axes = (0, 1) if output.ndim == 3 else (1, -1)
             matrix = output.flatten(*axes)
             if name not in self._units:
-                self._units[name] = self._some(matrix.shape[1])
+                self._units[name] = self._draw(matrix.shape[1])
             found[name] = matrix[:, self._units[name]].cpu().numpy()
         return found

@@ -1,7 +1,8 @@
 """Waiting times between large updates of every parameter, streamed and exact.
 
 What is counted is defined by `IntervalCounts.of`. Large updates are rare, so each step
-looks once for those above the lowest threshold, and all else is work on these few.
+looks once for those above the lowest threshold and only keeps them; every 16,384 of
+them are sorted by weight and step, and their intervals counted in one go.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 
 from ..checks import choose, positive, positive_int
 from ..intervals.counts import IntervalCounts
-from ..intervals.streaming import IntervalCounter
 from .updates import UpdateTracker
 
-LEAST, MOST = 2.0**-149, float(np.finfo(np.float32).max)  # of positive float32
-LONGEST = 100_000  # steps of the longest interval that is held apart, by default
+MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positive ones
+MAX_INTERVAL = 100_000  # steps of the longest interval that is counted apart
+BUFFER_SIZE = 1 << 14  # large updates that are kept before they are counted
+INITIAL_LENGTHS = 1_024  # lengths there is room for at first; doubled when needed
 
 
 class IntervalTracker:
@@ -35,9 +37,14 @@ class IntervalTracker:
     skip : int
         Steps at the beginning that are not looked at.
     max_interval : int
-        Longer intervals are counted together as `longer`; a longer opening or closing
-        stands in the entry after `max_interval`. Bounds the memory in long runs, at
-        16 bytes per group, threshold and step.
+        Longer intervals are counted together, as overflow; a longer censored interval
+        is in the entry after `max_interval`. Bounds the memory in long runs, at 16
+        bytes per group, threshold and step.
+
+    Attributes
+    ----------
+    tracker : UpdateTracker
+        The one that was handed in, or that of the model.
 
     Raises
     ------
@@ -49,11 +56,6 @@ class IntervalTracker:
     A NaN never exceeds, an infinite update always does. The window begins after
     `skip` steps and ends where it is read: reading changes nothing.
 
-    Attributes
-    ----------
-    tracker : UpdateTracker
-        The one that was handed in, or that of the model.
-
     Examples
     --------
     >>> model = nn.Linear(2, 1, bias=False)
@@ -62,7 +64,7 @@ class IntervalTracker:
     ...     with torch.no_grad():
     ...         _ = model.weight.add_(torch.tensor([[change, 0.0]]))
     ...     tracker.update()
-    >>> tracker.counts(0.4).lengths[-1], tracker.counts(0.4).never
+    >>> tracker.counts(0.4).lengths[-1], tracker.counts(0.4).n_never
     (np.int64(3), 1)
     """
 
@@ -73,28 +75,25 @@ class IntervalTracker:
         *,
         groups: str = "layer",
         skip: int = 0,
-        max_interval: int = LONGEST,
+        max_interval: int = MAX_INTERVAL,
     ):
-        choose(groups, ("layer", "parameter", "all"), "kind of group")
-        self.thresholds = tuple(map(_check, thresholds))
+        self.thresholds = tuple(map(_check_threshold, thresholds))
         if not 0 < len(set(self.thresholds)) == len(thresholds) < 256:
             raise ValueError(
                 f"thresholds must be 1 to 255 different numbers, got {thresholds!r}"
             )
-        if skip:
-            positive_int(skip, "skip")
+        self.skip = positive_int(skip, "skip") if skip else 0
         self._shared = isinstance(watched, UpdateTracker)
         self.tracker = watched if self._shared else UpdateTracker(watched)
         self._begun = self._seen = self.tracker.steps
-        self.skip = skip
 
         parameters = self.tracker.parameters
         members = parameters.groups(groups)
         self.groups = tuple(members)
         self._group = np.empty(parameters.numel, np.int32)
-        for number, slots in enumerate(members.values()):
-            for slot in (parameters.slots[index] for index in slots):
-                self._group[slot.start : slot.stop] = number
+        for number, indices in enumerate(members.values()):
+            for part in (parameters.slices[index] for index in indices):
+                self._group[part.start : part.stop] = number
         self._mask = np.empty(parameters.numel, bool)
         positive_int(max_interval, "max_interval")
         self._counter = IntervalCounter(
@@ -118,10 +117,8 @@ class IntervalTracker:
                 f"{self._seen}: call tracker.update() and then intervals.update(), "
                 "both once after each step"
             )
-        if self.steps == 0:
-            return
-        index, values = self._above(self.tracker.magnitude, self._counter.lowest)
-        self._counter.note(self.steps - 1, index, values)
+        if self.steps:
+            self._counter.add(self.steps - 1, *self._large(self.tracker.magnitude))
 
     def counts(self, threshold: float, group: str = "all") -> IntervalCounts:
         """Return the intervals so far above one of the thresholds, of one group.
@@ -132,18 +129,18 @@ class IntervalTracker:
             If the threshold or the group is not there, or fewer than two steps were
             looked at.
         """
-        rank, among = self._rank(threshold), self._among(group)
+        rank, weights = self._rank(threshold), self._weights(group)
         if self.steps < 2:
             raise ValueError(
                 f"the window has {self.steps} step(s) after the first {self.skip}: an "
                 "interval needs two or more"
             )
-        wanted = slice(None) if group == "all" else [self.groups.index(group)]
-        return self._counter.read(rank, wanted, among, self.steps)
+        groups = slice(None) if group == "all" else [self.groups.index(group)]
+        return self._counter.read(rank, groups, weights, self.steps)
 
     def exceedances(self, threshold: float, group: str = "all") -> np.ndarray:
         """Return how often each weight exceeded, int32, shape (weights,)."""
-        return self._counter.exceedances(self._rank(threshold))[self._among(group)]
+        return self._counter.exceedances(self._rank(threshold))[self._weights(group)]
 
     def _rank(self, threshold: float) -> int:
         if threshold not in self.thresholds:
@@ -153,15 +150,16 @@ class IntervalTracker:
             )
         return self.thresholds.index(threshold)
 
-    def _among(self, group: str):
+    def _weights(self, group: str):
         """Return where the weights of a group are."""
         if group == "all":
             return slice(None)
         choose(group, ("all", *self.groups), "group of parameters")
         return self._group == self.groups.index(group)
 
-    def _above(self, magnitude: Tensor, threshold) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the weights that reach the threshold, and by what."""
+    def _large(self, magnitude: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Return the indices and magnitudes that reach the lowest threshold."""
+        threshold = self._counter.lowest
         if magnitude.device.type != "cpu":
             index = torch.nonzero(magnitude >= float(threshold)).squeeze(1)
             return index.cpu().numpy(), magnitude[index].cpu().numpy()
@@ -171,11 +169,128 @@ class IntervalTracker:
         return index, values[index]
 
 
-def _check(threshold: float) -> float:
-    """Return a threshold if it is one that float32 magnitudes can be held against."""
-    if not LEAST <= positive(threshold, "threshold") <= MOST:
+class IntervalCounter:
+    """The counts of `IntervalTracker`, from the large updates of step after step.
+
+    `group`, int32 (weights,), numbers the group of each weight, below `groups`.
+    """
+
+    def __init__(
+        self,
+        group: np.ndarray,
+        groups: int,
+        thresholds: Sequence[float],
+        max_interval: int,
+    ):
+        self._group, self.thresholds = group, thresholds
+        self.max_interval = max_interval
+        self._ranks = np.argsort(thresholds)
+        self._ascending = np.float32(thresholds)[self._ranks]
+        self._buffer: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self._buffered = 0
+        # Of each weight: step of the last exceedance, exceedances, last interval. The
+        # step before the first makes a left-censored interval a difference of steps.
+        shape = len(thresholds), len(group)
+        self._last = np.full(shape, -1, np.int32)
+        self._often, self._before = np.zeros((2, *shape), np.int32)
+        # Intervals and left-censored ones by length, index 0 empty; serial moments.
+        self._cells = np.zeros((len(thresholds), groups, 2, 0), np.int64)
+        self._moments = np.zeros((len(thresholds), groups, 6), np.int64)
+
+    @property
+    def lowest(self) -> np.float32:
+        """The threshold that whatever is added must reach."""
+        return self._ascending[0]
+
+    def add(self, step: int, index: np.ndarray, values: np.ndarray) -> None:
+        """Take the weights, ascending, and magnitudes that are large in a step."""
+        self._buffer.append((step, index, values))
+        self._buffered += len(index)
+        if self._buffered >= BUFFER_SIZE or len(self._buffer) >= BUFFER_SIZE:
+            self.flush()
+
+    def read(self, rank: int, groups, weights, steps: int) -> IntervalCounts:
+        """Return the intervals of one group, selected by its number and its weights."""
+        self.flush()
+        last, often = self._last[rank, weights], self._often[rank, weights]
+        right_censored = (steps - last[often > 0]).clip(max=self.max_interval + 1)
+        closed, left_censored = self._cells[rank, groups].sum(0)[:, 1:]
+        return IntervalCounts(
+            self.thresholds[rank],
+            steps,
+            np.trim_zeros(closed[: self.max_interval], "b").copy(),
+            np.trim_zeros(left_censored, "b").copy(),
+            np.bincount(right_censored)[1:],
+            np.bincount(often),
+            longer=int(closed[self.max_interval :].sum()),
+            pairs=tuple(self._moments[rank, groups].sum(0).tolist()),
+        )
+
+    def exceedances(self, rank: int) -> np.ndarray:
+        """Return how often each weight exceeded a threshold, int32, (weights,)."""
+        self.flush()
+        return self._often[rank].copy()
+
+    def flush(self) -> None:
+        """Count the intervals that end with the exceedances in the buffer."""
+        if self._buffered:
+            steps, indices, values = zip(*self._buffer, strict=True)
+            self._make_room(steps[-1])
+            # Weight, step and number of thresholds reached as one number, to sort by.
+            reached = np.searchsorted(self._ascending, np.concatenate(values), "right")
+            since = np.repeat(np.array(steps) - steps[0], [len(i) for i in indices])
+            keys = np.concatenate(indices) << 32 | since << 8 | reached
+            keys.sort()
+            for low, rank in enumerate(self._ranks):
+                keys = keys[(keys & 0xFF) > low]
+                self._close(rank, keys >> 32, (keys >> 8 & 0xFFFFFF) + steps[0])
+        self._buffer, self._buffered = [], 0
+
+    def _close(self, rank: int, weight: np.ndarray, step: np.ndarray) -> None:
+        """Close intervals at exceedances of one threshold, by weight and step."""
+        if not weight.size:
+            return
+        first = np.diff(weight, prepend=-1) != 0  # of its weight since the last flush
+        begins, ends = np.flatnonzero(first), np.flatnonzero(np.append(first[1:], True))
+        those = weight[begins]
+        length = np.diff(step, prepend=0)
+        length[begins] = step[begins] - self._last[rank, those]
+        censored = np.zeros(len(step), bool)
+        censored[begins] = self._often[rank, those] == 0
+
+        group = self._group[weight].astype(np.int64)
+        size = self._cells.shape[-1]
+        cell = (group * 2 + censored) * size + np.minimum(length, size - 1)
+        cells = self._cells[rank].reshape(-1)
+        cells += np.bincount(cell, minlength=cells.size)
+
+        length[censored] = 0  # from here on: no interval
+        a = np.append(0, length[:-1])
+        a[begins] = self._before[rank, those]
+        b = length * (a > 0)
+        runs = np.flatnonzero(np.diff(group, prepend=-1))  # stretches of one group
+        moments = self._moments[rank].T
+        for k, terms in enumerate((np.sign(b), a, b, a * a, b * b, a * b)):
+            np.add.at(moments[k], group[runs], np.add.reduceat(terms, runs))
+
+        self._last[rank, those] = step[ends]
+        self._often[rank, those] += (ends - begins + 1).astype(np.int32)
+        self._before[rank, those] = length[ends]
+
+    def _make_room(self, step: int) -> None:
+        """Let the counters hold every length there can be."""
+        size = max(INITIAL_LENGTHS, 1 << (step + 1).bit_length())
+        size = min(size, self.max_interval + 2)  # the last: all longer ones
+        missing = size - self._cells.shape[-1]
+        if missing > 0:
+            self._cells = np.pad(self._cells, [(0, 0)] * 3 + [(0, missing)])
+
+
+def _check_threshold(threshold: float) -> float:
+    """Return a threshold if float32 magnitudes can be compared with it."""
+    if not MIN_FLOAT32 <= positive(threshold, "threshold") <= MAX_FLOAT32:
         raise ValueError(
-            f"threshold must lie between {LEAST:.2g} and {MOST:.2g}, as float32 do, "
-            f"got {threshold!r}"
+            f"threshold must lie between {MIN_FLOAT32:.2g} and {MAX_FLOAT32:.2g}, as "
+            f"float32 do, got {threshold!r}"
         )
     return float(threshold)

@@ -1,7 +1,9 @@
 """Figures that move: on a static page without a kernel, and live in a notebook."""
 
-from .frames import frame_slider, spread
-from .tail_explorer import explore_tail
-from .training_explorer import watch_training
+from .explorers import explore_tail, training_explorer
+from .static_slider import evenly_spaced, frame_slider
 
-__all__ = ["explore_tail", "frame_slider", "spread", "watch_training"]
+# Their names until version 0.2.
+spread, watch_training = evenly_spaced, training_explorer
+
+__all__ = ["evenly_spaced", "explore_tail", "frame_slider", "training_explorer"]

@@ -1,0 +1,318 @@
+"""A reader's own network and data: what is learned, and by which loss.
+
+A model file is code. It is run when it is named, with all the rights of whoever names
+it, and never otherwise. A data file is numbers: nothing in it is run.
+"""
+
+import runpy
+import sys
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.batches import InMemoryBatches
+from ..data.images import ImageData
+from ..training import cross_entropy, eval_mode, evaluate
+
+REQUIRED, OPTIONAL = ("x_train", "y_train"), ("x_test", "y_test")
+EVAL_BATCH_SIZE = 250  # bounds the memory of an evaluation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Task:
+    """Inputs and targets, to train on and, if there are any, to test on.
+
+    Parameters
+    ----------
+    train_inputs, test_inputs : Tensor, shape (samples, ...)
+    train_targets, test_targets : Tensor
+        int64, shape (samples,) or (samples, places): classes from 0, learned by cross
+        entropy. Or float32, shape (samples, ...): numbers, learned by mean squared
+        error.
+
+    Raises
+    ------
+    ValueError
+        If lengths or shapes disagree, there is no sample, or a class is negative.
+
+    Examples
+    --------
+    >>> task = Task(torch.zeros(4, 3), torch.tensor([0.0, 1.0, 2.0, 3.0]))
+    >>> task
+    Task(regression: 4 samples of shape (3,), targets of shape (), no test data)
+    >>> task.loss(torch.ones(4, 1), task.train_targets).item()     # (1 + 0 + 1 + 4) / 4
+    1.5
+    """
+
+    train_inputs: Tensor
+    train_targets: Tensor
+    test_inputs: Tensor | None = None
+    test_targets: Tensor | None = None
+
+    def __post_init__(self):
+        if (self.test_inputs is None) != (self.test_targets is None):
+            raise ValueError("test data need both x_test and y_test: give both or none")
+        self._check_part(self.train_inputs, self.train_targets, "train")
+        if self.test_inputs is not None:
+            self._check_part(self.test_inputs, self.test_targets, "test")
+
+    def _check_part(self, inputs: Tensor, targets: Tensor, part: str) -> None:
+        """Refuse samples that cannot be paired, or are unlike those to train on."""
+        if not inputs.numel() or not targets.numel() or len(inputs) != len(targets):
+            raise ValueError(
+                f"x_{part} and y_{part} have the shapes {tuple(inputs.shape)} and "
+                f"{tuple(targets.shape)}: expected as many samples in each along the "
+                "first axis, and at least one"
+            )
+        for name, own, train in (
+            ("x", inputs, self.train_inputs),
+            ("y", targets, self.train_targets),
+        ):
+            if (own.shape[1:], own.dtype) != (train.shape[1:], train.dtype):
+                raise ValueError(
+                    f"{name}_{part} has samples of shape {tuple(own.shape[1:])} and "
+                    f"{own.dtype}, {name}_train of {tuple(train.shape[1:])} and "
+                    f"{train.dtype}: both must agree"
+                )
+        if self.is_classification and targets.min() < 0:
+            raise ValueError(
+                f"y_{part} has the class {int(targets.min())}: classes count from 0 "
+                "up; renumber them, or store y as floats for a regression"
+            )
+
+    @classmethod
+    def of(cls, images: ImageData) -> "Task":
+        """Return the task of an image set, see `netdyn_utils.data.load_images`."""
+        train = images.train_inputs, images.train_targets
+        return cls(*train, images.test_inputs, images.test_targets)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the targets are classes."""
+        return not self.train_targets.is_floating_point()
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, the highest one plus 1; 0 for a regression."""
+        parts = [t for t in (self.train_targets, self.test_targets) if t is not None]
+        return max(int(t.max()) + 1 for t in parts) if self.is_classification else 0
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the cross entropy in nats, or the mean squared error."""
+        if self.is_classification:
+            return cross_entropy(outputs, targets)
+        # Reshaped, for (samples, 1) and (samples,) would broadcast to a square.
+        return F.mse_loss(outputs.reshape(targets.shape), targets)
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> InMemoryBatches:
+        """Return batches of the training data without end."""
+        return InMemoryBatches(
+            self.train_inputs, self.train_targets, batch_size, generator=generator
+        )
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> tuple[float, float]:
+        """Return loss and accuracy on the test data, without any on the training data.
+
+        In evaluation mode; the model's own mode comes back. A regression has the
+        accuracy NaN.
+        """
+        inputs, targets = self.test_inputs, self.test_targets
+        if inputs is None:
+            inputs, targets = self.train_inputs, self.train_targets
+        if self.is_classification:
+            found = evaluate(model, inputs, targets, batch_size=EVAL_BATCH_SIZE)
+            return found.loss, found.accuracy
+        with eval_mode(model):
+            outputs = torch.cat([model(x) for x in inputs.split(EVAL_BATCH_SIZE)])
+        return self.loss(outputs, targets).item(), nan
+
+    @torch.no_grad()
+    def check_model(self, model: nn.Module, batch_size: int) -> None:
+        """Try the first batch in evaluation mode: does the network fit the data?
+
+        Raises
+        ------
+        ValueError
+            If the network cannot take the inputs, or its outputs do not fit the
+            targets; the message has both shapes.
+        """
+        x, y = self.train_inputs[:batch_size], self.train_targets[:batch_size]
+        name, shape, targets = type(model).__name__, tuple(x.shape), tuple(y.shape)
+        try:
+            with eval_mode(model):
+                outputs = model(x)
+        except Exception as error:
+            raise ValueError(
+                f"{name} cannot take the first batch, shape {shape}, {x.dtype}: "
+                f"{error}; make the model's input and x_train agree"
+            ) from error
+        got = tuple(getattr(outputs, "shape", ()))  # a tuple of tensors has none
+        if self.is_classification:
+            fits = got[:-1] == targets and got[-1] >= self.classes
+            expected = f"{(*targets, self.classes)}, one value a class"
+        else:
+            fits = got[:1] == targets[:1] and outputs.numel() == y.numel()
+            expected = f"{targets}, as the targets"
+        if not fits:
+            raise ValueError(
+                f"{name} gives outputs of shape {got} for inputs of shape {shape}: "
+                f"expected {expected}; whole numbers in y are classes, floats a "
+                "regression"
+            )
+
+    # Their names until version 0.2.
+    measure, check, classifies = evaluate, check_model, is_classification
+
+    def __repr__(self):
+        kind = f"targets of shape {tuple(self.train_targets.shape[1:])}"
+        if self.is_classification:
+            kind = f"{self.classes} classes"
+        tests = "no test data"
+        if self.test_inputs is not None:
+            tests = f"{len(self.test_inputs):,} to test"
+        return (
+            f"Task({'classification' if self.is_classification else 'regression'}: "
+            f"{len(self.train_inputs):,} samples of shape "
+            f"{tuple(self.train_inputs.shape[1:])}, {kind}, {tests})"
+        )
+
+
+def load_arrays(path: str | Path) -> Task:
+    """Read a learning task from an npz file, as numbers: a pickled object is refused.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of a file with the arrays x_train and y_train, and if wanted x_test and y_test,
+        samples along the first axis. It may begin with ``~``; a relative path counts
+        from the current folder.
+
+    Returns
+    -------
+    Task
+        Inputs: uint8 is taken for pixels and scaled to [−1, 1], as the book's own
+        images are; other whole numbers are kept, for an embedding; floats become
+        float32. Targets: whole numbers are classes from 0, floats are numbers to be met
+        (regression). A column of classes, shape (samples, 1), becomes (samples,).
+
+    Raises
+    ------
+    OSError, zipfile.BadZipFile
+        If there is no such file, or it is damaged.
+    ValueError
+        If it is no npz, or an array is missing, holds objects, text, NaN or
+        infinities, or does not fit the others.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "mine.npz"
+    >>> np.savez(path, x_train=np.zeros((5, 3)), y_train=np.arange(5))
+    >>> load_arrays(path)
+    Task(classification: 5 samples of shape (3,), 5 classes, no test data)
+    """
+    path = Path(path).expanduser().absolute()
+    remedy = "write it with np.savez(path, x_train=..., y_train=...)"
+    with path.open("rb") as file:  # by itself, numpy leaves a damaged one open
+        try:
+            found = np.load(file, allow_pickle=False)
+            names = getattr(found, "files", ())  # a bare npy file has none
+            arrays = {n: found[n] for n in (*REQUIRED, *OPTIONAL) if n in names}
+        except ValueError as error:  # numpy's own advice is to unpickle it
+            raise ValueError(
+                f"{path} is no npz file of numbers, and pickled objects, which would "
+                f"be code, are not loaded: {remedy}"
+            ) from error
+    if missing := [name for name in REQUIRED if name not in arrays]:
+        raise ValueError(f"{path} has no {' and no '.join(missing)}: {remedy}")
+    tensors = {name: _to_tensor(array, name) for name, array in arrays.items()}
+    return Task(*(tensors.get(name) for name in (*REQUIRED, *OPTIONAL)))
+
+
+def _to_tensor(array: np.ndarray, name: str) -> Tensor:
+    """Return pixels scaled, classes as int64, and other numbers as finite float32."""
+    array, targets = np.asarray(array), name in ("y_train", "y_test")
+    if array.dtype == np.uint8 and not targets:
+        return torch.from_numpy(array).float().div_(255).sub_(0.5).div_(0.5)
+    kind = array.dtype.kind
+    if kind in "iu" or (kind == "b" and targets):
+        whole = torch.from_numpy(array.astype(np.int64))
+        return whole.flatten() if targets and whole.shape[1:] == (1,) else whole
+    if kind not in "fb":
+        raise ValueError(
+            f"{name} has the dtype {array.dtype}: expected floats or whole numbers"
+        )
+    with np.errstate(over="ignore"):  # what overflows float32 is counted below
+        real = torch.from_numpy(array.astype(np.float32))
+    if wrong := int((~real.isfinite()).sum()):
+        raise ValueError(
+            f"{name} has {wrong:,} of {real.numel():,} values that are NaN or infinite "
+            "in single precision: fill or drop them, or scale the array"
+        )
+    return real
+
+
+def load_model(source: str) -> nn.Module:
+    """Run the file that is named and return the network that its function builds.
+
+    Parameters
+    ----------
+    source : str
+        ``"path/to/file.py:function"``. The path may begin with ``~``; a relative one
+        counts from the current folder. The function, or class, takes no arguments.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If `source` has another form, or what it names builds no network.
+    Exception
+        What the file itself raises.
+
+    Notes
+    -----
+    The file is run anew at each call. It may import what lies in its own folder, as a
+    script may. What is random in the function draws from torch's global generator:
+    call ``torch.manual_seed`` before, and the weights are the same each time.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "mine.py"
+    >>> code = "from torch import nn\\ndef build():\\n    return nn.Linear(3, 2)\\n"
+    >>> _ = path.write_text(code)
+    >>> load_model(f"{path}:build")
+    Linear(in_features=3, out_features=2, bias=True)
+    """
+    file, _, name = source.rpartition(":")
+    path = Path(file).expanduser().absolute()
+    if path.suffix != ".py" or not name.isidentifier():
+        raise ValueError(
+            f'model={source!r} names no function in a file: expected "path/to/file.py:'
+            'function", for instance "nets/mine.py:build"'
+        )
+    before = list(sys.path)
+    sys.path.insert(0, str(path.parent))
+    try:
+        # Not imported: that would write a cache beside the file, and miss a quick edit.
+        build = runpy.run_path(str(path), run_name="netdyn_custom").get(name)
+        model = build() if callable(build) else build
+    finally:
+        sys.path[:] = before
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"{name} in {path} gave {model!r:.60}: it must be a function that takes "
+            "nothing and returns a torch.nn.Module"
+        )
+    return model

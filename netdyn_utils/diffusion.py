@@ -1,0 +1,230 @@
+"""How far weights and representations wander with the time that passes.
+
+Two questions about a lag of τ steps. Weights: the mean-squared displacement
+MSD(τ) = ⟨(w(t+τ) − w(t))²⟩ and the exponent γ of MSD ~ τ^γ; 1 is a random walk, 2 a
+straight line, below 1 a weight that is held back. Representations: how far a layer's
+activations on a fixed batch are from what they were, relative and up to rotation.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+
+def relative_distance(before: ArrayLike, after: ArrayLike) -> float:
+    """Return ‖after − before‖/‖before‖ (Frobenius) of two activation matrices.
+
+    Parameters
+    ----------
+    before, after : array, (samples, units)
+
+    Returns
+    -------
+    float
+        NaN if `before` is zero throughout.
+
+    Examples
+    --------
+    >>> relative_distance([[3.0], [4.0]], [[3.0], [9.0]])
+    1.0
+    """
+    one, other = _pair(before, after)
+    if one.shape != other.shape:
+        raise ValueError(
+            f"activations of shapes {one.shape} and {other.shape} have no distance: "
+            "take the same layer on the same batch"
+        )
+    size = np.linalg.norm(one)
+    return float(np.linalg.norm(other - one) / size) if size else float("nan")
+
+
+def linear_cka(before: ArrayLike, after: ArrayLike) -> float:
+    """Return the linear centred kernel alignment of two activation matrices.
+
+    Parameters
+    ----------
+    before, after : array, (samples, units)
+        The same samples; the units may differ in number.
+
+    Returns
+    -------
+    float
+        1 if one is the other rotated, scaled and shifted; NaN if the activations of
+        one do not differ between samples.
+
+    Notes
+    -----
+    ‖BᵀA‖²/(‖AᵀA‖ ‖BᵀB‖) of the matrices with centred columns, S. Kornblith et al.,
+    "Similarity of neural network representations revisited", ICML (2019); where layers
+    are wide by the (samples, samples) Gram matrices, which give the same. With fewer
+    samples than units chance alone lifts it well above 0: compare values at one number
+    of samples only.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
+    >>> turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    >>> round(linear_cka(x, 5 * x @ turn + 7), 12)
+    1.0
+    """
+    one, other = _pair(before, after)
+    if len(one) != len(other):
+        raise ValueError(
+            f"{len(one)} and {len(other)} samples: both matrices need the same ones"
+        )
+    one, other = (a - a.mean(0) for a in (one, other))
+    if min(one.shape[1], other.shape[1]) < len(one):
+        shared = ((other.T @ one) ** 2).sum()
+        one, other = one.T @ one, other.T @ other
+    else:
+        one, other = one @ one.T, other @ other.T
+        shared = (one * other).sum()
+    scale = np.linalg.norm(one) * np.linalg.norm(other)
+    return float(shared / scale) if scale else float("nan")
+
+
+def squared_displacements(
+    positions: ArrayLike, starts: ArrayLike, lags: ArrayLike
+) -> np.ndarray:
+    """Return the mean over weights of (w(start + lag) − w(start))².
+
+    `positions`, (steps + 1, weights), before the first step and after each; starts and
+    lags in steps. Returns (starts, lags), in the squared unit of the weight.
+    """
+    positions = np.asarray(positions, float)
+    starts, lags = np.asarray(starts), np.asarray(lags)
+    if positions.ndim != 2 or lags.min() < 1 or starts.min() < 0:
+        raise ValueError(
+            f"positions of shape {positions.shape}, lags from {lags.min()}, starts "
+            f"from {starts.min()}: expected (steps + 1, weights), 1 and 0"
+        )
+    if starts.max() + lags.max() >= len(positions):
+        raise ValueError(
+            f"start {starts.max()} and lag {lags.max()} reach beyond the last of "
+            f"{len(positions) - 1} steps"
+        )
+    ends = positions[np.add.outer(starts, lags)]
+    return ((ends - positions[starts][:, None]) ** 2).mean(-1)
+
+
+def msd(positions: ArrayLike, lags: ArrayLike) -> np.ndarray:
+    """Return the mean-squared displacement over all starts and weights, (lags,).
+
+    Examples
+    --------
+    >>> msd([[0.0], [1.0], [2.0], [3.0]], [1, 2, 3])      # a straight line
+    array([1., 4., 9.])
+    """
+    last = len(positions)
+    return np.array(
+        [
+            squared_displacements(positions, np.arange(last - lag), [lag]).mean()
+            for lag in np.asarray(lags)
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class DiffusionExponent:
+    """γ of MSD ~ τ^γ with its interval."""
+
+    gamma: float
+    sigma: float  # jackknife standard error
+    low: float
+    high: float
+    level: float
+    lags: tuple[int, int]  # between which the line was drawn, steps
+    of_starts: np.ndarray = field(compare=False, repr=False)  # γ of each start alone
+
+    def __str__(self):
+        """Return the exponent as one line."""
+        return (
+            f"gamma = {self.gamma:.3f}, {self.level:.0%} interval {self.low:.3f} to "
+            f"{self.high:.3f}, lags {self.lags[0]:,} to {self.lags[1]:,} steps, "
+            f"{len(self.of_starts)} starts"
+        )
+
+
+def diffusion_exponent(
+    lags: ArrayLike, squares: ArrayLike, *, level: float = 0.95
+) -> DiffusionExponent:
+    """Fit MSD ~ τ^γ by a straight line through the logarithms.
+
+    Parameters
+    ----------
+    lags : array of whole numbers, (lags,)
+        Two or more, about even in the logarithm, since each weighs the same.
+    squares : array, (starts, lags)
+        Of `squared_displacements`; two starts or more, that do not overlap.
+    level : float
+        Coverage of the interval, in (0, 1).
+
+    Returns
+    -------
+    DiffusionExponent
+
+    Raises
+    ------
+    ValueError
+        Fewer than two lags or starts; a displacement of zero, NaN or infinity.
+
+    Notes
+    -----
+    The interval is a jackknife over starts: γ without each start in turn, Student's t
+    with starts − 1 degrees of freedom (B. Efron, C. Stein, Ann. Stat. 9 (1981) 586).
+    A bootstrap over weights would be narrow and wrong, for the weights of a layer share
+    every batch and move together; stretches of training that do not overlap share
+    none. Where training slows down, starts differ for that reason, and the interval
+    says so: then look at `of_starts`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> walk = np.cumsum(rng.normal(size=(2_001, 300)), axis=0)
+    >>> lags = np.array([1, 2, 5, 10, 20, 50, 100, 200])
+    >>> fit = diffusion_exponent(
+    ...     lags, squared_displacements(walk, np.arange(0, 2_000, 200), lags))
+    >>> fit.low < 1 < fit.high
+    True
+    """
+    lags, squares = np.asarray(lags, float), np.asarray(squares, float)
+    if squares.ndim != 2 or squares.shape[1:] != lags.shape or min(squares.shape) < 2:
+        raise ValueError(
+            f"got lags of shape {lags.shape} and squares of shape {squares.shape}: "
+            "expected (lags,) and (starts, lags), two of each or more"
+        )
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+    if not (np.isfinite(squares) & (squares > 0)).all():
+        raise ValueError(
+            "a displacement is zero or not finite: a weight that does not move, or has "
+            "diverged, has no exponent"
+        )
+    n, x = len(squares), np.log(lags) - np.log(lags).mean()
+
+    def slope(values):
+        return np.log(values) @ x / (x @ x)
+
+    gamma, without = slope(squares.mean(0)), slope((squares.sum(0) - squares) / (n - 1))
+    sigma = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
+    half = stdtrit(n - 1, (1 + level) / 2) * sigma
+    return DiffusionExponent(
+        gamma=float(gamma),
+        sigma=float(sigma),
+        low=float(gamma - half),
+        high=float(gamma + half),
+        level=level,
+        lags=(int(lags[0]), int(lags[-1])),
+        of_starts=slope(squares),
+    )
+
+
+def _pair(before, after):
+    """Return two matrices in float64."""
+    pair = [np.asarray(a, float) for a in (before, after)]
+    for a in pair:
+        if a.ndim != 2 or not a.size:
+            raise ValueError(f"expected (samples, units), got shape {a.shape}")
+    return pair

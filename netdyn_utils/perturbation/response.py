@@ -1,0 +1,100 @@
+"""What a scan of single-weight perturbations found, as a small frozen record."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import choose
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PerturbationResponse:
+    """Loss response to single displaced weights, in nats, float64.
+
+    Parameters
+    ----------
+    layers : tuple of str
+        Names of the layers that were scanned.
+    layer : array of int64, (weights,)
+        Which of the layers each weight belongs to.
+    index : array of int64, (weights,)
+        Which entry of its layer's weight each one is, counted in row-major order.
+    deltas : array of float64, (deltas,)
+        Sizes of the displacement, ascending, in units of the weight.
+    loss : float
+        L(w), mean over all samples.
+    response : array of float64, (deltas, 2, weights)
+        ΔL = L(w + δ e_k) − L(w) for +δ and −δ.
+    samples : int
+        Size of the batch that L is the mean over.
+    method : str
+        The path that computed it: "chain" or "general".
+    """
+
+    layers: tuple[str, ...]
+    layer: np.ndarray
+    index: np.ndarray
+    deltas: np.ndarray
+    loss: float
+    response: np.ndarray
+    samples: int
+    method: str
+
+    @property
+    def antisymmetric(self) -> np.ndarray:
+        """(ΔL(+δ) − ΔL(−δ))/2, odd in δ, (deltas, weights)."""
+        return (self.response[:, 0] - self.response[:, 1]) / 2
+
+    @property
+    def symmetric(self) -> np.ndarray:
+        """(ΔL(+δ) + ΔL(−δ))/2, even in δ, (deltas, weights)."""
+        return (self.response[:, 0] + self.response[:, 1]) / 2
+
+    odd, even = antisymmetric, symmetric  # the names before
+
+    def changes(self, delta: float, layer: str = "all") -> np.ndarray:
+        """Return ΔL of a layer's weights, or of all, for a signed δ, (weights,)."""
+        sign = 0 if delta > 0 else 1
+        return self.response[self._place(delta), sign, self.of(layer)]
+
+    def gradient(self, delta: float, layer: str = "all") -> np.ndarray:
+        """Return antisymmetric/δ, which tends to ∂L/∂w_k as δ shrinks, (weights,)."""
+        place = self._place(delta)
+        return self.antisymmetric[place, self.of(layer)] / self.deltas[place]
+
+    def curvature(self, delta: float, layer: str = "all") -> np.ndarray:
+        """Return 2·symmetric/δ², which tends to ∂²L/∂w_k² as δ shrinks, (weights,)."""
+        place = self._place(delta)
+        return 2 * self.symmetric[place, self.of(layer)] / self.deltas[place] ** 2
+
+    def of(self, layer: str = "all") -> np.ndarray:
+        """Return which weights belong to a layer, or to "all", bool, (weights,)."""
+        if layer == "all":
+            return np.ones(len(self.layer), bool)
+        choose(layer, ("all", *self.layers), "layer")
+        return self.layer == self.layers.index(layer)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays, for a run's record."""
+        return {name: np.asarray(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays) -> "PerturbationResponse":
+        """Read back what `to_arrays` gave."""
+        scalars = {name: arrays[name].item() for name in ("loss", "samples", "method")}
+        return cls(**{**arrays, **scalars, "layers": tuple(arrays["layers"].tolist())})
+
+    def _place(self, delta: float) -> int:
+        """Return which of the sizes abs(delta) is."""
+        near = np.flatnonzero(np.isclose(self.deltas, abs(delta), rtol=1e-12, atol=0))
+        if not near.size:
+            sizes = ", ".join(f"±{size:g}" for size in self.deltas)
+            raise ValueError(f"delta={delta:g} was not scanned: choose one of {sizes}")
+        return int(near[0])
+
+    def __repr__(self):
+        return (
+            f"PerturbationResponse({len(self.index):,} weights of {len(self.layers)} "
+            f"layers, δ from ±{self.deltas[0]:g} to ±{self.deltas[-1]:g}, loss "
+            f"{self.loss:.4g} over {self.samples:,} samples)"
+        )

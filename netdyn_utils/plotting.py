@@ -1,0 +1,285 @@
+"""Records to axes.
+
+A plot takes a record and an axes, draws on that axes only, and returns it. Nothing is
+fitted, shown or saved here; labels are built from what the record holds.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .histogram import LogHistogram
+
+# One colour per network throughout the book; told apart by colour-blind readers too
+# (after Okabe & Ito 2008).
+COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
+GREY = "#6B7280"
+TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
+WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a phone
+DECISIONS = {"yes": ("#0072B2", "o"), "no": ("#D55E00", "s"), "open": (GREY, "D")}
+
+
+def use_style() -> None:
+    """Set the look of every figure: white face in dark mode too, crisp in any size."""
+    with suppress(ImportError):  # outside a notebook there is nothing to set
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        shell = get_ipython()
+        # MPLBACKEND=Agg, set in many shells and jobs, would drop every figure.
+        if hasattr(shell, "kernel") and plt.get_backend().lower() == "agg":
+            shell.enable_matplotlib("inline")
+        set_matplotlib_formats("svg")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (WIDTH, HEIGHT),
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E5E7EB",
+            "grid.linewidth": 0.6,
+            "font.size": 10.5,
+            "legend.frameon": False,
+            "lines.linewidth": 1.6,
+            "svg.hashsalt": "netdyn",  # the same figure, the same file
+        }
+    )
+
+
+def plot_density(histogram: LogHistogram, ax: Axes | None = None, **style) -> Axes:
+    """Draw the density of magnitudes on logarithmic axes, one point per bin.
+
+    Parameters
+    ----------
+    histogram : LogHistogram
+        Bins with no count are left out; exact zeros count in the total mass only.
+    ax : Axes, optional
+        A new one unless given.
+    **style
+        Passed on to `Axes.plot`: label, color …
+    """
+    ax = _axes(ax)
+    held = histogram.counts > 0
+    centres = np.sqrt(histogram.edges[1:] * histogram.edges[:-1])
+    ax.set(xscale="log", yscale="log")  # first: no linear limits if nothing is held
+    ax.plot(centres[held], histogram.density[held], **style)
+    ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
+    _fewer_ticks(ax)
+    return ax
+
+
+def plot_windows(run, group: str = "all", ax: Axes | None = None) -> Axes:
+    """Draw the density of every window of a run, light early, dark late."""
+    ax = _axes(ax)
+    stops = run.updates.stops
+    for index, stop in enumerate(stops):
+        begun = stops[index - 1] if index else 0
+        edge = index in (0, len(stops) - 1)
+        plot_density(
+            run.updates.histogram(group, index),
+            ax,
+            color=TIME(index / max(len(stops) - 1, 1)),
+            linewidth=1.6 if edge else 0.9,
+            label=f"steps {begun:,} to {stop:,}" if edge else None,
+        )
+    ax.set_title(group if group != "all" else "all parameters", loc="left")
+    ax.legend(loc="lower left")
+    return ax
+
+
+def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
+    """Draw a density and the power law that was fitted to its tail, dashed.
+
+    Of `histogram`, anything with edges and counts; the line of `fit` goes from its xmin
+    to where its support ends, with the mass of the tail and the colour of the density.
+    """
+    ax = _axes(ax)
+    edges, counts = histogram.edges, histogram.counts
+    held = counts > 0
+    zeros = getattr(histogram, "zeros", 0)
+    density = counts / (counts.sum() + zeros) / np.diff(edges)
+    centres = np.sqrt(edges[1:] * edges[:-1])
+    (line,) = ax.plot(centres[held], density[held], **style)
+    tail = np.array([fit.xmin, min(fit.xmax, edges[-1])])
+    mass = fit.n_tail / (counts.sum() + zeros)
+    if fit.top == "truncated":
+        mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
+    law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
+    label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
+    ax.plot(tail, law, "--", color=line.get_color(), linewidth=1.2, label=label)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
+    _fewer_ticks(ax)
+    return ax
+
+
+def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
+    """Draw exponent and, in grey, KS distance of fits against their xmin."""
+    ax = _axes(ax)
+    other = ax.twinx()
+    xmin = [fit.xmin for fit in fits]
+    bars = {"yerr": [fit.sigma for fit in fits], "marker": "o", "markersize": 3}
+    (line, *_) = ax.errorbar(xmin, [fit.alpha for fit in fits], **bars, **style)
+    other.plot(xmin, [fit.ks for fit in fits], "s--", color=GREY, markersize=3)
+    ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
+    other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
+    ax.set(xscale="log", xlabel="lower cut xmin", ylabel="exponent α")
+    other.set(ylabel="KS distance (dashed)", ylim=(0, None))
+    other.grid(visible=False)
+    return ax
+
+
+def plot_local_slope(slope, ax: Axes | None = None, **style) -> Axes:
+    """Draw −d ln p / d ln x with one standard error on each side."""
+    ax = _axes(ax)
+    (line,) = ax.plot(slope.x, slope.slope, **style)
+    low, high = slope.slope - slope.sigma, slope.slope + slope.sigma
+    ax.fill_between(slope.x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    ax.set(xscale="log", xlabel="magnitude |Δw|", ylabel="local slope −d ln p / d ln x")
+    return ax
+
+
+def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
+    """Draw alpha of each window with its interval, at the window's last step."""
+    ax = _axes(ax)
+    alphas = [fit.alpha for fit in stability.fits]
+    reach = [
+        (max(a - i.low, 0), max(i.high - a, 0))
+        for a, i in zip(alphas, stability.intervals, strict=True)
+    ]
+    look = {"fmt": "o", "markersize": 4, "linewidth": 1.2, **style}
+    ax.errorbar(stops, alphas, np.transpose(reach), **look)
+    ax.set(xlabel="step", ylabel="exponent α")
+    return ax
+
+
+def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
+    """Draw the density of intervals in logarithmic bins; shuffled times in grey."""
+    ax = _axes(ax)
+    binned = counts.binned()
+    widths, centres = (
+        np.diff(binned.edges),
+        np.sqrt(binned.edges[1:] * binned.edges[:-1]),
+    )
+    held = binned.counts > 0
+    density = binned.counts / binned.counts.sum() / widths
+    ax.plot(centres[held], density[held], **style)
+    if null is not None:
+        total = np.concatenate([[0], np.cumsum(null.expected)])
+        places = np.clip((binned.edges - 0.5).astype(int), 0, len(null.expected))
+        expected = np.diff(total[places]) / null.expected.sum() / widths
+        shown = expected > 0
+        look = {"color": GREY, "linestyle": "--", "label": "shuffled times"}
+        ax.plot(centres[shown], expected[shown], **look)
+    ax.set(xscale="log", yscale="log", xlabel="interval Δt (steps)")
+    ax.set(ylabel="probability per step", ylim=(density[held].min() / 3, None))
+    return ax
+
+
+def plot_survival(values, ax: Axes | None = None, **style) -> Axes:
+    """Draw the fraction of values at or above each; of many all of the largest ones."""
+    ax = _axes(ax)
+    falling = np.sort(np.ravel(values))[::-1]
+    ranks = np.unique(np.geomspace(1, len(falling), 300).astype(int))
+    ax.plot(falling[ranks - 1], ranks / len(falling), **style)
+    ax.set(yscale="log", ylabel="share at or above")
+    return ax
+
+
+def plot_loss(run, ax: Axes | None = None, **style) -> Axes:
+    """Draw the training loss, averaged over the steps between two points."""
+    ax = _axes(ax)
+    ax.plot(*run.loss, **style)
+    ax.set(yscale="log", xlabel="step", ylabel="training loss (nats)")
+    return ax
+
+
+def plot_accuracy(run, ax: Axes | None = None, **style) -> Axes:
+    """Draw the share of right answers on the test data."""
+    ax = _axes(ax)
+    steps, _, accuracy = run.tests.T
+    ax.plot(steps, accuracy, **{"marker": "o", "markersize": 3, **style})
+    ax.set(ylim=(0, 1), xlabel="step", ylabel="test accuracy")
+    return ax
+
+
+def plot_forest(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
+    """Draw a row for each setting: runs, mean with its 95 % interval, and the bound.
+
+    The answers have one question and bound; the first row is on top. Without `labels`
+    the settings do not stand at the axis, as in all panels but the first.
+    """
+    bound, rows = answers[0].bound, range(len(answers))
+    for place in {bound, -bound} if answers[0].yes == "within" else {bound}:
+        ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
+    for row, answer in zip(rows, answers, strict=True):
+        colour, marker = DECISIONS[answer.word]  # told apart without colours too
+        ax.plot(answer.held, [row] * len(answer.held), ".", color=colour, alpha=0.35)
+        ax.plot(answer.interval, [row] * 2, color=colour, linewidth=2.2)
+        ax.plot(answer.mean, row, marker, color=colour, markersize=6)
+    ax.set_yticks(rows, [answer.setting for answer in answers])
+    if not labels:
+        ax.set_yticks([])
+    ax.set_ylim(len(answers) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
+    return ax
+
+
+def plot_images(images, labels, axes) -> None:
+    """Draw images, shape (samples, channels, height, width) in [−1, 1], one an axes."""
+    for ax, image, label in zip(np.ravel(axes), images, labels, strict=True):
+        pixels = np.moveaxis((np.asarray(image) + 1) / 2, 0, -1)
+        ax.imshow(pixels.squeeze(), cmap="gray_r", vmin=0, vmax=1)
+        ax.set_title(str(label), fontsize=9)
+        ax.set_axis_off()
+
+
+def stamp_source(drawn: Figure | Axes, *runs) -> None:
+    """Write small at the lower right of a figure which records it is drawn from.
+
+    Named are kind and first eight letters of the key of the first run or RunRecord, and
+    how many others there are. Without any, it says that nothing of it is stored.
+
+    >>> from types import SimpleNamespace as Record
+    >>> figure = Figure()
+    >>> runs = Record(kind="updates", key="0123456789"), Record(kind="b", key="")
+    >>> stamp_source(figure, *runs)
+    >>> figure.get_supxlabel()
+    'updates 01234567 + 1'
+    """
+    figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    records = [getattr(run, "record", run) for run in runs]
+    names = [*dict.fromkeys(f"{record.kind} {record.key[:8]}" for record in records)]
+    text = names[0] if names else "computed in this notebook"
+    if len(names) > 1:
+        text += f" + {len(names) - 1}"
+    # As a label of the whole figure it has a place that the layout keeps free. Its size
+    # goes with the width, for a page shows all figures equally wide.
+    size = 1.1 * figure.get_figwidth()
+    figure.supxlabel(text, x=0.995, ha="right", fontsize=size, color=GREY)
+
+
+# Their names until version 0.2.
+sign, plot_answers = stamp_source, plot_forest
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots()[1] if ax is None else ax
+
+
+def _fewer_ticks(ax: Axes) -> None:
+    place, figure = ax.get_position(), ax.get_figure(root=True)
+    across = place.width * figure.get_figwidth()  # inches; a label needs half of one
+    for axis, most in ((ax.xaxis, max(3, int(1.6 * across))), (ax.yaxis, 7)):
+        axis.set_major_locator(LogLocator(numticks=min(most, 7)))
+        axis.set_minor_formatter(NullFormatter())

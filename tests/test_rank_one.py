@@ -1,0 +1,196 @@
+"""A sequential network computes what its module does; a change is the difference."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from netdyn_utils.networks import build_model
+from netdyn_utils.perturbation.rank_one import (
+    NotSequentialError,
+    Weighted,
+    loss_change,
+    read_sequential,
+    relu_change,
+)
+from netdyn_utils.perturbation.scan import float64_state
+
+
+def seed(number=0):
+    return torch.Generator().manual_seed(number)
+
+
+def normal(*shape, number=1):
+    return torch.randn(shape, generator=seed(number), dtype=torch.float64)
+
+
+def read(model, x):
+    return read_sequential(model.eval(), float64_state(model), x)
+
+
+class Methods(nn.Module):
+    """Functions, methods and sizes, as people write them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 3, stride=2, padding="valid", bias=False)
+        self.drop, self.fc = nn.Dropout(), nn.Linear(12, 4)
+
+    def forward(self, x):
+        x = F.avg_pool2d(torch.relu(self.conv(x)), 2, stride=1)
+        x = F.adaptive_avg_pool2d(x, 2).view(x.size(0), -1)
+        return self.fc(F.dropout(self.drop(x), training=self.training))
+
+
+def stack():
+    return nn.Sequential(
+        *(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()),
+        *(nn.MaxPool2d(3, stride=2, padding=1), nn.Conv2d(4, 3, 3, dilation=2)),
+        *(nn.AvgPool2d(2, stride=1), nn.Identity(), nn.Flatten(), nn.Linear(12, 6)),
+        *(nn.BatchNorm1d(6, affine=False), nn.ReLU(), nn.Linear(6, 5), nn.Linear(5, 4)),
+    )
+
+
+CASES = {
+    "methods": (Methods, (6, 2, 10, 10)),
+    "stack": (stack, (6, 2, 13, 13)),
+    "mlp": (
+        lambda: build_model("mlp", widths=(12, 7, 6, 4), generator=seed()),
+        (6, 3, 4),
+    ),
+    "one layer": (lambda: nn.Linear(5, 4), (6, 5)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_propagated_change_is_the_difference_of_two_forward_passes(case):
+    make, shape = CASES[case]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, x = make().double(), normal(*shape)
+    with torch.no_grad():  # statistics and weights of its own
+        for number, tensor in enumerate([*model.parameters(), *model.buffers()]):
+            if tensor.is_floating_point():
+                values = torch.rand(tensor.shape, generator=seed(number)) - 0.4
+                tensor.copy_(values + (tensor > 0.9))
+    net = read(model, x)
+    activations = net.activations(x)
+    logits = activations[-1]
+    torch.testing.assert_close(logits, model(x), rtol=1e-12, atol=1e-13)
+    weighted = [i for i, layer in enumerate(net.layers) if isinstance(layer, Weighted)]
+    for start in weighted:
+        layer = net.layers[start]
+        for column in (0, layer.weight[0].numel() - 1):
+            jacobian = layer.weight_jacobian(activations[start], torch.tensor([column]))
+            for size in (1e-3, 1.0, -30.0):
+                change, kept = net.propagate(start, 1, size * jacobian, activations)
+                found = torch.zeros_like(logits)
+                found[kept] = change
+                state = {name: p.clone() for name, p in model.named_parameters()}
+                state[layer.name].flatten(1)[1, column] += size
+                expected = torch.func.functional_call(model, state, (x,)) - logits
+                torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_samples_that_a_relu_keeps_out_are_dropped_and_only_those():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(2))
+        model[2].weight.fill_(1.0)
+    x = torch.tensor([[1.0, 0], [-1, 0], [-0.5, 0]], dtype=torch.float64)
+    net = read(model, x)
+    change = torch.full((1, 3, 1), 0.7, dtype=torch.float64)
+    change, kept = net.propagate(0, 0, change, net.activations(x))
+    assert kept.tolist() == [0, 2]
+    np.testing.assert_allclose(change.flatten(), [0.7, 0.2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-3, 1.0, 50.0, 1e3])
+def test_compiled_rows_follow_their_definitions(size):
+    x, rows, targets = normal(5, 7), torch.tensor([4, 0, 0, 3, 2, 1]), torch.arange(5)
+    change = size * normal(6, 7, number=2)
+    plain = (change + x[rows]).relu() - x[rows].relu()
+    found = relu_change(change.clone(), x, rows)
+    torch.testing.assert_close(found, plain, rtol=1e-9, atol=1e-15)
+    after, before = (
+        F.cross_entropy(logits, targets[rows], reduction="none")
+        for logits in (x[rows] + change, x[rows])
+    )
+    found = loss_change(change, x, x.softmax(1), targets, rows)
+    torch.testing.assert_close(found, after - before, rtol=1e-9, atol=2e-14)
+
+
+def test_a_loss_change_keeps_the_digits_that_a_difference_of_losses_loses():
+    logits, rows = torch.zeros(1, 2).double(), torch.tensor([0])
+    change = torch.tensor([[0.0, 1e-18]]).double()
+    found = loss_change(change, logits, logits.softmax(1), rows, rows).item()
+    assert found == pytest.approx(5e-19, rel=1e-14)
+
+
+def test_a_loss_change_is_right_where_a_probability_underflows_or_vanishes():
+    logits = torch.tensor([[0.0, 800.0], [40.0, 0.0]]).double()
+    change = torch.tensor([[900.0, 0.0], [-80.0, 0.0]]).double()
+    targets, rows = torch.tensor([1, 0]), torch.arange(2)
+    found = loss_change(change, logits, logits.softmax(1), targets, rows)
+    np.testing.assert_allclose(found, [100.0, 40.0], rtol=1e-14)  # up to exp(-40)
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.a(x) + self.b(x)
+
+
+class DataDependent(Branching):
+    def forward(self, x):
+        return self.a(x) if x.sum() > 0 else self.b(x)
+
+
+class Twice(Branching):
+    def forward(self, x):
+        return self.a(self.a(x).relu())
+
+
+class Hidden(Branching):
+    def forward(self, x):
+        x = self.a(x)
+        self.b(x)
+        return x
+
+
+def tied():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    model[2].weight = model[0].weight
+    return model
+
+
+def hooked():
+    model = nn.Sequential(nn.Linear(4, 4))
+    model[0].register_forward_hook(lambda *_: None)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Branching, "branches off"),
+        (DataDependent, "can not be traced"),
+        (Twice, "used twice"),
+        (Hidden, "something else than its last layer"),
+        (tied, "share a weight"),
+        (hooked, "carries hooks"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.Tanh()), "Tanh.* not known"),
+    ],
+)
+def test_other_networks_are_refused_with_the_reason(make, message):
+    with pytest.raises(NotSequentialError, match=message):
+        read(make(), normal(3, 4))
+
+
+def test_layers_on_sequences_are_refused():
+    with pytest.raises(NotSequentialError, match=r"\(samples, units\)"):
+        read(nn.Sequential(nn.Linear(4, 4)), normal(3, 5, 4))
