@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NEXT := _build/venv-next
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 
 # TORCH=cpu takes the wheels without the graphics libraries; they are far smaller, and
@@ -17,11 +18,11 @@ export NETDYN_RUNS ?= $(CURDIR)/_build/runs
 INDEX := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book published release test test-slow lint pair bench lab serve clean distclean \
-  results results-status results-verify
+.PHONY: help setup book published release test test-portable test-slow lint pair bench \
+  lab serve clean distclean results results-status results-verify
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo "  make book PROFILE=test|quick|paper; make setup TORCH=cpu for small torch wheels"
 
 setup: $(READY) ## make the environment in .venv; every other target does it if needed
@@ -64,7 +65,22 @@ release: ## pack the site that was built last, with SHA-256 checksums
 	@cd _build && sha256sum $(SITE).tar.gz | tee SHA256SUMS
 
 test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST)
+
+# What must hold on any processor, with instruction sets switched off: records, golden
+# runs, statistics, and with AVX2 left the claims and the measures. NumPy knows what there
+# is to switch off, and warns of what this machine lacks anyway.
+EXACT := golden store statistics protocol
+MEASURES := missing_records verdicts histogram tails intervals information directions \
+  exponential_vs_power_law scale_mixture theory
+AVX512 := from numpy._core._multiarray_umath import __cpu_dispatch__ as all; \
+  print(*(one for one in all if one.startswith(("AVX512", "X86_V4"))))
+test-portable: PYTEST += -W "ignore:During parsing environment variable:ImportWarning"
+test-portable: $(READY) ## the tests of what is stored, as on other processors
+	NPY_DISABLE_CPU_FEATURES="$$($(BIN)/python -c '$(AVX512)')" ATEN_CPU_CAPABILITY=avx2 \
+	  $(PYTEST) $(patsubst %,tests/test_%.py,$(EXACT) $(MEASURES))
+	NPY_DISABLE_CPU_FEATURES="$$($(BIN)/python -c '$(AVX512)')" ATEN_CPU_CAPABILITY=default \
+	  $(PYTEST) $(EXACT:%=tests/test_%.py)
 
 test-slow: $(READY) ## the tests that take minutes each
 	$(BIN)/python -m pytest -m slow

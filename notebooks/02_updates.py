@@ -13,8 +13,8 @@ source: str = "sample"  # images: those of the package, or all; in {sample, full
 learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
-convnet_steps: int = 250  # training steps of the ConvNet; in [1, inf)
-transformer_steps: int = 300  # training steps of the transformer; in [1, inf)
+convnet_steps: int = 320  # training steps of the ConvNet; in [1, inf)
+transformer_steps: int = 200  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
@@ -157,7 +157,7 @@ def window_caption(k, layer):
 stops = (0, *mlp.updates.stops)
 widgets.frame_slider(
     window_frame,
-    widgets.evenly_spaced(range(len(mlp.updates.stops))),
+    widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",
     caption=window_caption,
     description="steps",

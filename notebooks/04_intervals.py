@@ -10,7 +10,7 @@ source: str = "sample"  # images: those of the package, or all; in {sample, full
 learning_rate: float = 0.1  # of the MLP; the ConvNet keeps its own; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [10, inf)
-convnet_steps: int = 250  # training steps of the ConvNet; in [10, inf)
+convnet_steps: int = 320  # training steps of the ConvNet; in [10, inf)
 start: int = 0  # step where the counting begins, at a window's edge; in [0, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 

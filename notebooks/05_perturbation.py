@@ -554,9 +554,9 @@ legend = axes[0].legend(fontsize=8)
 plotting.stamp_source(figure, run)
 
 # %% [markdown]
-# [This figure](#fig-displacement) has the same distributions to look at. Each is drawn over its
-# own mean, so that only the shape changes: a straight line on the left is an exponential, on
-# the right a power law.
+# [This figure](#fig-displacement) has the same distributions to look at, at every second size.
+# Each is drawn over its own mean, so that only the shape changes: a straight line on the left
+# is an exponential, on the right a power law.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
@@ -591,7 +591,7 @@ def displacement_caption(i):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.frame_slider(
     displacement_frame,
-    range(len(curve.deltas)),
+    range(1, len(curve.deltas), 2),
     label=lambda i: f"{curve.deltas[i]:.2g}",
     caption=displacement_caption,
     description="displacement δ",

@@ -30,11 +30,9 @@ class Chapters:
         run = self.runs[name]
         assert run.status == "ok", run
         cells = json.loads(run.output.read_text(encoding="utf-8"))["cells"]
-        outputs = [out for cell in cells for out in cell.get("outputs", ())]
-        texts = [text for out in outputs for text in out.get("data", {}).values()]
-        return "\n".join(
-            "".join(text) for text in texts if isinstance(text, str | list)
-        )
+        outputs = (out for cell in cells for out in cell.get("outputs", ()))
+        texts = (text for out in outputs for text in out.get("data", {}).values())
+        return "\n".join("".join(each) for each in texts if not isinstance(each, dict))
 
 
 def run_chapters(folder: Path) -> Chapters:
@@ -48,12 +46,11 @@ def run_chapters(folder: Path) -> Chapters:
                 source.parent.mkdir(exist_ok=True)
                 source.write_text(json.dumps(with_solutions(job.source)))
                 jobs.append(replace(job, source=source))
-            settings = {"NETDYN_RUNS": str(folder / "store"), "OMP_NUM_THREADS": "1"}
-            settings |= {"PYTHONPATH": str(ROOT)}
-            runs = run_all(
-                jobs, processes=2, limit=LIMIT, environment=settings, cwd=ROOT
-            )
-            found = Chapters({run.name: run for run in runs}, folder / "store")
+            store = folder / "store"
+            settings = {"NETDYN_RUNS": str(store), "OMP_NUM_THREADS": "1"}
+            options = {"processes": 2, "limit": LIMIT, "cwd": ROOT}
+            runs = run_all(jobs, environment=settings, **options)
+            found = Chapters({run.name: run for run in runs}, store)
             kept.write_bytes(pickle.dumps(found))
         return pickle.loads(kept.read_bytes())
 

@@ -15,6 +15,7 @@ from netdyn_utils.book.execute import run_all
 from netdyn_utils.book.site import shown_records
 from netdyn_utils.cli import cli
 from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
+from netdyn_utils.experiments.perturbation import perturbation_spec
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.store import RunStore
@@ -163,6 +164,8 @@ def test_the_chapters_ask_for_runs_of_the_study():
     given = parameters("05_perturbation")
     (first,) = asked("landscape", "landscape, seed 0")
     assert first.options.items() <= given.items()
+    epochs = given["first_epoch"], given["last_epoch"]
+    assert perturbation_spec(first.config, epochs=epochs, **first.options) == first.spec
     given = parameters("06_information")
     found = {
         (run.config.train.steps, run.config.window) for run in asked("information")

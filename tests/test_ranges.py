@@ -52,6 +52,7 @@ def run(name, given, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [3, 30])
 def test_the_last_chapter_runs_where_no_weight_moves_far_twice(steps, tmp_path):
     run("08_your_model", {"optimizer": "adam", "steps": steps}, tmp_path)

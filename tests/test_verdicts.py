@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from netdyn_utils.paper import Answer, plus_minus, verdict
 from scipy.stats import ttest_1samp
+
+from netdyn_utils.study import Answer, plus_minus, verdict
 
 NUMBERS = st.floats(-100, 100).map(lambda x: round(x, 3))
 YES = Answer("?", "yes", (1.0, 1.1, 1.2), bound=0.0)
