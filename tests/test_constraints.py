@@ -40,7 +40,7 @@ def _allowed(pin: Requirement) -> SpecifierSet:
         found = importlib.metadata.distribution(pin.name)
     except importlib.metadata.PackageNotFoundError:
         return SpecifierSet()
-    known = found.version in pin.specifier and found.metadata["Requires-Python"]
+    known = found.version in pin.specifier and found.metadata.get("Requires-Python")
     return SpecifierSet(known or "")
 
 

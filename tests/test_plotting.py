@@ -10,10 +10,9 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_rgb
-from netdyn_utils.tracking.windows import WindowedHistograms
 
 from netdyn_utils import plotting
-from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.histogram import LogHistogram, WindowedHistograms
 from netdyn_utils.study import Answer
 
 

@@ -60,7 +60,7 @@ def test_a_list_of_runs_wins_over_the_profile(root):
         ({"show": "a", "runs": [{}]}, ["entry `show`: choose notebook, profile,"]),
         ({"notebook": "tinny", "runs": [{}]}, ["unknown notebook 'tinny'"]),
         ({"notebook": ["tiny"], "runs": [{}]}, ["`notebook`: input should be a valid"]),
-        ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "rate must be in (0, 1]"]),
+        ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "number in (0, 1], got 2"]),
         ({"grid": {"steps": 1}}, ["`grid.steps`: input should be a valid list, got 1"]),
         ({"grid": {"steps": [1, "1"]}}, ["is there twice"]),
         ({"grid": {"steps": [2]}, "parameters": {"steps": 1}}, ["same in every run"]),

@@ -21,7 +21,7 @@ class Log:
         """Note some numbers at a step."""
 
     def histogram(self, step: int, name: str, histogram: LogHistogram) -> None:
-        """Note the distribution of log10 |Δw|, and the fraction of exact zeros."""
+        """Note the distribution of log10 abs(Δw), and the fraction of exact zeros."""
         zeros = histogram.zeros / max(histogram.total, 1)
         self.scalars(step, **{f"{name}/zeros": zeros})
         if histogram.counts.size:
