@@ -131,7 +131,7 @@ def test_every_page_is_whole_reads_well_and_looks_right(built, address, browser)
             page.screenshot(path=picture, full_page=True)
         faults += [f"{name}: {fault}" for fault in found]
         page.close()
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def heard(page, address):
