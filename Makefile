@@ -71,7 +71,7 @@ test: lint ## everything that is checked: lint, pairs, unit tests, notebooks, pa
 # runs, statistics, and with AVX2 left the claims and the measures. NumPy knows what there
 # is to switch off, and warns of what this machine lacks anyway.
 EXACT := golden store statistics protocol
-MEASURES := missing_records verdicts histogram tails intervals information directions \
+MEASURES := missing_records verdicts histogram tails intervals information principal_direction \
   exponential_vs_power_law scale_mixture theory
 AVX512 := from numpy._core._multiarray_umath import __cpu_dispatch__ as all; \
   print(*(one for one in all if one.startswith(("AVX512", "X86_V4"))))
