@@ -14,7 +14,7 @@ learning_rate: float = 0.1  # of the MLP; the others keep theirs; in (0, 10]
 batch_size: int = 64  # of the MLP, in images; in [1, inf)
 mlp_steps: int = 3000  # training steps of the MLP; in [1, inf)
 convnet_steps: int = 320  # training steps of the ConvNet; in [1, inf)
-transformer_steps: int = 200  # training steps of the transformer; in [1, inf)
+transformer_steps: int = 150  # training steps of the transformer; in [1, inf)
 seed: int = 0  # of weights, batches and dropout; in [0, 4294967295]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}

@@ -11,10 +11,10 @@
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
 learning_rate: float = 0.01  # of the five-layer MLP; in (0, 0.5]
 batch_size: int = 50  # in images; in [1, inf)
-first_epoch: int = 20  # passes through the data before measuring; in [1, inf)
-last_epoch: int = 40  # and before measuring again; in [2, inf)
-weights_per_layer: int = 250  # weights displaced in each layer; in [40, inf)
-curve_weights: int = 60  # weights in each layer for the scaling curve; in [40, inf)
+first_epoch: int = 15  # passes through the data before measuring; in [1, inf)
+last_epoch: int = 30  # and before measuring again; in [2, inf)
+weights_per_layer: int = 150  # weights displaced in each layer; in [40, inf)
+curve_weights: int = 40  # weights in each layer for the scaling curve; in [40, inf)
 seed: int = 0  # of weights, batches, and weights to displace; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 

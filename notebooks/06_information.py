@@ -9,8 +9,8 @@
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
-steps: int = 1100  # training steps, eleven windows or more; in [220, inf)
-window: int = 100  # steps in a window; in [2, inf)
+steps: int = 880  # training steps, eleven windows or more; in [220, inf)
+window: int = 80  # steps in a window; in [2, inf)
 seed: int = 0  # of weights, batches and nulls; in [0, 4294967295]
 published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
 
