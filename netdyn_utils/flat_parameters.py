@@ -11,7 +11,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from .checks import choose
+from .validation import check_choice
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class FlatParameters:
 
     def groups(self, by: str) -> dict[str, list[int]]:
         """Return the indices of the slices of each "parameter", "layer" or "all"."""
-        choose(by, ("layer", "parameter", "all"), "kind of group")
+        check_choice(by, ("layer", "parameter", "all"), "kind of group")
         members: dict[str, list[int]] = {}
         for index, part in enumerate(self.slices):
             key = {"layer": part.layer, "parameter": part.name, "all": "all"}[by]

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks import choose
 from .paper_format import write_published
+from .validation import check_choice
 
 MANTISSA_BITS = 23  # of a float32
 INFINITY = 0x7F800000  # its pattern; every pattern above it is a NaN
@@ -249,7 +249,7 @@ class WindowedHistograms:
         """
         wanted = range(len(self.groups))
         if group != "all":
-            choose(group, ("all", *self.groups), "group of parameters")
+            check_choice(group, ("all", *self.groups), "group of parameters")
             wanted = [self.groups.index(group)]
         asked = slice(None) if window is None else window
         if isinstance(window, Integral):

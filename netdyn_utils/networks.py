@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import choose, positive_int
+from .validation import check_choice, check_positive_int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class MLPConfig:
 
     def __post_init__(self):
         for width in self.widths:
-            positive_int(width, "each of the MLP's widths")
+            check_positive_int(width, "each of the MLP's widths")
         if len(self.widths) < 2:
             raise ValueError(
                 f"widths must name input and output at least, got {self.widths!r}"
@@ -55,7 +55,7 @@ class CharTransformerConfig:
     causal: bool = True  # the published script has no mask: False reproduces it
 
     def __post_init__(self):
-        if self.width % positive_int(self.heads, "heads") or self.width % 2:
+        if self.width % check_positive_int(self.heads, "heads") or self.width % 2:
             raise ValueError(
                 f"width must be even and a multiple of heads, got {self.width} for "
                 f"{self.heads} heads"
@@ -267,7 +267,9 @@ def build_model(name: str, *, generator: torch.Generator, **options) -> nn.Modul
     >>> [name for name, _ in deep.named_children()]
     ['fc1', 'fc2', 'fc3', 'fc4', 'fc5']
     """
-    network, config = NETWORKS[choose(name, NETWORKS, "network")]
+    network, config = NETWORKS[check_choice(name, NETWORKS, "network")]
     for option in options:
-        choose(option, config.__dataclass_fields__, f"option of {network.__name__}")
+        check_choice(
+            option, config.__dataclass_fields__, f"option of {network.__name__}"
+        )
     return network(config(**options), generator)

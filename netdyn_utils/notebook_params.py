@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from .checks import choose, shown
+from .validation import check_choice, short_repr
 
 _MEANING = {"int": "a whole number", "float": "a finite number", "str": "text"}
 _MEANING |= {f"list[{k}]": f"a list [a, b], each {v}" for k, v in _MEANING.items()}
@@ -68,7 +68,9 @@ class Parameter:
             return validator.validate_python(found, strict=not lax)
         except ValidationError:
             said = f"{self.name} must be {_MEANING[self.kind]}"
-            said += f" in {self.range}" * bool(self.range) + f", got {shown(value)}"
+            said += (
+                f" in {self.range}" * bool(self.range) + f", got {short_repr(value)}"
+            )
             quote = ": quote it" * (self.kind == "str" and not is_text)
             raise ValueError(said + quote) from None
 
@@ -165,7 +167,7 @@ def validate(parameters: tuple[Parameter, ...], given: Mapping) -> dict[str, obj
     values = {p.name: p.default for p in parameters}
     for name, value in given.items():
         try:
-            values[name] = known[choose(name, known, "parameter")].parse(value)
+            values[name] = known[check_choice(name, known, "parameter")].parse(value)
         except ValueError as error:
             errors.append(str(error))
     if errors:
@@ -211,7 +213,9 @@ def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
     files = re.findall(r'"file": "(notebooks/[^"]+)"', toc)
     chapters = [root / f"{file}.ipynb" for file in files]
     for name in blocks:
-        choose(name, [c.stem for c in chapters], f"notebook in the profile {profile!r}")
+        check_choice(
+            name, [c.stem for c in chapters], f"notebook in the profile {profile!r}"
+        )
     errors, jobs = [], []
     for source in chapters:
         block = blocks.get(source.stem, {})
@@ -240,7 +244,9 @@ def find_notebook(root: Path, name: str) -> Path:
     found = [name] if name in sources else [s for s in short if short[s] == name]
     if len(found) > 1:
         raise ValueError(f"{name!r} can be {' and '.join(found)}: choose one")
-    return sources[found[0] if found else choose(name, [*short.values()], "notebook")]
+    return sources[
+        found[0] if found else check_choice(name, [*short.values()], "notebook")
+    ]
 
 
 def profile_block(root: Path, profile: str, name: str) -> dict:
@@ -258,7 +264,9 @@ def read_yaml(path: Path) -> dict:
         told = " ".join(str(getattr(error, "problem", None) or error).split())
         raise ValueError(f"{path} is no YAML that can be read: {told}") from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise ValueError(f"{path} must hold `name: value` lines, got {shown(found)}")
+        raise ValueError(
+            f"{path} must hold `name: value` lines, got {short_repr(found)}"
+        )
     return found
 
 
@@ -273,7 +281,7 @@ def _blocks(root: Path, profile: str) -> dict[str, dict]:
     """Return the blocks of a profile by notebook."""
     folder = root / "notebooks" / "params"
     profiles = sorted(path.stem for path in folder.glob("*.yaml"))
-    path = folder / f"{choose(profile, profiles, 'profile')}.yaml"
+    path = folder / f"{check_choice(profile, profiles, 'profile')}.yaml"
     blocks = read_yaml(path)
     for name in (name for name in blocks if not isinstance(blocks[name], dict)):
         raise ValueError(f"{path}: {name!r} must be a block of parameters: {{}}")

@@ -27,7 +27,7 @@ import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from .checks import choose
+from .validation import check_choice
 
 LIBRARIES = ("netdyn", "numpy", "torch")  # whose versions a manifest names
 KEY_LETTERS = 8  # of a key that stand in a file name
@@ -185,7 +185,7 @@ class RunStore:
         return cls(
             Path(root).expanduser(),
             (Path(archive).expanduser(),) if archive else (),
-            choose(allowed, ("always", "never"), "NETDYN_COMPUTE") == "always",
+            check_choice(allowed, ("always", "never"), "NETDYN_COMPUTE") == "always",
         )
 
     def get(

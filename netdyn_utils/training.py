@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import choose, positive, positive_int
+from .validation import check_choice, check_positive, check_positive_int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,13 @@ class TrainConfig:
     seed: int = 0  # of the weights, the order of the batches and dropout
 
     def __post_init__(self):
-        positive_int(self.steps, "steps")
-        positive(self.learning_rate, "learning rate")
+        check_positive_int(self.steps, "steps")
+        check_positive(self.learning_rate, "learning rate")
         if self.batch_size is not None:
-            positive_int(self.batch_size, "batch size")
-        choose(self.optimizer, OPTIMIZERS, "optimizer")
+            check_positive_int(self.batch_size, "batch size")
+        check_choice(self.optimizer, OPTIMIZERS, "optimizer")
         if self.freeze_batchnorm_after is not None:
-            positive_int(self.freeze_batchnorm_after, "freeze_batchnorm_after")
+            check_positive_int(self.freeze_batchnorm_after, "freeze_batchnorm_after")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def evaluate(
     batch_size : int
         Samples at a time: bounds the memory, changes the result only in rounding.
     """
-    positive_int(batch_size, "batch size")
+    check_positive_int(batch_size, "batch size")
     loss, right = 0.0, 0
     with eval_mode(model):
         for x, y in zip(

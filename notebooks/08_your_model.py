@@ -31,7 +31,6 @@ from IPython.display import Markdown
 from tqdm.auto import tqdm
 
 from netdyn_utils import plotting
-from netdyn_utils.checks import choose
 from netdyn_utils.custom import Task, load_arrays, load_model, open_log
 from netdyn_utils.data import load_images
 from netdyn_utils.flat_parameters import FlatParameters
@@ -41,6 +40,7 @@ from netdyn_utils.networks import build_model
 from netdyn_utils.tails import compare_tails, fit_power_law, local_slope
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
+from netdyn_utils.validation import check_choice
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
 plotting.use_style()
@@ -191,7 +191,7 @@ FlatParameters(network).numel, [name for name, _ in network.named_children()]
 # a step rather than a factor of the gradient, and gets a hundredth.
 
 # %%
-choose(optimizer, ("all", *OPTIMIZERS), "optimizer")
+check_choice(optimizer, ("all", *OPTIMIZERS), "optimizer")
 rates = {optimizer: learning_rate}
 if optimizer == "all":
     shares = {"sgd": 1, "momentum": 0.1, "adam": 0.01}

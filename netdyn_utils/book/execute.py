@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 import yaml
 
-from ..checks import positive_int
 from ..notebook_params import Job, code_cells, read_parameters, validate
 from ..store import atomic_write
+from ..validation import check_positive_int
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 RECORDS = ("NETDYN_RESULTS", "NETDYN_COMPUTE")  # settings of the stored records
@@ -103,7 +103,7 @@ def run_all(
     with its parameters in `fallback`.
     """
     cores = os.cpu_count() or 1
-    wanted = cores if processes is None else positive_int(processes, "processes")
+    wanted = cores if processes is None else check_positive_int(processes, "processes")
     processes = min(wanted, len(jobs))
     # Two runs of two threads each on two cores take longer than one after the other. A
     # run alone is left as plain papermill would run it: sums over another number of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checks import choose
 from ..histogram import LogHistogram
+from ..validation import check_choice
 
 MAX_BINS = 512  # that Weights & Biases takes
 
@@ -109,7 +109,7 @@ def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> 
     >>> with open_log() as log:
     ...     log.scalars(1, loss=0.5)
     """
-    choose(kind, ("", "tensorboard", "wandb"), "log")
+    check_choice(kind, ("", "tensorboard", "wandb"), "log")
     if kind == "tensorboard":
         return tensorboard_log(Path(folder) / name)
     return wandb_log("netdyn", folder=folder, name=name) if kind else Log()
@@ -145,7 +145,7 @@ def wandb_log(
         that is set, or wandb was imported, before. Code, git state and console are not
         recorded in any mode.
     """
-    choose(mode, ("offline", "online", "disabled"), "mode of wandb")
+    check_choice(mode, ("offline", "online", "disabled"), "mode of wandb")
     if mode != "online":  # the package reports on itself when it is imported
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..checks import positive_int
+from ..validation import check_positive_int
 
 PANGRAM_TEXT = "thequickbrownfoxjumpsoverthelazydog" * 100
 
@@ -30,7 +30,7 @@ class CharText:
     length: int = 50
 
     def __post_init__(self):
-        positive_int(self.length, "length")
+        check_positive_int(self.length, "length")
         if len(self.text) <= self.length:
             raise ValueError(
                 f"a text of {len(self.text)} characters has no window of {self.length} "
@@ -117,7 +117,10 @@ class InMemoryBatches:
         if not 0 < samples == len(targets):
             received = f"{samples} inputs and {len(targets)} targets"
             raise ValueError(f"got {received}: expected as many of each, at least one")
-        if batch_size is not None and positive_int(batch_size, "batch size") > samples:
+        if (
+            batch_size is not None
+            and check_positive_int(batch_size, "batch size") > samples
+        ):
             raise ValueError(
                 f"batch size {batch_size} is larger than the data ({samples} samples): "
                 "lower it, or pass None for the whole set"

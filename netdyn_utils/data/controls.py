@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..checks import choose
+from ..validation import check_choice
 from .images import ImageData
 
 CONTROLS = ("none", "shuffled labels", "spectral noise")
@@ -39,7 +39,7 @@ def with_control(
     >>> mixed.train_targets.sum() == data.train_targets.sum()
     tensor(True)
     """
-    choose(control, CONTROLS, "control")
+    check_choice(control, CONTROLS, "control")
     if control == "shuffled labels":
         order = torch.randperm(len(data.train_targets), generator=generator)
         return replace(data, train_targets=data.train_targets[order])

@@ -17,7 +17,7 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from ..checks import choose
+from ..validation import check_choice
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # as in the npz files of Keras
 SHA256 = {  # of the bytes of each uint8 array, in the order of KEYS
@@ -140,8 +140,8 @@ def load_images(
     >>> load_images("mnist", digits=(3, 8)).classes
     ('3', '8')
     """
-    choose(name, SETS, "data set")
-    choose(source, ("sample", "full"), "source")
+    check_choice(name, SETS, "data set")
+    check_choice(source, ("sample", "full"), "source")
     indices = _class_indices(name, digits)
     arrays, digest = read_arrays(name, source, root)
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ..checks import choose, positive_int
 from ..data import CharText, InMemoryBatches, load_images
 from ..data.controls import CONTROLS, with_control
 from ..data.images import SHA256, known_digest
@@ -23,6 +22,7 @@ from ..flat_parameters import FlatParameters
 from ..networks import NETWORKS, build_model
 from ..store import RunRecord, RunSpec, RunStore
 from ..training import StepRecord, TrainConfig, resolve_device, train_steps
+from ..validation import check_choice, check_positive_int
 
 DATASET = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
 PAPER_SETTINGS = {  # learning rate and batch size of the paper's figures
@@ -58,11 +58,11 @@ class ExperimentConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self):
-        choose(self.network, NETWORKS, "network")
-        choose(self.control, CONTROLS, "control")
-        positive_int(self.window, "window")
+        check_choice(self.network, NETWORKS, "network")
+        check_choice(self.control, CONTROLS, "control")
+        check_positive_int(self.window, "window")
         for name in self.options:
-            choose(
+            check_choice(
                 name,
                 NETWORKS[self.network][1].__dataclass_fields__,
                 f"option of the {self.network}",
@@ -107,14 +107,14 @@ class ExperimentConfig:
         >>> config.train.learning_rate, config.train.batch_size, config.window
         (0.1, 16, 100)
         """
-        choose(network, NETWORKS, "network")
-        positive_int(steps, "steps")
+        check_choice(network, NETWORKS, "network")
+        check_positive_int(steps, "steps")
         own = {f.name for f in fields(cls)} - {"network", "train"}
         ours = {name: changes.pop(name) for name in [*changes] if name in own}
         train = {**PAPER_SETTINGS[network], "steps": steps, "seed": seed, **changes}
         for name in train:
-            choose(name, TrainConfig.__dataclass_fields__, "setting of a run")
-        parts = 10 if windows is None else positive_int(windows, "windows")
+            check_choice(name, TrainConfig.__dataclass_fields__, "setting of a run")
+        parts = 10 if windows is None else check_positive_int(windows, "windows")
         window = max(1, -(-steps // parts))
         window = min(window, MAX_WINDOW) if windows is None else window
         return cls(

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import choose, positive_int
 from ..information.window import CORRECTION_OF as ESTIMATORS
 from ..information.window import READINGS, read_window
 from ..principal_direction import PrincipalDirection, alignment, leading_direction
 from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.activations import ActivationProbe, probe_batch
 from ..tracking.update_window import UpdateWindow
+from ..validation import check_choice, check_positive_int
 from .config import (
     ExperimentConfig,
     TrainingRun,
@@ -88,9 +88,9 @@ class InformationRun:
         layer : str
             "all" pools the pairs of all layers.
         """
-        choose(estimator, ESTIMATORS, "estimator")
-        choose(reading, READINGS, "reading")
-        choose(layer, ("all", *self.layers), "layer")
+        check_choice(estimator, ESTIMATORS, "estimator")
+        check_choice(reading, READINGS, "reading")
+        check_choice(layer, ("all", *self.layers), "layer")
         place = ("all", *self.layers).index(layer)
         rows = self.record[f"information_{reading}_{estimator}"][:, place]
         return InformationSeries(*rows.T)
@@ -104,12 +104,12 @@ class InformationRun:
             Leading direction of the weights themselves in the window; of their updates
             with signs; of the magnitudes.
         """
-        place = DIRECTIONS.index(choose(direction, DIRECTIONS, "direction"))
+        place = DIRECTIONS.index(check_choice(direction, DIRECTIONS, "direction"))
         return self.record["alignment"][:, place]
 
     def explained(self, direction: str = "path") -> np.ndarray:
         """Return the leading direction's share of the variance, (windows,)."""
-        place = DIRECTIONS.index(choose(direction, DIRECTIONS, "direction"))
+        place = DIRECTIONS.index(check_choice(direction, DIRECTIONS, "direction"))
         return self.record["explained"][:, place]
 
 
@@ -165,7 +165,7 @@ def information_spec(
     data_root=None,
 ) -> RunSpec:
     """Return what the record of `run_information` is found by."""
-    positive_int(permutations, "permutations")
+    check_positive_int(permutations, "permutations")
     if config.train.steps < 2 * config.window:
         raise ValueError(
             f"{config.train.steps} steps are fewer than two windows of "

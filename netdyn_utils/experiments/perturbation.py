@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..checks import positive_int
 from ..flat_parameters import FlatParameters
 from ..perturbation.landscape import LossPlane, loss_plane
 from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation_scan
 from ..store import RunRecord, RunSpec, RunStore
 from ..training import evaluate
+from ..validation import check_positive_int
 from .config import (
     ExperimentConfig,
     TrainingRun,
@@ -162,7 +162,7 @@ def perturbation_spec(config: ExperimentConfig, *, data_root=None, **asked) -> R
     for sizes in ("deltas", "curve"):
         check_deltas(asked[sizes])
     for count in ("weights_per_layer", "curve_weights"):
-        positive_int(asked[count], "number of weights")
+        check_positive_int(asked[count], "number of weights")
     return run_spec(
         "perturbation",
         VERSION,

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from ..checks import positive_int
+from ..validation import check_positive_int
 
 MIN_WINDOWS = 10
 MAX_AUTOCORRELATION = 0.99  # autocorrelation of a surrogate
@@ -147,7 +147,7 @@ def conservation_test(
     I·β* of 99 windows: relative spread 0.000 (I 0.158, β* 0.149), lag correlation \
 nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
     """
-    positive_int(surrogates, "surrogates")
+    check_positive_int(surrogates, "surrogates")
     i, b = _check(information, alignment)
     shuffled = i, rng.permuted(np.tile(b, (surrogates, 1)), axis=1)
     smooth = (

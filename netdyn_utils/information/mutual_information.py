@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
-from ..checks import choose, positive_int
+from ..validation import check_choice, check_positive_int
 
 ESTIMATORS = ("rank", "linear", "ksg")
 CORRECTIONS = ("miller-madow", None)
@@ -232,7 +232,7 @@ def permutation_test(
     >>> permutation_test(x, y, groups=unit, **options).p_value > 0.05
     True
     """
-    positive_int(permutations, "permutations")
+    check_positive_int(permutations, "permutations")
     options = bins, correction, neighbours, subsample, rng
     estimate, y = prepare(x, y, estimator, *options)
     places = np.arange(len(y))[:, None] if groups is None else _blocks(groups, len(y))
@@ -272,7 +272,7 @@ def information_of_counts(
     correction: str | None = "miller-madow",
 ) -> MutualInformation:
     """Return the mutual information of a table of joint counts, (x_bins, y_bins)."""
-    choose(correction, CORRECTIONS, "correction")
+    check_choice(correction, CORRECTIONS, "correction")
     counts = np.asarray(counts, float)
     n, in_x, in_y = counts.sum(), counts.sum(1), counts.sum(0)
     i, j = np.nonzero(counts)
@@ -293,8 +293,8 @@ def prepare(
 
     What no arrangement changes is done here, once: checks, edges, bins, the subsample.
     """
-    choose(estimator, ESTIMATORS, "estimator")
-    choose(correction, CORRECTIONS, "correction")
+    check_choice(estimator, ESTIMATORS, "estimator")
+    check_choice(correction, CORRECTIONS, "correction")
     x, y = _check_pairs(x, y)
     if estimator == "ksg":
         if rng is None:
@@ -303,7 +303,7 @@ def prepare(
                 "rng=numpy.random.default_rng(seed)"
             )
         chosen = slice(None)
-        if positive_int(subsample, "subsample") < len(x):
+        if check_positive_int(subsample, "subsample") < len(x):
             chosen = rng.choice(len(x), subsample, replace=False)
         x = x[chosen]
         return lambda y: ksg(x, y[chosen], neighbours=neighbours, rng=rng), y
@@ -417,7 +417,7 @@ def bin_numbers(values: ArrayLike, edges: ArrayLike) -> np.ndarray:
 
 def check_bins(bins):
     """Return the number of bins if it can show a dependence."""
-    if positive_int(bins, "bins") < 2:
+    if check_positive_int(bins, "bins") < 2:
         raise ValueError("bins=1 puts every value in one bin: use two or more")
     return bins
 
@@ -427,7 +427,7 @@ def check_bins(bins):
 
 def ksg(x, y, *, neighbours: int, rng: np.random.Generator) -> MutualInformation:
     """Return the estimate by nearest neighbours, of all pairs, as a record."""
-    if len(x) <= positive_int(neighbours, "neighbours"):
+    if len(x) <= check_positive_int(neighbours, "neighbours"):
         raise ValueError(
             f"{len(x)} samples have no neighbour number {neighbours}: take more samples"
         )

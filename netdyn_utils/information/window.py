@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._numba import njit
-from ..checks import choose, positive_int
+from ..validation import check_choice, check_positive_int
 from .mutual_information import (
     CORRECTIONS,
     ESTIMATORS,
@@ -111,10 +111,10 @@ def window_information(
     I = 0.4335 nats, 0.4294 above chance 0.0040 ± 0.0028 (20 permutations of units, \
 p = 0.048, n = 60,000); 1 layers
     """
-    choose(estimator, ESTIMATORS, "estimator")
-    choose(correction, CORRECTIONS, "correction")
-    choose(null, NULLS, "null")
-    positive_int(permutations, "permutations")
+    check_choice(estimator, ESTIMATORS, "estimator")
+    check_choice(correction, CORRECTIONS, "correction")
+    check_choice(null, NULLS, "null")
+    check_positive_int(permutations, "permutations")
     layers = [_check(i, *layer, null) for i, layer in enumerate(layers)]
     if not layers:
         raise ValueError("no layers: pass (magnitudes, activations) of one or more")
@@ -315,7 +315,7 @@ def _by_counts(layers, estimator, bins, correction) -> Callable:
 
 def _by_neighbours(layers, neighbours, subsample, rng) -> Callable:
     """Return the estimates from drawn pairs, pooled first, by the places."""
-    positive_int(subsample, "subsample")
+    check_positive_int(subsample, "subsample")
     drawn = []  # of each scope: magnitudes, and layer and (step, unit) of its members
     for scope in _scopes(layers):
         ends = np.cumsum([layers[i][0].size for i in scope])

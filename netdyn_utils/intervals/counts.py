@@ -23,7 +23,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import positive, positive_int
+from ..validation import check_positive, check_positive_int
 
 
 def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
@@ -212,7 +212,7 @@ in 5 steps)
         >>> IntervalCounts(1.0, 99, np.ones(20, int)).binned(2).edges
         array([ 0.5,  1.5,  2.5,  3.5,  5.5,  7.5, 10.5, 15.5, 22.5])
         """
-        positive_int(per_octave, "bins per octave")
+        check_positive_int(per_octave, "bins per octave")
         self.raise_if_empty()
         octaves = np.arange((np.log2(self.lengths[-1]) + 2) * per_octave) / per_octave
         first = np.unique(np.rint(2**octaves).astype(int))
@@ -267,12 +267,12 @@ def burstiness(mean: float, deviation: float, *, events: int | None = None) -> f
     >>> burstiness(1.0, 9**0.5, events=10)                # all ten at one moment
     1.0
     """
-    positive(mean, "mean interval")
+    check_positive(mean, "mean interval")
     if not 0 <= deviation < np.inf:
         raise ValueError(f"deviation must be finite, zero or above, got {deviation!r}")
     if events is None:
         return float((deviation - mean) / (deviation + mean))
-    if positive_int(events, "events") < 2:
+    if check_positive_int(events, "events") < 2:
         raise ValueError("one event has no interval: the correction needs two or more")
     most, least = sqrt(events + 1), sqrt(events - 1)
     ratio = deviation / mean
@@ -310,7 +310,7 @@ def _exceeds(magnitudes, threshold):
             f"magnitudes of shape {magnitudes.shape}: expected (steps, weights) with "
             "two steps or more, since no interval fits in less"
         )
-    return magnitudes >= float(positive(threshold, "threshold"))
+    return magnitudes >= float(check_positive(threshold, "threshold"))
 
 
 def _sum(one, other):

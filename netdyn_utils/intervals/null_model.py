@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from ..checks import positive_int
 from ..tails.binned import whole_counts
+from ..validation import check_positive_int
 from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
 _NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
@@ -163,7 +163,7 @@ def _drawn(often, steps, rng):
 
 
 def _check(exceedances, steps):
-    positive_int(steps, "steps")
+    check_positive_int(steps, "steps")
     often = whole_counts(exceedances)
     if often.ndim != 1 or not often.size or often.max() > steps:
         raise ValueError(

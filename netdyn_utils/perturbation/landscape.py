@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checks import positive, positive_int
 from ..training import cross_entropy, eval_mode
+from ..validation import check_positive, check_positive_int
 from .scan import as_float64, float64_state
 
 
@@ -149,13 +149,13 @@ def loss_line(
 def _slice(model, directions, steps, reach, batch) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps, and the loss on the grid that they span."""
     inputs, targets, size = batch
-    positive_int(size, "batch size")
-    if positive_int(steps, "steps") % 2 == 0 or steps < 3:
+    check_positive_int(size, "batch size")
+    if check_positive_int(steps, "steps") % 2 == 0 or steps < 3:
         raise ValueError(
             f"steps must be odd and 3 or more, so that the network itself is the "
             f"middle one, got {steps}"
         )
-    half = np.arange(1, steps // 2 + 1) / (steps // 2) * positive(reach, "reach")
+    half = np.arange(1, steps // 2 + 1) / (steps // 2) * check_positive(reach, "reach")
     places = np.concatenate([-half[::-1], [0.0], half])
     losses = np.zeros((steps,) * len(directions))
     state = float64_state(model)

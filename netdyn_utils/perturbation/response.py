@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import choose
+from ..validation import check_choice
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,7 +71,7 @@ class PerturbationResponse:
         """Return which weights belong to a layer, or to "all", bool, (weights,)."""
         if layer == "all":
             return np.ones(len(self.layer), bool)
-        choose(layer, ("all", *self.layers), "layer")
+        check_choice(layer, ("all", *self.layers), "layer")
         return self.layer == self.layers.index(layer)
 
     def to_arrays(self) -> dict[str, np.ndarray]:

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..checks import choose, positive, positive_int
 from ..flat_parameters import layer_of
 from ..training import cross_entropy, eval_mode
+from ..validation import check_choice, check_positive, check_positive_int
 from .rank_one import (
     NotSequentialError,
     loss_change,
@@ -137,8 +137,8 @@ def perturbation_scan(
     >>> response.gradient(0.1).round(3)
     array([-0.25,  0.25,  0.25, -0.25])
     """
-    choose(method, METHODS, "method")
-    positive_int(memory, "memory")
+    check_choice(method, METHODS, "method")
+    check_positive_int(memory, "memory")
     sizes = check_deltas(deltas)
     sampled = sample_weights(
         model, weights_per_layer, generator=generator, layers=layers
@@ -191,7 +191,7 @@ def perturbation_scan(
 def check_deltas(deltas) -> np.ndarray:
     """Return sizes of the displacement in ascending order, or say what is wrong."""
     sizes = [
-        float(positive(delta, "each delta (both signs are measured)"))
+        float(check_positive(delta, "each delta (both signs are measured)"))
         for delta in deltas
     ]
     if not sizes:
@@ -255,12 +255,12 @@ def sample_weights(
                 f"layer {layer!r} has no weights with two axes or more: choose from "
                 f"{', '.join(weights)}"
             )
-        name, value = weights[choose(layer, weights, "layer")]
+        name, value = weights[check_choice(layer, weights, "layer")]
         if layer not in counts:
             raise ValueError(
                 f"weights_per_layer says nothing of layer {layer!r}: add it"
             )
-        number = positive_int(counts[layer], f"weights_per_layer of {layer!r}")
+        number = check_positive_int(counts[layer], f"weights_per_layer of {layer!r}")
         if number > value.numel():
             raise ValueError(
                 f"layer {layer!r} has {value.numel():,} weights, fewer than "

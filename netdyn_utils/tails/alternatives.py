@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import chdtrc, erfc, erfcx
 
-from ..checks import positive
+from ..validation import check_positive
 from .binned import as_fitted, check_level, power_law_cells
 from .power_law import TailFit
 
@@ -182,7 +182,7 @@ class VuongTest:
     def __post_init__(self):
         check_level(self.level)
         if self.n_effective is not None:
-            positive(self.n_effective, "n_effective")
+            check_positive(self.n_effective, "n_effective")
 
     def of_family(self, family: "Family") -> Alternative:
         """Fit a family to the counts, and test it."""

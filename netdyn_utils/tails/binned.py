@@ -27,7 +27,7 @@ from os import cpu_count
 
 import numpy as np
 
-from ..checks import shown as short_repr
+from ..validation import short_repr
 
 MAX_COUNT = 9e18
 UPPER = ("infinite", "censored", "truncated")

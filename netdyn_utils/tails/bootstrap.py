@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from ..checks import positive, positive_int
+from ..validation import check_positive, check_positive_int
 from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
 from .power_law import TailFit, fit_power_law
 
@@ -77,7 +77,7 @@ def bootstrap_alpha(
     >>> print(bootstrap_alpha(edges, counts, fit, rng=np.random.default_rng(0)))
     alpha = 2.0107, 95% interval 1.9... to 2.0... (xmin 1 to 1, 1,000 resamples)
     """
-    positive_int(replicates, "replicates")
+    check_positive_int(replicates, "replicates")
     check_level(level)
     bounded, h, start = as_fitted(edges, counts, fit)
     bins = LogBins.of(bounded, fit.upper)
@@ -268,6 +268,6 @@ def subsample_counts(
     """
     counts = whole_counts(counts)
     total = int(counts.sum())
-    if positive(size, "size") > total:
+    if check_positive(size, "size") > total:
         raise ValueError(f"size={size:,} exceeds the {total:,} counts there are")
     return rng.binomial(counts, size / total)

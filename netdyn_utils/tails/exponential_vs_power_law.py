@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import positive_int
+from ..validation import check_positive_int
 from .binned import check_level, real_numbers
 
 TAIL_SHARE = 0.1  # of the changes that count as large
@@ -171,7 +171,7 @@ def crossover_delta(
         raise ValueError("displacements must be positive and ascending")
     ratios = [power_law_or_exponential(row, share=share).ratio for row in changes]
     weights = changes.shape[1]
-    replicates = positive_int(replicates, "replicates")
+    replicates = check_positive_int(replicates, "replicates")
     drawn = rng.integers(weights, size=(replicates, weights))
     n = round(share * weights)
     again = np.array([_fit_both(row[drawn], n)[0] for row in changes])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import positive_int
+from ..validation import check_positive_int
 from .binned import LogBins, as_fitted, scan_resamples
 from .power_law import TailFit
 
@@ -106,7 +106,7 @@ def goodness_of_fit(
     >>> print(goodness_of_fit(edges, counts, fit, replicates=99, rng=rng))
     p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
     """
-    positive_int(replicates, "replicates")
+    check_positive_int(replicates, "replicates")
     bounded, h, start = as_fitted(edges, counts, fit)
     if not fit.xmin_estimated:
         bounded, h, start = bounded[start:], h[start:], 0

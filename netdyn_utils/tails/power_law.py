@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, zeta
 
-from ..checks import choose
+from ..validation import check_choice
 from .binned import (
     UPPER,
     LogBins,
@@ -163,7 +163,7 @@ def fit_power_law(
     >>> round(fit.alpha, 6)
     2.007179
     """
-    upper = choose(_OLD_NAMES.get(top or upper, top or upper), UPPER, "upper")
+    upper = check_choice(_OLD_NAMES.get(top or upper, top or upper), UPPER, "upper")
     edges, counts = check_histogram(edges, counts)
     bounded, h = apply_upper_bound(edges, counts, upper, xmax)
     bins = LogBins.of(bounded, upper)

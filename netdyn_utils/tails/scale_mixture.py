@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
-from ..checks import positive_int
+from ..validation import check_positive_int
 from .binned import (
     apply_upper_bound,
     as_fitted,
@@ -86,7 +86,7 @@ def scale_mixture_null(
     array([285787., 158624.,  22750.])
     """
     edges, _ = check_histogram(edges, np.ones(max(0, np.size(edges) - 1)))
-    positive_int(n, "n")
+    check_positive_int(n, "n")
     variances = real_numbers(variances, "variances").ravel()
     weights = np.ones_like(variances) if weights is None else weights
     weights = real_numbers(weights, "weights").ravel()

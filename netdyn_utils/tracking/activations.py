@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checks import choose, positive_int
 from ..flat_parameters import FlatParameters, layer_of
 from ..training import eval_mode
+from ..validation import check_choice, check_positive_int
 
 
 class LayerOutputs:
@@ -34,7 +34,7 @@ class LayerOutputs:
             for name, module in model.named_modules()
         }
         names = known if layers is None else tuple(layers)
-        self._modules = {choose(n, known, "layer"): owners[n] for n in names}
+        self._modules = {check_choice(n, known, "layer"): owners[n] for n in names}
         self._model = model
 
     @torch.no_grad()
@@ -163,7 +163,7 @@ def probe_batch(
     >>> probe_batch(torch.arange(6), torch.tensor([0, 1, 0, 1, 0, 1]), 2)[0]
     tensor([0, 2, 1, 3])
     """
-    positive_int(per_class, "per_class")
+    check_positive_int(per_class, "per_class")
     places = []
     for label in labels.unique():
         found = (labels == label).nonzero().flatten()[:per_class]

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checks import choose, positive_int
 from ..diffusion import (
     DiffusionExponent,
     diffusion_exponent,
@@ -20,6 +19,7 @@ from ..diffusion import (
     relative_distance,
 )
 from ..flat_parameters import FlatParameters
+from ..validation import check_choice, check_positive_int
 from .activations import LayerOutputs
 
 LAGS_PER_OCTAVE = 2
@@ -47,7 +47,7 @@ class DriftCurves:
         """Return the displacement of a layer, or of all weights, (starts, lags)."""
         if layer == "all":
             return np.average(self.displacement, axis=-1, weights=self.sizes)
-        choose(layer, ("all", *self.layers), "layer")
+        check_choice(layer, ("all", *self.layers), "layer")
         return self.displacement[..., self.layers.index(layer)]
 
     def exponent(self, layer: str = "all", *, level: float = 0.95) -> DiffusionExponent:
@@ -124,10 +124,10 @@ class DriftRecorder:
         at_most: int = 2_000,
         generator: torch.Generator | None = None,
     ):
-        if positive_int(steps, "steps") < 2:
+        if check_positive_int(steps, "steps") < 2:
             raise ValueError("a run of 1 step has no lags to compare: two or more")
         self._outputs, self._probe, self._steps = LayerOutputs(model), probe, -skip
-        stretch = steps // min(positive_int(starts, "starts"), steps // 2)
+        stretch = steps // min(check_positive_int(starts, "starts"), steps // 2)
         octaves = np.arange(LAGS_PER_OCTAVE * np.log2(stretch) + 1) / LAGS_PER_OCTAVE
         lags = np.unique(np.append(np.rint(2**octaves), stretch)).astype(np.int64)
         self.lags = lags[lags <= stretch]
@@ -139,7 +139,7 @@ class DriftRecorder:
             for j, lag in enumerate(self.lags)
         }
         self._parameters = FlatParameters(model)
-        self._at_most = positive_int(at_most, "at_most")
+        self._at_most = check_positive_int(at_most, "at_most")
         self._generator = generator or torch.Generator().manual_seed(0)
         members = self._parameters.groups("layer")
         slices = self._parameters.slices

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checks import choose, positive, positive_int
 from ..intervals.counts import IntervalCounts
+from ..validation import check_choice, check_positive, check_positive_int
 from .updates import UpdateTracker
 
 MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positive ones
@@ -82,7 +82,7 @@ class IntervalTracker:
             raise ValueError(
                 f"thresholds must be 1 to 255 different numbers, got {thresholds!r}"
             )
-        self.skip = positive_int(skip, "skip") if skip else 0
+        self.skip = check_positive_int(skip, "skip") if skip else 0
         self._shared = isinstance(watched, UpdateTracker)
         self.tracker = watched if self._shared else UpdateTracker(watched)
         self._begun = self._seen = self.tracker.steps
@@ -95,7 +95,7 @@ class IntervalTracker:
             for part in (parameters.slices[index] for index in indices):
                 self._group[part.start : part.stop] = number
         self._mask = np.empty(parameters.numel, bool)
-        positive_int(max_interval, "max_interval")
+        check_positive_int(max_interval, "max_interval")
         self._counter = IntervalCounter(
             self._group, len(self.groups), self.thresholds, max_interval
         )
@@ -154,7 +154,7 @@ class IntervalTracker:
         """Return where the weights of a group are."""
         if group == "all":
             return slice(None)
-        choose(group, ("all", *self.groups), "group of parameters")
+        check_choice(group, ("all", *self.groups), "group of parameters")
         return self._group == self.groups.index(group)
 
     def _large(self, magnitude: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -288,7 +288,7 @@ class IntervalCounter:
 
 def _check_threshold(threshold: float) -> float:
     """Return a threshold if float32 magnitudes can be compared with it."""
-    if not MIN_FLOAT32 <= positive(threshold, "threshold") <= MAX_FLOAT32:
+    if not MIN_FLOAT32 <= check_positive(threshold, "threshold") <= MAX_FLOAT32:
         raise ValueError(
             f"threshold must lie between {MIN_FLOAT32:.2g} and {MAX_FLOAT32:.2g}, as "
             f"float32 do, got {threshold!r}"

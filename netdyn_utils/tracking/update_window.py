@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..checks import positive_int
 from ..flat_parameters import FlatParameters
+from ..validation import check_positive_int
 
 
 class UpdateWindow:
@@ -66,7 +66,7 @@ class UpdateWindow:
             )
         self._stops = np.cumsum([p.numel() for p in self._parameters]).tolist()
         self._before = [parameter.detach().clone() for parameter in self._parameters]
-        self._window = torch.empty(positive_int(steps, "steps"), self._stops[-1])
+        self._window = torch.empty(check_positive_int(steps, "steps"), self._stops[-1])
         self._filled = 0
 
     @torch.no_grad()

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from .._numba import njit
-from ..checks import choose, positive_int
 from ..flat_parameters import FlatParameters
 from ..histogram import (
     INFINITY,
@@ -24,6 +23,7 @@ from ..histogram import (
     WindowedHistograms,
     code_count,
 )
+from ..validation import check_choice, check_positive_int
 
 RMS_BITS = 4  # 16 bins to the octave: within 3 % of a root mean square
 FLOAT32_SUM_STEPS = 1_000  # steps whose squares are summed in float32, then in float64
@@ -97,7 +97,7 @@ class UpdateTracker:
         record: str | None = None,
     ):
         if window is not None:
-            positive_int(window, "window")
+            check_positive_int(window, "window")
         if isinstance(bits, bool) or bits not in range(1, 11):
             raise ValueError(f"bits must be a whole number from 1 to 10, got {bits!r}")
         self.parameters = FlatParameters(model)
@@ -105,7 +105,7 @@ class UpdateTracker:
         self.groups, self._segments = _segments(self.parameters, groups)
         self._record = None
         if record is not None:
-            choose(record, self.groups, "group of parameters")
+            check_choice(record, self.groups, "group of parameters")
             self._record = self.groups.index(record)
 
         self._previous = self.parameters.to_vector()

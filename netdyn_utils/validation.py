@@ -1,9 +1,4 @@
-"""What a caller may hand in, checked at the door, with one clear sentence if not.
-
-Every message says what came, what was expected and what to do. The measures and
-the training loop share these checks, so that the same mistake reads the same
-everywhere.
-"""
+"""Validation of arguments: messages name the value, what was expected, and the fix."""
 
 import difflib
 import math
@@ -15,10 +10,10 @@ _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value as a message shows it: on one line, its middle left out if long.
 
-    >>> shown("ab"), shown("ab" * 100)
+    >>> short_repr("ab"), short_repr("ab" * 100)
     ("'ab'", "'abababababababababababababa...bababababababababababababab'")
     """
     try:
@@ -27,12 +22,12 @@ def shown(value: object) -> str:
         return f"{type(value).__name__} of too many digits"
 
 
-def choose(value: str, choices: Collection[str], what: str) -> str:
+def check_choice(value: str, choices: Collection[str], what: str) -> str:
     """Return `value` if it is one of `choices`; else name them and the nearest.
 
-    >>> choose("mnist", ("mnist", "cifar10"), "data set")
+    >>> check_choice("mnist", ("mnist", "cifar10"), "data set")
     'mnist'
-    >>> choose("mnits", ("mnist", "cifar10"), "data set")
+    >>> check_choice("mnits", ("mnist", "cifar10"), "data set")
     Traceback (most recent call last):
         ...
     ValueError: unknown data set 'mnits': choose 'mnist' or 'cifar10' \
@@ -41,18 +36,18 @@ def choose(value: str, choices: Collection[str], what: str) -> str:
     if value in choices:
         return value
     if not choices:
-        raise ValueError(f"unknown {what} {shown(value)}: there is none")
+        raise ValueError(f"unknown {what} {short_repr(value)}: there is none")
     *head, last = (repr(choice) for choice in choices)
     listed = f"{', '.join(head)} or {last}" if head else last
     near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"unknown {what} {shown(value)}: choose {listed}{hint}")
+    raise ValueError(f"unknown {what} {short_repr(value)}: choose {listed}{hint}")
 
 
-def positive(value: float, what: str) -> float:
+def check_positive(value: float, what: str) -> float:
     """Return `value` if it is a finite number above zero.
 
-    >>> positive(float("nan"), "learning rate")
+    >>> check_positive(float("nan"), "learning rate")
     Traceback (most recent call last):
         ...
     ValueError: learning rate must be a positive finite number, got nan
@@ -63,10 +58,10 @@ def positive(value: float, what: str) -> float:
     return value
 
 
-def positive_int(value: int, what: str) -> int:
+def check_positive_int(value: int, what: str) -> int:
     """Return `value` if it is a whole number of at least one.
 
-    >>> positive_int(0, "batch size")
+    >>> check_positive_int(0, "batch size")
     Traceback (most recent call last):
         ...
     ValueError: batch size must be a whole number of at least 1, got 0
