@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import numba
+from numba import types
+from numba.extending import intrinsic
 
 
 def njit(**options: object) -> Callable:
@@ -15,3 +17,21 @@ def njit(**options: object) -> Callable:
             return numba.njit(nogil=True, **options)(function)
 
     return compiled
+
+
+def _pointer_to(kind: types.Type) -> Callable:
+    """Return a function for kernels that makes an address a pointer to numbers."""
+
+    @intrinsic
+    def pointer(_, address):
+        def generate(context, builder, signature, arguments):
+            pointer_type = context.get_value_type(signature.return_type)
+            return builder.inttoptr(arguments[0], pointer_type)
+
+        return types.CPointer(kind)(types.int64), generate
+
+    return pointer
+
+
+float32_at, float64_at = _pointer_to(types.float32), _pointer_to(types.float64)
+carray = numba.carray

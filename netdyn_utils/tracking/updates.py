@@ -1,60 +1,69 @@
-"""Observers of a live model: every update of every parameter, counted exactly.
+"""Every update of every parameter, counted exactly while any loop trains any model.
 
-An observer holds its own copy of the parameters and never touches the model, so any
-module and any optimizer can be watched. Per step and parameter it does one
-subtraction, one shift of bits and one increment of a counter; what it holds does not
-grow with the steps. What is counted is defined in `histogram`. Here the same bins are
-filled while the network trains: on a CPU in one compiled pass over the weights, on any
-other device by torch's own operations.
+A tracker holds its own copy of the parameters and never touches the model. Per step and
+parameter it does one subtraction, one shift of bits and one increment of a counter
+(`kernels`), and what it holds does not grow with the steps.
 """
 
+import threading
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._numba import njit
-from ..flat_parameters import FlatParameters
-from ..histogram import (
-    INFINITY,
-    MANTISSA_BITS,
-    LogHistogram,
-    WindowedHistograms,
-    code_count,
-)
+from ..histogram import LogHistogram, WindowedHistograms, code_count
 from ..validation import check_choice, check_positive_int
+from .hooks import StepHook
+from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
+from .watched import (
+    Groups,
+    Named,
+    Structure,
+    check_countable,
+    group_function,
+    is_owner,
+    local_part,
+    named_parameters,
+)
 
 RMS_BITS = 4  # 16 bins to the octave: within 3 % of a root mean square
-FLOAT32_SUM_STEPS = 1_000  # steps whose squares are summed in float32, then in float64
-# Neighbouring weights often move alike and fall in one bin, and a counter that was
-# just written makes the next write to it wait. Taking turns between a few counters per
-# bin hides the wait.
-N_REPLICAS = 4
+STATE_VERSION = 1
+SILENT_STEPS = 10  # steps without any change before a warning
+STAGE = 1 << 20  # weights of half precision that are widened at a time
+DIRECT = (torch.float32, torch.float64)  # what the kernels read where it lies
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of the flat vector that belongs to one group."""
+@dataclass
+class _Slot:
+    """One watched parameter and what the tracker has of it, in the same memory order."""
 
+    name: str
     group: int
-    start: int
-    stop: int
+    parameter: Tensor
+    previous: Tensor
+    squares: Tensor | None  # sums of the open window
+    since: int  # counted steps of the window before it was there
+    place: int = 0  # of its first weight in the vector of magnitudes
 
 
 class UpdateTracker:
     """Count abs(Δw) of every parameter at every step, per group and window.
 
-    Make it after the model and before the first step, and call `update` after each
-    ``optimizer.step()``.
+    Make it after the model and before the first step. Then call `update` after each
+    ``optimizer.step()``, or `attach` the optimizer once.
 
     Parameters
     ----------
     model : torch.nn.Module
         Any module, on any device, in any real dtype; shared parameters count once,
         frozen ones and buffers never.
-    groups : "layer", "parameter" or "all"
-        What is kept apart. The total, "all", is there in any case.
+    groups : "layer", "parameter", "all", list of str, or function
+        What is kept apart. A list names layers or parameters, and only these are
+        tracked; a function gives the group of a parameter's name, or None to leave it
+        out. The total is there in any case, as "all".
     window : int, optional
         Steps per window; None makes the whole run one window.
     bits : int
@@ -62,19 +71,35 @@ class UpdateTracker:
     record : str, optional
         Name of one group whose magnitudes are kept raw as well, see `recorded`. That
         memory does grow: four bytes for each weight and step.
+    mean_squares : bool
+        Sum Δw² of each parameter, for `rms_histograms`: 8 bytes a parameter beside the
+        4 of the copy.
+    relative : bool
+        Count abs(Δw)/abs(w) too, w before the step, for `relative_histogram`.
+    every : int
+        Count each step whose number is a multiple of it, and no other.
 
     Raises
     ------
     ValueError
-        If nothing is trainable, or an argument is out of range or unknown.
+        If nothing is trainable, a parameter has no real dense values, or an argument
+        is out of range or unknown.
 
     Notes
     -----
     Δw is the difference of the parameters around the step, taken in float32 (float64
-    if a parameter has it; half precision fits float32 exactly) and counted as float32.
-    Anything that changes the parameters between two calls is part of the update; a
-    step that a gradient scaler skips counts as zeros. Where the parameters lie in one
-    block of memory (`FlatParameters.share_storage`), they are read without a copy.
+    if the parameter has it; half precision fits float32 exactly) and counted as
+    float32. Anything that changes the parameters between two calls is part of the
+    update, unless `resync` is called after it; a step that a gradient scaler skips
+    counts as zeros.
+
+    The model may change. What is added, replaced, unfrozen, cast or reshaped is counted
+    from the next step on; what is removed or frozen is not counted any more. Moving a
+    parameter to another device changes nothing.
+
+    Names leave out what wraps the model: DataParallel, DDP, FSDP, ``torch.compile``.
+    With parameters that are sharded (DTensor) each process counts its shard, and
+    `reduce` adds them up. A tracker may be read by one thread while another updates it.
 
     Examples
     --------
@@ -91,62 +116,115 @@ class UpdateTracker:
         self,
         model: nn.Module,
         *,
-        groups: str = "layer",
+        groups: Groups = "layer",
         window: int | None = None,
         bits: int = 3,
         record: str | None = None,
+        mean_squares: bool = True,
+        relative: bool = False,
+        every: int = 1,
     ):
         if window is not None:
             check_positive_int(window, "window")
         if isinstance(bits, bool) or bits not in range(1, 11):
             raise ValueError(f"bits must be a whole number from 1 to 10, got {bits!r}")
-        self.parameters = FlatParameters(model)
-        self.window, self.bits, self.steps = window, bits, 0
-        self.groups, self._segments = _segments(self.parameters, groups)
+        self.model, self.window, self.bits = model, window, bits
+        self.every = check_positive_int(every, "every")
+        self.steps = self._counted = 0  # all steps; those counted in the open window
+        self.revision = 0  # raised when the set of parameters changes
+        self._group_of, self._by_all = group_function(groups), groups == "all"
+        self._mean_squares, self._relative = mean_squares, relative
+        self._lock = threading.RLock()
+        self._counters: dict[torch.device, CpuCounter | DeviceCounter] = {}
+        self._magnitude: Tensor | None = None
+        self._known: list | None = None
+
+        self.groups: tuple[str, ...] = ()
+        self._slots: list[_Slot] = []
+        self._fresh: set[str] = set()
+        self._refresh()
+        if not self._slots:
+            raise ValueError(
+                f"{type(model).__name__} has no trainable parameters to track: call this "
+                "after building the model, and check requires_grad and groups"
+            )
+        self._fresh.clear()
         self._record = None
         if record is not None:
             check_choice(record, self.groups, "group of parameters")
             self._record = self.groups.index(record)
-
-        self._previous = self.parameters.to_vector()
-        self._current = torch.empty_like(self._previous)  # where a copy is needed
-        self._magnitude = torch.zeros_like(self._previous, dtype=torch.float32)
-        self._square = torch.zeros_like(self._magnitude)
-        # Sums over the closed windows, and over the open one.
-        kind = {"device": self._previous.device}
-        shape = 2, self.parameters.numel
-        self._squares = torch.zeros(shape, dtype=torch.float64, **kind)
-        # Column 0 counts exact zeros, column c + 1 the code c. The last codes, from
-        # code_count(bits) on, are those of infinity and NaN.
-        shape = len(self.groups), N_REPLICAS, 1 + (1 << (bits + 8))
-        self._counts = torch.zeros(shape, dtype=torch.int64, **kind)
-        # The largest values, as bit patterns, which sort as the values do.
-        self._max_patterns = [0] * len(self.groups)
+            self.keep_magnitudes()
 
         self._raw: list[np.ndarray] = []
         self._stops: list[int] = []
         self._cells: list[tuple[LogHistogram, ...]] = []
+        self._relative_cells: list[tuple[LogHistogram, ...]] = []
         self._rms: list[tuple[LogHistogram, ...]] = []
+
+    # --- counting -------------------------------------------------------------------
 
     @torch.no_grad()
     def update(self) -> None:
-        """Count the change of all parameters since the last call."""
-        self._count(self.parameters.read_into(self._current))
-        self.steps += 1
-        if self._record is not None:
-            self._raw.append(self._of_group(self._magnitude, self._record))
-        if self.steps % FLOAT32_SUM_STEPS == 0:
-            self._sum_squares()
-        if self.window and self.steps % self.window == 0:
-            self._close_window()
+        """Count the change of all parameters since the last call.
+
+        With `every` above 1 the change of a step is that since the step before it.
+        """
+        with self._lock:
+            self.steps += 1
+            if self._structure.changed():
+                self._refresh()
+            phase = self.steps % self.every
+            if phase == 0:
+                self._count()
+            elif phase == self.every - 1:
+                self._copy()
+            if self.window and self.steps % self.window == 0:
+                self._close_window()
+
+    def attach(self, *optimizers: torch.optim.Optimizer) -> StepHook:
+        """Call `update` after each step of an optimizer, until the handle is removed.
+
+        With several optimizers a step is over when each of them has stepped, or when
+        one is about to step again. A step that a gradient scaler skips is no step of
+        the optimizer and is not counted; accumulating gradients takes one step. Returns
+        a handle with ``remove()``, which is a context manager too.
+
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        >>> tracker = UpdateTracker(model)
+        >>> with tracker.attach(optimizer):
+        ...     model(torch.ones(1, 2)).sum().backward()
+        ...     optimizer.step()
+        >>> tracker.steps
+        1
+        """
+        return StepHook(self.update, optimizers)
+
+    @torch.no_grad()
+    def resync(self) -> None:
+        """Say that whatever changed until now is no update: a checkpoint, an average."""
+        with self._lock:
+            self._refresh()
+            self._copy()
+
+    # --- reading --------------------------------------------------------------------
 
     def histograms(self) -> WindowedHistograms:
         """Return the counts so far as a frozen record; an open window counts too."""
-        return self._with_open(self._cells, self._open_cells)
+        return self._windows(self._cells, lambda: self._open_cells(0))
 
     def histogram(self, group: str = "all", window=None) -> LogHistogram:
         """Return the counts of a group, or "all", in one window, or in the run."""
         return self.histograms().histogram(group, window)
+
+    def relative_histogram(self, group: str = "all", window=None) -> LogHistogram:
+        """Return the counts of abs(Δw)/abs(w); infinite where w was zero."""
+        if not self._relative:
+            raise ValueError(
+                "no ratios were counted: make the tracker with relative=True"
+            )
+        found = self._windows(self._relative_cells, lambda: self._open_cells(1))
+        return found.histogram(group, window)
 
     def rms_histograms(self) -> WindowedHistograms:
         """Return histograms of √⟨Δw²⟩ over the parameters, per group and window.
@@ -154,112 +232,423 @@ class UpdateTracker:
         They say how unequal the parameters are, which is what the scale mixture of
         Gaussians, the null model of heavy tails, is made from.
         """
-        return self._with_open(self._rms, self._open_rms)
+        if not self._mean_squares:
+            raise ValueError(
+                "no squares were summed: make the tracker with mean_squares=True"
+            )
+        return self._windows(self._rms, self._open_rms)
 
-    def mean_square(self) -> Tensor:
-        """Return ⟨Δw²⟩ of each parameter over the run, float64, shape (weights,)."""
-        self._sum_squares()
-        return self._squares.sum(0) / max(self.steps, 1)
+    @property
+    def numel(self) -> int:
+        """How many weights are tracked by this process."""
+        return sum(slot.previous.numel() for slot in self._slots)
+
+    @property
+    def slots(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Name, group, and first and last-plus-one place in `magnitude`, of each."""
+        return tuple(
+            (s.name, self.groups[s.group], s.place, s.place + s.previous.numel())
+            for s in self._slots
+        )
 
     @property
     def magnitude(self) -> Tensor:
         """abs(Δw) of the last step, float32, shape (weights,).
 
         The tracker's own vector, which the next step overwrites: do not write to it.
+        It is there if `keep_magnitudes` was called before.
         """
+        if self._magnitude is None:
+            raise ValueError("call keep_magnitudes() before the step to look at")
         return self._magnitude
+
+    def keep_magnitudes(self) -> None:
+        """Keep abs(Δw) of the last step from now on: 4 bytes a parameter."""
+        devices = {slot.previous.device for slot in self._slots}
+        if len(devices) > 1:
+            raise ValueError(f"magnitudes need one device, and there are {devices}")
+        with self._lock, torch.inference_mode(False):
+            if self._magnitude is None:
+                (device,) = devices
+                self._magnitude = torch.zeros(self.numel, device=device)
+                self._known = None
 
     @property
     def recorded(self) -> np.ndarray:
         """Raw abs(Δw) of the group named by `record`, shape (steps, weights)."""
         if self._record is None:
             raise ValueError("nothing was recorded: make the tracker with record=GROUP")
-        width = sum(s.stop - s.start for s in self._segments if s.group == self._record)
-        return np.array(self._raw, np.float32).reshape(self.steps, width)
+        return np.array(self._raw, np.float32).reshape(len(self._raw), -1)
 
-    def _count(self, current: Tensor) -> None:
-        """Count one step and make `previous` what is now `current`."""
-        arrays = current, self._previous, self._magnitude, self._square, self._counts
-        count_step = _count_step_by_torch
-        if current.device.type == "cpu":
-            arrays = tuple(array.detach().numpy() for array in arrays)
-            count_step = _count_step
-        *vectors, counts = arrays
-        for segment in self._segments:
-            group, place = segment.group, slice(segment.start, segment.stop)
-            parts = (vector[place] for vector in vectors)
-            top = int(count_step(*parts, counts[group], MANTISSA_BITS - self.bits))
-            self._max_patterns[group] = max(self._max_patterns[group], top)
+    # --- saving ---------------------------------------------------------------------
 
-    def _of_group(self, vector: Tensor, group: int) -> np.ndarray:
-        parts = [vector[s.start : s.stop] for s in self._segments if s.group == group]
-        return torch.cat(parts).cpu().numpy()
+    def state_dict(self) -> dict[str, object]:
+        """Return everything that resuming needs, as tensors, numbers and texts.
 
-    def _with_open(self, closed, read_open) -> WindowedHistograms:
-        stops, cells = list(self._stops), list(closed)
-        if not stops or stops[-1] < self.steps:
-            stops.append(self.steps)
-            cells.append(read_open())
-        return WindowedHistograms(self.groups, tuple(stops), tuple(cells))
+        ``torch.load(..., weights_only=True)`` reads it back. Recorded raw magnitudes
+        are not in it.
+        """
+        with self._lock:
+            kinds = {"cells": self._cells, "relative": self._relative_cells}
+            counts, tops = self._read()
+            return {
+                "version": STATE_VERSION,
+                "steps": self.steps,
+                "counted": self._counted,
+                "options": self._options(),
+                "groups": list(self.groups),
+                "stops": list(self._stops),
+                "counts": torch.from_numpy(counts),
+                "tops": torch.from_numpy(tops),
+                "closed": {
+                    name: _to_tensors(self.groups, self._stops, cells)
+                    for name, cells in (kinds | {"rms": self._rms}).items()
+                    if cells
+                },
+                "parameters": {
+                    slot.name: {
+                        "group": self.groups[slot.group],
+                        "since": slot.since,
+                        "previous": slot.previous.clone(),
+                        "squares": None
+                        if slot.squares is None
+                        else slot.squares.clone(),
+                    }
+                    for slot in self._slots
+                },
+            }
 
-    def _open_cells(self) -> tuple[LogHistogram, ...]:
-        columns = self._counts.sum(1).cpu().numpy()
-        pairs = zip(columns, self._max_patterns, strict=True)
+    def load_state_dict(self, state: Mapping) -> None:
+        """Go on where `state_dict` was taken, with the same model and options.
+
+        Raises
+        ------
+        ValueError
+            If the state is of another version, other options or another model; the
+            first name that differs is in the message.
+        """
+        if state.get("version") != STATE_VERSION:
+            raise ValueError(
+                f"this state has version {state.get('version')!r} and this tracker reads "
+                f"{STATE_VERSION}: use the netdyn that wrote it"
+            )
+        for name, value in self._options().items():
+            if state["options"][name] != value:
+                raise ValueError(
+                    f"the state was saved with {name}={state['options'][name]!r}, and "
+                    f"this tracker has {name}={value!r}: make it with the same options"
+                )
+        with self._lock, torch.no_grad():
+            self._refresh()
+            saved = state["parameters"]
+            for slot in self._slots:
+                if slot.name not in saved:
+                    raise ValueError(f"the state has no parameter {slot.name!r}")
+                shape = saved[slot.name]["previous"].shape
+                if shape != slot.previous.shape:
+                    raise ValueError(
+                        f"parameter {slot.name!r} has shape {tuple(slot.previous.shape)}, "
+                        f"and the state has {tuple(shape)}"
+                    )
+            missing = set(saved) - {slot.name for slot in self._slots}
+            if missing:
+                raise ValueError(f"the model has no parameter {min(missing)!r}")
+            self.steps, self._counted = state["steps"], state["counted"]
+            self.groups, self._stops = tuple(state["groups"]), list(state["stops"])
+            for slot in self._slots:
+                mine = saved[slot.name]
+                slot.group = self.groups.index(mine["group"])
+                slot.previous.copy_(mine["previous"])
+                slot.since = mine["since"]
+                if slot.squares is not None:
+                    slot.squares.copy_(mine["squares"])
+            closed = {
+                name: _from_tensors(arrays) for name, arrays in state["closed"].items()
+            }
+            self._cells = closed.get("cells", [])
+            self._relative_cells = closed.get("relative", [])
+            self._rms = closed.get("rms", [])
+            self._counters.clear()
+            self._fresh.clear()
+            self._saved = state["counts"].numpy().copy(), state["tops"].numpy().copy()
+            self._known = None
+
+    def reduce(self, process_group=None) -> WindowedHistograms:
+        """Return the counts of all processes together; each must call it.
+
+        Exact, where each parameter is counted by one process: sharded ones (DTensor,
+        as FSDP2 and tensor parallelism make them) are. Of a replicated model (DDP)
+        each process has all counts already, and these are returned.
+        """
+        found = self.histograms()
+        if not any(hasattr(slot.parameter, "placements") for slot in self._slots):
+            return found
+        import torch.distributed as dist
+
+        parts = [None] * dist.get_world_size(process_group)
+        dist.all_gather_object(parts, found, group=process_group)
+        rows = zip(*(part.cells for part in parts), strict=True)
+        cells = tuple(tuple(map(_merge, zip(*row, strict=True))) for row in rows)
+        return WindowedHistograms(found.groups, found.stops, cells)
+
+    def __reduce__(self):
+        raise TypeError(
+            "an UpdateTracker watches a live model and cannot be copied or pickled: "
+            "save tracker.state_dict() and load it into a tracker of the other model"
+        )
+
+    # --- inside ---------------------------------------------------------------------
+
+    def _options(self) -> dict[str, object]:
+        return {
+            "window": self.window,
+            "bits": self.bits,
+            "every": self.every,
+            "mean_squares": self._mean_squares,
+            "relative": self._relative,
+        }
+
+    def _refresh(self) -> None:
+        """Find the parameters again; those that are new are counted from now on."""
+        self._structure = Structure(self.model)
+        before = {slot.name: slot for slot in self._slots}
+        groups, slots = dict.fromkeys(self.groups), []
+        for one in named_parameters(self.model):
+            group = self._group_of(one)
+            if group is None or not is_owner(one.parameter):
+                continue
+            check_countable(one)
+            if group == "all" and not self._by_all:
+                raise ValueError(
+                    f"the group of parameter {one.name!r} is called 'all', which is the "
+                    "name of the total: pass groups=function with other names"
+                )
+            groups.setdefault(group)
+            slot = before.get(one.name)
+            if slot is None or slot.parameter is not one.parameter:
+                slot = self._new_slot(one, list(groups).index(group), slot)
+            slots.append(slot)
+        place = 0
+        for slot in slots:
+            slot.place = place
+            place += slot.previous.numel()
+        if self._magnitude is not None and place != self._magnitude.numel():
+            self._magnitude = self._magnitude.new_zeros(place)
+        if before:
+            self.revision += 1
+        self._slots, self.groups, self._known = slots, tuple(groups), None
+        self._tensors = [slot.parameter for slot in slots]
+        self._sharded = any(hasattr(tensor, "to_local") for tensor in self._tensors)
+
+    def _new_slot(self, one: Named, group: int, old: _Slot | None) -> _Slot:
+        values = local_part(one.parameter)
+        with torch.inference_mode(False):
+            previous = torch.empty_like(values).copy_(values)
+            squares = None
+            if self._mean_squares:
+                squares = _zero_squares(values)
+        since = self._counted + 1
+        if old is not None and old.previous.shape == previous.shape:
+            since = old.since + 1
+            if squares is not None:
+                squares.copy_(old.squares)
+        self._fresh.add(one.name)
+        return _Slot(one.name, group, one.parameter, previous, squares, since)
+
+    def _fingerprint(self) -> list[tuple]:
+        """Return where each parameter lies, and of what kind it is."""
+        tensors = map(local_part, self._tensors) if self._sharded else self._tensors
+        return [(t.data_ptr(), t.numel(), t.dtype) for t in tensors]
+
+    def _count(self) -> None:
+        if (found := self._fingerprint()) != self._known:
+            self._plan()
+            self._known = None if self._fresh else found
+            self._fresh.clear()
+        for counter in self._counters.values():
+            counter.step()
+        for slot, values in self._staged:
+            self._count_staged(slot, values)
+        self._counted += 1
+        if self._record is not None:
+            parts = (
+                self._magnitude[slot.place :][: slot.previous.numel()]
+                for slot in self._slots
+                if slot.group == self._record
+            )
+            self._raw.append(torch.cat([*parts]).cpu().numpy())
+        if self.steps == SILENT_STEPS and not any(
+            h.n_binned or h.infs or h.nans for h in self._open_cells(0)
+        ):
+            self._warn_of_silence()
+
+    def _warn_of_silence(self) -> None:
+        if not self._cells:
+            warnings.warn(
+                f"no tracked parameter has changed in {SILENT_STEPS} steps: does the "
+                "optimizer hold the parameters of this model, and is update() called "
+                "after optimizer.step()?",
+                stacklevel=4,
+            )
+
+    def _plan(self) -> None:
+        """Give each counter its parts, in the order in which memory holds them."""
+        parts: dict[torch.device, list[Part]] = {}
+        sizes: dict[torch.device, np.ndarray] = {}
+        self._staged: list[tuple[_Slot, Tensor]] = []
+        for slot in self._slots:
+            values = local_part(slot.parameter)
+            self._adapt(slot, values)
+            size = sizes.setdefault(values.device, np.zeros(len(self.groups), np.int64))
+            size[slot.group] += values.numel()
+            if slot.name in self._fresh or not values.numel():
+                continue
+            current = _flat(values)
+            ordered = self._magnitude is None or values.is_contiguous()
+            if current is None or not ordered or values.dtype not in DIRECT:
+                self._staged.append((slot, values))
+                continue
+            part = self._part(slot, current, _flat(slot.previous))
+            parts.setdefault(values.device, []).append(part)
+        for device, size in sizes.items():
+            counter = self._counter(device)
+            counter.plan(parts.get(device, ()), int(size.max(initial=1)))
+
+    def _part(self, slot: _Slot, current: Tensor, previous: Tensor, start=0) -> Part:
+        n = current.numel()
+        squares, magnitude = slot.squares, self._magnitude
+        return Part(
+            slot.group,
+            current,
+            previous,
+            None if squares is None else squares[start : start + n],
+            None if magnitude is None else magnitude[slot.place + start :][:n],
+        )
+
+    def _adapt(self, slot: _Slot, values: Tensor) -> None:
+        """Bring what the tracker has of a parameter to where and what it is now."""
+        old = slot.previous
+        if (old.shape, old.dtype) != (values.shape, values.dtype):
+            with torch.inference_mode(False):
+                slot.previous = torch.empty_like(values).copy_(values)
+                if slot.squares is not None and old.shape != values.shape:
+                    slot.squares, slot.since = _zero_squares(values), self._counted
+            slot.since += 1
+            self._fresh.add(slot.name)
+            if self._magnitude is not None and old.shape != values.shape:
+                raise ValueError(
+                    f"parameter {slot.name!r} has another shape: magnitudes of the last "
+                    "step cannot be kept; make a new tracker"
+                )
+        elif old.device != values.device or old.stride() != values.stride():
+            with torch.inference_mode(False):
+                slot.previous = torch.empty_like(values).copy_(old)
+        if slot.squares is not None:
+            slot.squares = slot.squares.to(values.device)
+
+    def _counter(self, device: torch.device) -> CpuCounter | DeviceCounter:
+        groups = len(self.groups)
+        counter = self._counters.get(device)
+        if counter is None:
+            with torch.inference_mode(False):
+                if device.type == "cpu":
+                    counter = CpuCounter(groups, self.bits, self._relative)
+                else:
+                    counter = DeviceCounter(groups, self.bits, self._relative, device)
+            self._counters[device] = counter
+        counter.grow(groups)
+        return counter
+
+    def _count_staged(self, slot: _Slot, values: Tensor) -> None:
+        """Count a parameter that the kernels cannot read where it lies, by pieces."""
+        counter = self._counter(values.device)
+        flat, old = values.reshape(-1), slot.previous.reshape(-1)
+        wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+        for start in range(0, flat.numel(), STAGE):
+            piece = slice(start, start + STAGE)
+            pair = flat[piece].to(wide).contiguous(), old[piece].to(wide).clone()
+            counter.count(self._part(slot, *pair, start))
+        slot.previous.copy_(values)
+
+    def _copy(self) -> None:
+        """Take the values as they are now for those before the next step."""
+        for slot in self._slots:
+            values = local_part(slot.parameter)
+            self._adapt(slot, values)
+            slot.previous.copy_(values)
+        self._fresh.clear()
+        self._known = None
+
+    def _read(self) -> tuple[np.ndarray, np.ndarray]:
+        shape = 1 + self._relative, len(self.groups)
+        counts = np.zeros((*shape, column_count(self.bits)), np.int64)
+        tops = np.zeros(shape, np.int32)
+        pairs = [counter.read() for counter in self._counters.values()]
+        for more, highest in [*pairs, *([self._saved] if self._saved else [])]:
+            counts[:, : more.shape[1]] += more
+            np.maximum(tops[:, : more.shape[1]], highest, out=tops[:, : more.shape[1]])
+        return counts, tops
+
+    _saved = None  # counts of the open window from before a resume
+
+    def _windows(self, closed, read_open) -> WindowedHistograms:
+        with self._lock:
+            stops, cells = list(self._stops), list(closed)
+            if not stops or stops[-1] < self.steps:
+                stops.append(self.steps)
+                cells.append(read_open())
+        groups = self.groups
+        empty = cells[-1][0].bits if cells and cells[-1] else self.bits
+        blank = LogHistogram.from_values([], empty)
+        rows = (tuple(row) + (blank,) * (len(groups) - len(row)) for row in cells)
+        return WindowedHistograms(groups, tuple(stops), tuple(rows))
+
+    def _open_cells(self, kind: int) -> tuple[LogHistogram, ...]:
+        counts, tops = self._read()
+        pairs = zip(counts[kind], tops[kind], strict=True)
         return tuple(_to_histogram(*pair, self.bits) for pair in pairs)
 
     def _open_rms(self) -> tuple[LogHistogram, ...]:
-        self._sum_squares()
-        begun = self._stops[-1] if self._stops else 0
-        rms = (self._squares[1] / max(self.steps - begun, 1)).sqrt()
-        return tuple(
-            LogHistogram.from_values(self._of_group(rms, group), RMS_BITS)
-            for group in range(len(self.groups))
-        )
-
-    def _sum_squares(self) -> None:
-        self._squares[1] += self._square
-        self._square.zero_()
+        tables = np.zeros((len(self.groups), column_count(RMS_BITS)), np.int64)
+        tops = [0.0] * len(self.groups)
+        for slot in self._slots:
+            steps = max(self._counted - slot.since, 1)
+            top = count_rms(slot.squares, steps, RMS_BITS, tables[slot.group])
+            tops[slot.group] = max(tops[slot.group], top)
+        patterns = np.float32(tops).view(np.int32)
+        pairs = zip(tables, patterns, strict=True)
+        return tuple(_to_histogram(*pair, RMS_BITS) for pair in pairs)
 
     def _close_window(self) -> None:
-        self._cells.append(self._open_cells())
-        self._rms.append(self._open_rms())
+        self._cells.append(self._open_cells(0))
+        if self._relative:
+            self._relative_cells.append(self._open_cells(1))
+        if self._mean_squares:
+            self._rms.append(self._open_rms())
         self._stops.append(self.steps)
-        self._counts.zero_()
-        self._max_patterns = [0] * len(self.groups)
-        self._squares[0] += self._squares[1]
-        self._squares[1] = 0
+        self._saved, self._counted = None, 0
+        for counter in self._counters.values():
+            counter.clear()
+        for slot in self._slots:
+            slot.since = 0
+            if slot.squares is not None:
+                slot.squares.zero_()
 
 
-@njit()
-def _count_step(current, previous, magnitude, square, counts, shift):
-    """Do all that a step needs in one pass, while a weight is in a register.
-
-    Writes the magnitudes, adds their squares, counts their bins, copies `current` to
-    `previous`, and returns the bit pattern of the largest finite magnitude.
-    """
-    top = np.int32(0)
-    for i in range(current.size):
-        size = np.float32(abs(current[i] - previous[i]))
-        previous[i] = current[i]
-        magnitude[i] = size
-        square[i] += size * size
-        pattern = size.view(np.int32)
-        column = (pattern >> shift) + (1 if pattern > 0 else 0)
-        counts[i % N_REPLICAS, column] += 1
-        if INFINITY > pattern > top:
-            top = pattern
-    return top
+def _flat(tensor: Tensor) -> Tensor | None:
+    """Return a dense tensor as its memory has it, without a copy; None if it has gaps."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1 and stride != expected:
+            return None
+        expected *= size
+    return torch.as_strided(tensor, (tensor.numel(),), (1,), tensor.storage_offset())
 
 
-def _count_step_by_torch(current, previous, magnitude, square, counts, shift):
-    """Do the same by whole vectors, on the device that holds them."""
-    magnitude.copy_((current - previous).abs_())
-    previous.copy_(current)
-    square.addcmul_(magnitude, magnitude)
-    patterns = magnitude.view(torch.int32)
-    columns = (patterns >> shift) + patterns.clamp(max=1)
-    counts[0] += torch.bincount(columns, minlength=counts.shape[1])
-    return torch.where(patterns < INFINITY, patterns, 0).max()
+def _zero_squares(values: Tensor) -> Tensor:
+    """Return room for sums of squares: float64 where the device has it."""
+    dtype = torch.float32 if values.device.type == "mps" else torch.float64
+    return torch.zeros(values.numel(), dtype=dtype, device=values.device)
 
 
 def _to_histogram(columns: np.ndarray, max_pattern: int, bits: int) -> LogHistogram:
@@ -277,14 +666,20 @@ def _to_histogram(columns: np.ndarray, max_pattern: int, bits: int) -> LogHistog
     )
 
 
-def _segments(parameters: FlatParameters, by: str):
-    """Return the names of the groups, and the longest stretches that belong to one."""
-    members = parameters.groups(by)
-    owner = {index: g for g, parts in enumerate(members.values()) for index in parts}
-    segments: list[Segment] = []
-    for index, part in enumerate(parameters.slices):
-        start = part.start
-        if segments and segments[-1].group == owner[index]:
-            start = segments.pop().start
-        segments.append(Segment(owner[index], start, part.stop))
-    return tuple(members), segments
+def _merge(cells) -> LogHistogram:
+    return LogHistogram.merge(cells)
+
+
+def _to_tensors(groups, stops, cells) -> dict[str, Tensor | list[str]]:
+    """Return closed windows as tensors; a group that came later is empty before."""
+    blank = LogHistogram.from_values([], cells[-1][0].bits)
+    rows = tuple(tuple(row) + (blank,) * (len(groups) - len(row)) for row in cells)
+    arrays = WindowedHistograms(tuple(groups), tuple(stops), rows).to_arrays()
+    del arrays["groups"]
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _from_tensors(tensors: Mapping[str, Tensor]) -> list[tuple[LogHistogram, ...]]:
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    groups = np.array([str(n) for n in range(arrays["counts"].shape[1])])
+    return list(WindowedHistograms.from_arrays({**arrays, "groups": groups}).cells)

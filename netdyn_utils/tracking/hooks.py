@@ -1,0 +1,54 @@
+"""Calling an observer after the steps of one or more optimizers."""
+
+from collections.abc import Callable, Sequence
+
+from torch.optim import Optimizer
+
+
+class StepHook:
+    """Call a function once per step of all optimizers, until `remove`.
+
+    A step is over when every optimizer has stepped, or when one that has stepped is
+    about to step again.
+    """
+
+    def __init__(self, call: Callable[[], None], optimizers: Sequence[Optimizer]):
+        if not optimizers:
+            raise ValueError("attach needs an optimizer, and got none")
+        self._call, self._waiting = call, len(optimizers)
+        self._stepped: set[int] = set()
+        self._handles = [
+            handle
+            for optimizer in optimizers
+            for handle in (
+                optimizer.register_step_pre_hook(self._before),
+                optimizer.register_step_post_hook(self._after),
+            )
+        ]
+
+    def _before(self, optimizer: Optimizer, *_) -> None:
+        if id(optimizer) in self._stepped:
+            self._finish()
+
+    def _after(self, optimizer: Optimizer, *_) -> None:
+        self._stepped.add(id(optimizer))
+        if len(self._stepped) == self._waiting:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._stepped.clear()
+        self._call()
+
+    def remove(self) -> None:
+        """Stop; a step that only some of the optimizers took is counted before."""
+        if self._stepped:
+            self._finish()
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
