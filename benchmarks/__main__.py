@@ -22,10 +22,7 @@ def disk() -> list[Row]:
 
 
 PARTS = {
-    "overhead": lambda: [
-        *tracking.overhead("mlp", block=200, rounds=31, at_most=1.4),
-        *tracking.overhead("convnet", block=5, rounds=15, at_most=1.2),
-    ],
+    "overhead": tracking.overhead,
     "keeping": lambda: [
         *tracking.against_keeping("mlp", 10),
         *tracking.against_keeping("convnet", 2.5),

@@ -4,24 +4,30 @@
 image anew, a list of |Δw| and of |w| of every step per parameter, `np.save` in bulk.
 """
 
+import gc
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchvision
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.networks import ConvNet, ConvNetConfig, build_model
-from netdyn_utils.tracking.updates import UpdateTracker
+from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
 
 from .timing import Row, ratio, take_turns
@@ -123,22 +129,153 @@ def loader(images):
         yield from batches
 
 
-def overhead(name: str, block: int, rounds: int, at_most: float) -> list[Row]:
-    """Measure a tracked step against a bare one."""
-    seconds = take_turns(
-        {
-            "torch": stepper(name, "torch"),
-            "bare": stepper(name, "sgd"),
-            "tracked": stepper(name, "sgd", lambda m: UpdateTracker(m, window=1_000)),
-        },
-        block=block,
-        rounds=rounds,
+def language_model() -> nn.Module:
+    """Return a GPT of ten million parameters, without a library."""
+    layer = nn.TransformerEncoderLayer(
+        320, 5, 1280, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     )
-    title = f"{name} step, tracked /"
-    return [
-        ratio(seconds, "tracked", "torch", f"{title} torch.optim.SGD", at_most=at_most),
-        ratio(seconds, "tracked", "bare", f"{title} untracked netdyn", at_most=None),
-    ]
+    blocks = nn.TransformerEncoder(layer, 8, enable_nested_tensor=False)
+    return nn.Sequential(nn.Embedding(256, 320), blocks, nn.Linear(320, 256))
+
+
+def small_resnet() -> nn.Module:
+    """Return torchvision's ResNet-18 with the stem that 32 × 32 images need."""
+    model = torchvision.models.resnet18(num_classes=10)
+    model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    return model
+
+
+def wide() -> nn.Module:
+    """Return fifty million weights with little work for each."""
+    sizes = (784, 5_000, 9_200, 64, 10)
+    layers = [nn.Linear(*pair) for pair in pairwise(sizes)]
+    return nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+
+
+class Many(nn.Module):
+    """Ten thousand parameters of four weights each."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Linear(2, 2, bias=False) for _ in range(10_000))
+
+    def forward(self, x):
+        weights = torch.stack([part.weight for part in self.parts])
+        return (weights * x[0, 0]).sum().expand(len(x), 10)
+
+
+IMAGE, TEXT = (3, 32, 32), (64,)
+# Model, shape of an input, batch, steps in turn, rounds, most that tracking may cost,
+# and with two thresholds.
+PLAIN = {
+    "MLP": (lambda: build_model("mlp"), (1, 28, 28), 64, 200, 21, 1.25, None),
+    "ConvNet": (lambda: build_model("convnet"), IMAGE, 64, 4, 15, 1.10, None),
+    "ResNet-18": (small_resnet, IMAGE, 32, 1, 7, 1.05, 1.08),
+    "GPT of 10 M": (language_model, TEXT, 8, 1, 11, 1.06, 1.12),
+    "50 M, little work": (wide, (784,), 64, 1, 11, 1.15, 1.25),
+}
+
+
+def plain(model, shape, size: int, observe=lambda model, optimizer: lambda: None):
+    """Return a step of the loop in the README, with torch's own optimizer."""
+    generator = torch.Generator().manual_seed(0)
+    if shape == TEXT:
+        inputs = torch.randint(256, (20 * size, *shape), generator=generator)
+        targets = inputs
+    else:
+        inputs = torch.randn(20 * size, *shape, generator=generator)
+        targets = torch.randint(10, (20 * size,), generator=generator)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    update = observe(model, optimizer)
+    batches = cycle(zip(inputs.split(size), targets.split(size), strict=True))
+
+    def step():
+        x, y = next(batches)
+        optimizer.zero_grad()
+        F.cross_entropy(model(x).flatten(0, -2), y.flatten()).backward()
+        optimizer.step()
+        update()
+
+    return step
+
+
+def tracked(model, optimizer):
+    """Count every update, with a window that closes now and then."""
+    return UpdateTracker(model, window=1_000).update
+
+
+def with_intervals(model, optimizer):
+    """Count updates, and intervals above two thresholds that few of them reach."""
+    tracker = UpdateTracker(model, window=1_000)
+    intervals = IntervalTracker(tracker, (1e-3, 2e-3))
+
+    def update():
+        tracker.update()
+        intervals.update()
+
+    return update
+
+
+def overhead() -> Iterator[Row]:
+    """Measure a tracked step against a bare one, in the loop of the README."""
+    for name, (build, shape, size, block, rounds, most, both) in PLAIN.items():
+        steps = {"bare": plain(build(), shape, size)}
+        steps["tracked"] = plain(build(), shape, size, tracked)
+        if both:
+            steps["intervals"] = plain(build(), shape, size, with_intervals)
+        seconds = take_turns(steps, block=block, rounds=rounds)
+        title = f"{name}, a step tracked / bare"
+        yield ratio(seconds, "tracked", "bare", title, at_most=most)
+        if both:
+            title = f"{name}, with two thresholds of intervals / bare"
+            yield ratio(seconds, "intervals", "bare", title, at_most=both)
+    yield from many_tensors()
+    yield closing()
+    yield from held()
+
+
+def many_tensors() -> Iterator[Row]:
+    """Measure `update()` of 10,000 small tensors against the step of the optimizer."""
+    model = Many()
+    model(torch.ones(1, 1)).sum().backward()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    for by in ("layer", "all"):
+        tracker = UpdateTracker(model, groups=by)
+        steps = {"update": tracker.update, "step": optimizer.step}
+        seconds = take_turns(steps, block=3, rounds=7)
+        title = f"10,000 tensors, groups {by!r}, update() / the optimizer's step"
+        yield ratio(seconds, "update", "step", title, at_most=1.0)
+
+
+def closing() -> Row:
+    """Measure the end of a window of fifty million weights."""
+    tracker = UpdateTracker(wide(), window=2)
+    times = []
+    for _ in range(5):
+        tracker.update()
+        begun = time.perf_counter()
+        tracker.update()
+        both = time.perf_counter() - begun
+        begun = time.perf_counter()
+        tracker.update()
+        times.append(both - (time.perf_counter() - begun))
+        tracker.update()
+    low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
+    return Row("closing a window of 50 M weights", middle, (low, high), 0.5, "s")
+
+
+def held() -> Iterator[Row]:
+    """Measure the bytes that a tracker holds for each parameter."""
+    for squares, most in ((True, 16), (False, 6)):
+        model = wide()
+        loaded = resident()
+        tracker = UpdateTracker(model, mean_squares=squares)
+        tracker.update()
+        size = 1e6 * (resident() - loaded) / tracker.numel
+        del model, tracker
+        gc.collect()
+        title = f"bytes a parameter {'with' if squares else 'without'} mean squares"
+        yield Row(title, size, (size, size), most, "bytes")
 
 
 def against_keeping(name: str, at_least: float) -> list[Row]:
