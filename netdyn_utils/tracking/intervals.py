@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..intervals.counts import IntervalCounts
 from ..validation import check_choice, check_positive, check_positive_int
 from .updates import UpdateTracker
+from .watched import group_function, named_parameters
 
 MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positive ones
 MAX_INTERVAL = 100_000  # steps of the longest interval that is counted apart
@@ -87,14 +88,18 @@ class IntervalTracker:
         self.tracker = watched if self._shared else UpdateTracker(watched)
         self._begun = self._seen = self.tracker.steps
 
-        parameters = self.tracker.parameters
-        members = parameters.groups(groups)
+        self.tracker.keep_magnitudes()
+        self._revision = self.tracker.revision
+        group_of = group_function(groups)
+        names = {
+            one.name: group_of(one) for one in named_parameters(self.tracker.model)
+        }
+        members = {names[name]: None for name, *_ in self.tracker.slots}
         self.groups = tuple(members)
-        self._group = np.empty(parameters.numel, np.int32)
-        for number, indices in enumerate(members.values()):
-            for part in (parameters.slices[index] for index in indices):
-                self._group[part.start : part.stop] = number
-        self._mask = np.empty(parameters.numel, bool)
+        self._group = np.empty(self.tracker.numel, np.int32)
+        for name, _, start, stop in self.tracker.slots:
+            self._group[start:stop] = self.groups.index(names[name])
+        self._mask = np.empty(self.tracker.numel, bool)
         check_positive_int(max_interval, "max_interval")
         self._counter = IntervalCounter(
             self._group, len(self.groups), self.thresholds, max_interval

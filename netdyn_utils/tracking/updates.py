@@ -38,7 +38,7 @@ DIRECT = (torch.float32, torch.float64)  # what the kernels read where it lies
 
 @dataclass
 class _Slot:
-    """One watched parameter and what the tracker has of it, in the same memory order."""
+    """One watched parameter, and what the tracker has of it in the same memory order."""
 
     name: str
     group: int
@@ -145,8 +145,8 @@ class UpdateTracker:
         self._refresh()
         if not self._slots:
             raise ValueError(
-                f"{type(model).__name__} has no trainable parameters to track: call this "
-                "after building the model, and check requires_grad and groups"
+                f"{type(model).__name__} has no trainable parameters to track: call "
+                "this after building the model, and check requires_grad and groups"
             )
         self._fresh.clear()
         self._record = None
@@ -202,7 +202,7 @@ class UpdateTracker:
 
     @torch.no_grad()
     def resync(self) -> None:
-        """Say that whatever changed until now is no update: a checkpoint, an average."""
+        """Say that what changed until now is no update: a checkpoint was loaded."""
         with self._lock:
             self._refresh()
             self._copy()
@@ -329,8 +329,8 @@ class UpdateTracker:
         """
         if state.get("version") != STATE_VERSION:
             raise ValueError(
-                f"this state has version {state.get('version')!r} and this tracker reads "
-                f"{STATE_VERSION}: use the netdyn that wrote it"
+                f"this state has version {state.get('version')!r} and this tracker "
+                f"reads {STATE_VERSION}: use the netdyn that wrote it"
             )
         for name, value in self._options().items():
             if state["options"][name] != value:
@@ -347,8 +347,8 @@ class UpdateTracker:
                 shape = saved[slot.name]["previous"].shape
                 if shape != slot.previous.shape:
                     raise ValueError(
-                        f"parameter {slot.name!r} has shape {tuple(slot.previous.shape)}, "
-                        f"and the state has {tuple(shape)}"
+                        f"parameter {slot.name!r} has shape "
+                        f"{tuple(slot.previous.shape)}, and the state has {tuple(shape)}"
                     )
             missing = set(saved) - {slot.name for slot in self._slots}
             if missing:
@@ -420,8 +420,8 @@ class UpdateTracker:
             check_countable(one)
             if group == "all" and not self._by_all:
                 raise ValueError(
-                    f"the group of parameter {one.name!r} is called 'all', which is the "
-                    "name of the total: pass groups=function with other names"
+                    f"the group of parameter {one.name!r} is called 'all', which is "
+                    "the name of the total: pass groups=function with other names"
                 )
             groups.setdefault(group)
             slot = before.get(one.name)
@@ -537,8 +537,8 @@ class UpdateTracker:
             self._fresh.add(slot.name)
             if self._magnitude is not None and old.shape != values.shape:
                 raise ValueError(
-                    f"parameter {slot.name!r} has another shape: magnitudes of the last "
-                    "step cannot be kept; make a new tracker"
+                    f"parameter {slot.name!r} has another shape, so the magnitudes of "
+                    "the last step cannot be kept: make a new tracker"
                 )
         elif old.device != values.device or old.stride() != values.stride():
             with torch.inference_mode(False):
@@ -636,7 +636,7 @@ class UpdateTracker:
 
 
 def _flat(tensor: Tensor) -> Tensor | None:
-    """Return a dense tensor as its memory has it, without a copy; None if it has gaps."""
+    """Return a dense tensor as memory has it, without a copy; None if it has gaps."""
     expected = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if size != 1 and stride != expected:

@@ -147,8 +147,8 @@ def check_countable(one: Named) -> None:
         )
     if parameter.layout != torch.strided:
         raise ValueError(
-            f"parameter {name!r} is stored as {parameter.layout}: only dense parameters "
-            "can be tracked (sparse gradients are fine)"
+            f"parameter {name!r} is stored as {parameter.layout}: only dense "
+            "parameters can be tracked (sparse gradients are fine)"
         )
     if not parameter.is_floating_point():
         raise ValueError(
