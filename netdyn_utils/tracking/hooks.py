@@ -15,6 +15,7 @@ class StepHook:
     def __init__(self, call: Callable[[], None], optimizers: Sequence[Optimizer]):
         if not optimizers:
             raise ValueError("attach needs an optimizer, and got none")
+        optimizers = [_innermost(optimizer) for optimizer in optimizers]
         self._call, self._waiting = call, len(optimizers)
         self._stepped: set[int] = set()
         self._handles = [
@@ -52,3 +53,10 @@ class StepHook:
 
     def __exit__(self, *_):
         self.remove()
+
+
+def _innermost(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer inside the wrappers of Accelerate and Lightning."""
+    while isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
+        optimizer = inner
+    return optimizer
