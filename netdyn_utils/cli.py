@@ -385,8 +385,7 @@ def verify(only: str, no_full_data: bool, everything: bool, tolerance: bool) -> 
         elif run.kind == "perturbation" and not everything:
             line, status = "takes minutes, --all computes it", "skipped"
         else:
-            found = verify_record(run, _results_folder(), tolerance=tolerance)
-            line, status = found.detail, found.status
+            status, line = verify_record(run, _results_folder(), tolerance=tolerance)
         count[status] += 1
         click.echo(f"{status:8} {run.name}: {line}")
     click.echo(", ".join(f"{number} {status}" for status, number in count.items()))

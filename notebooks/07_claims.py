@@ -44,7 +44,20 @@ claims = {claim.name: claim for claim in paper.evaluate_claims(statistics)}
 Markdown("- " + "\n- ".join(paper.summary(list(claims.values()))))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(study.description)
+rows = [{**m, **m["versions"]} for m in (record.manifest for record in study.records)]
+source = {
+    name: " and ".join(sorted({str(row[name]) for row in rows}))
+    for name in ("threads", "processor", "torch", "commit")
+}
+days = " and ".join(sorted({row["created"][:10] for row in rows}))
+hours = sum(row["seconds"] for row in rows) / 3600
+text = (
+    f"{len(rows)} runs, computed on {days} in {hours:.1f} hours of {source['threads']} "
+    f"thread on {source['processor']}, torch {source['torch']}, at commit "
+    f"{source['commit']}. " * bool(rows)
+)
+stale = f" Of another version: {', '.join(study.stale)}." if study.stale else ""
+Markdown(text + study.note + stale)
 
 # %% [markdown]
 # ## The rule

@@ -156,7 +156,7 @@ def test_every_record_says_what_it_was_made_with():
 
 @pytest.fixture
 def tiny(tmp_path):
-    run = StudyRun("tiny", "none", "updates", TINY)
+    run = StudyRun("tiny", "updates", TINY)
     return run, run.compute(RunStore(tmp_path)).record, tmp_path
 
 

@@ -28,4 +28,4 @@ from .statistics import (
     summarize_tail,
     write_statistics,
 )
-from .verify import PASSING, Verification, verified_runs, verify_record
+from .verify import PASSING, verified_runs, verify_record

@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .decisions import (
-    Answer,
-    count_decisions,
-    format_interval,
-    plus_minus,
-    verdict,
-)
+from .decisions import Answer, count_decisions, format_interval, plus_minus, verdict
 from .protocol import INFORMATION
 from .published_values import CONVNET, MLP, PRINTED_INTERVALS, TRANSFORMER
 from .statistics import (
@@ -68,16 +62,12 @@ class Claim:
                 parts += [f"{question} There is no record of it."]
                 continue
             rule = f"(Yes {answers[0].alternative} {answers[0].bound:g}.)"
-            rows = (
-                (
-                    answer.setting,
-                    answer.decision,
-                    plus_minus(answer.mean, answer.spread),
-                    format_interval(answer.interval, answer.spread, answer.bound),
-                    len(answer.values),
-                )
-                for answer in answers
-            )
+            rows = []
+            for answer in answers:
+                mean = plus_minus(answer.mean, answer.spread)
+                ends = format_interval(answer.interval, answer.spread, answer.bound)
+                runs = len(answer.values)
+                rows.append((answer.setting, answer.decision, mean, ends, runs))
             columns = "Setting", "Answer", "Mean ± spread", "95 % of the mean", "Runs"
             parts += [f"{question} {rule}", markdown_table(columns, rows)]
         return "\n\n".join([*parts, "</details>"])
@@ -93,64 +83,43 @@ def evaluate_claims(statistics: Statistics) -> tuple[Claim, ...]:
     """Return the claims with their answers, from `study_statistics`."""
     claims = []
     for name, statement, questions, *rest in CLAIMS:
-        answers = tuple(
-            Answer(text, row, statistics[setting][statistic], bound, alternative)
-            for text, (cases, rule) in questions.items()
-            for alternative, bound in rule.items()
-            for row, (setting, statistic) in cases.items()
-        )
-        claims.append(Claim(name, statement, answers, *rest))
+        answers = []
+        for text, (rows, statistic, alternative, bound) in questions.items():
+            for row, setting in rows.items():
+                key = statistic.format(part=row.rpartition("; ")[2])
+                values = statistics[setting][key]
+                answers.append(Answer(text, row, values, bound, alternative))
+        claims.append(Claim(name, statement, tuple(answers), *rest))
     return tuple(claims)
 
 
-# A question: the row of each of its answers, with its setting and statistic; and the
-# bound, named by the side that means yes.
-
-
-def _tails(name, tail, **rule):
-    cases = {
-        f"{setting}; {part}": (setting, f"{name}, {part}, {tail}")
-        for setting in TESTED_SETTINGS
-        for part in tested_parts(setting)
-    }
-    return cases, rule
-
-
-def _layers(name, **rule):
-    return {s: (s, f"{name}, median over layers") for s in LAYERED_SETTINGS}, rule
-
-
-def _networks(name, **rule):
-    return {setting: (setting, name) for setting in TESTED_SETTINGS}, rule
-
-
-def _controls(name, **rule):
-    controls = (setting.removeprefix("control: ") for setting in LEARNING_SETTINGS[1:])
-    return {f"{each}; late": (f"control: {each}", name) for each in controls}, rule
-
-
-def _intervals(name, **rule):
-    rows = (f"rate {r}, top {f:.1%}" for r in (0.1, 0.01) for f in LARGE_FRACTIONS)
-    return {
-        f"mlp, {row}": (f"intervals of mlp, {row.replace('top ', '')}", name)
-        for row in rows
-    }, rule
-
-
-def _displacements(name, deltas, **rule):
-    settings = (f"epoch {epoch}, {d:+g}" for epoch in EPOCHS for d in deltas)
-    rows = (
-        f"δ = {d:+g}, epoch {epoch}".replace("-", "−")
-        for epoch in EPOCHS
+# Rows of the answers to a question, each with its setting.
+NETWORKS = {setting: setting for setting in TESTED_SETTINGS}
+PARTS = {f"{s}; {part}": s for s in TESTED_SETTINGS for part in tested_parts(s)}
+LAYERED = {setting: setting for setting in LAYERED_SETTINGS}
+CONTROLS = {f"{s.removeprefix('control: ')}; late": s for s in LEARNING_SETTINGS[1:]}
+SERIES = {
+    f"rate {rate:g}, batch {batch}": f"information, rate {rate:g}, batch {batch}"
+    for rate, batch in INFORMATION
+}
+INTERVALS = {
+    f"mlp, rate {rate}, top {f:.1%}": f"intervals of mlp, rate {rate}, {f:.1%}"
+    for rate in (0.1, 0.01)
+    for f in LARGE_FRACTIONS
+}
+SMALL, LARGE = (
+    {
+        f"δ = {d:+g}, epoch {e}".replace("-", "−"): f"landscape, epoch {e}, {d:+g}"
+        for e in EPOCHS
         for d in deltas
-    )
-    cases = ((f"landscape, {setting}", name) for setting in settings)
-    return dict(zip(rows, cases, strict=True)), rule
+    }
+    for deltas in (DELTAS[:2], DELTAS[2:])
+)
 
 
-def _information(name, **rule):
-    settings = (f"rate {rate:g}, batch {batch}" for rate, batch in INFORMATION)
-    return {setting: (f"information, {setting}", name) for setting in settings}, rule
+def _ask(rows, statistic, **rule):
+    """Return a question: rows, statistic, side of the bound that means yes, bound."""
+    return rows, statistic, *rule.popitem()
 
 
 def _by_line(values) -> str:
@@ -163,20 +132,21 @@ def _early_and_late(values) -> str:
     return f"{values['early']['alpha_ols']} then {values['late']['alpha_ols']}"
 
 
-SMALL, LARGE = DELTAS[:2], DELTAS[2:]
 CLAIMS = (  # name, statement, questions, test, null, published, figure
     (
         "Heavy tails",
         "The sizes of updates are heavy-tailed in all three networks.",
         {
-            f"Largest {tail}: is a power law nearer than an exponential?": _tails(
-                "llr_vs_exponential", tail, above=0.0
+            f"Largest {tail}: is a power law nearer than an exponential?": _ask(
+                PARTS, f"llr_vs_exponential, {{part}}, {tail}", above=0.0
             )
             for tail in TAILS
         }
         | {
             "Largest thousandth of each layer: is it nearer, as the median over "
-            "layers?": _layers("llr_vs_exponential", above=0.0)
+            "layers?": _ask(
+                LAYERED, "llr_vs_exponential, median over layers", above=0.0
+            )
         },
         "ln L of the power law less that of the exponential, nats per update",
         "an exponential tail",
@@ -188,14 +158,14 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Power law",
         "The tail follows a power law.",
         {
-            f"Largest {tail}: is the margin of every alternative below one?": _tails(
-                "margin", tail, below=1.0
+            f"Largest {tail}: is the margin of every alternative below one?": _ask(
+                PARTS, f"margin, {{part}}, {tail}", below=1.0
             )
             for tail in TAILS
         }
         | {
             "Largest thousandth of each layer: is it below one, as the median over "
-            "layers?": _layers("margin", below=1.0)
+            "layers?": _ask(LAYERED, "margin, median over layers", below=1.0)
         },
         "margin of the best of exponential, stretched exponential, log-normal and "
         "power law with cutoff over the power law, in equivalence margins",
@@ -207,14 +177,14 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Stable exponent",
         "The exponent stays the same while the loss falls.",
         {
-            "The exponent of the largest thousandth: within the tolerance?": _networks(
-                "change of alpha", within=TOLERANCE
+            "The exponent of the largest thousandth: within the tolerance?": _ask(
+                NETWORKS, "change of alpha", within=TOLERANCE
             ),
-            "That of a straight line through equal bins, as in the paper?": _networks(
-                "change of alpha_ols", within=TOLERANCE
+            "That of a straight line through equal bins, as in the paper?": _ask(
+                NETWORKS, "change of alpha_ols", within=TOLERANCE
             ),
-            "That of these bins by likelihood above an estimated xmin?": _networks(
-                "change of alpha_mle", within=TOLERANCE
+            "That of these bins by likelihood above an estimated xmin?": _ask(
+                NETWORKS, "change of alpha_mle", within=TOLERANCE
             ),
         },
         "change from the first third of training to the last",
@@ -227,12 +197,12 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Heavy tails come from the dynamics of single weights (not said, but implied).",
         {
             "All weights: more than twice as many large updates as the null "
-            "gives?": _networks("excess", above=1.0),  # doublings
-            "Each layer: more than twice as many, as the median over layers?": _layers(
-                "excess", above=1.0
+            "gives?": _ask(NETWORKS, "excess", above=1.0),  # doublings
+            "Each layer: more than twice as many, as the median over layers?": _ask(
+                LAYERED, "excess, median over layers", above=1.0
             ),
-            "Is the fourth moment above that of the null?": _networks(
-                "fourth_moment", above=1.0
+            "Is the fourth moment above that of the null?": _ask(
+                NETWORKS, "fourth_moment", above=1.0
             ),
         },
         "largest thousandth over what the null gives there, last window, in doublings; "
@@ -246,9 +216,11 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Heavy tails arise because updates take up information.",
         {
             f"Is the exponent higher by more than {TOLERANCE:g} when all must be "
-            "learned by heart?": _controls("alpha above unchanged", above=TOLERANCE),
-            "Is an exponential nearer when all must be learned by heart?": _controls(
-                "llr_vs_exponential, late, thousandth", below=0.0
+            "learned by heart?": _ask(
+                CONTROLS, "alpha above unchanged", above=TOLERANCE
+            ),
+            "Is an exponential nearer when all must be learned by heart?": _ask(
+                CONTROLS, "llr_vs_exponential, late, thousandth", below=0.0
             ),
         },
         "exponent of the control less that of the same seed as it is; ln L of the "
@@ -262,14 +234,14 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Waiting times",
         "Intervals between large updates follow a power law.",
         {
-            "Is the margin of every alternative below one?": _intervals(
-                "margin", below=1.0
+            "Is the margin of every alternative below one?": _ask(
+                INTERVALS, "margin", below=1.0
             ),
-            "Is the margin over shuffled times above one?": _intervals(
-                "llr_vs_shuffled", above=1.0
+            "Is the margin over shuffled times above one?": _ask(
+                INTERVALS, "llr_vs_shuffled", above=1.0
             ),
-            "Are the times burstier than shuffled ones?": _intervals(
-                "burstiness_excess", above=0.0
+            "Are the times burstier than shuffled ones?": _ask(
+                INTERVALS, "burstiness_excess", above=0.0
             ),
         },
         "longest hundredth; margin of the best of geometric, log-normal and power law "
@@ -284,10 +256,11 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Small displacements",
         "Under small displacements of one weight the loss changes exponentially.",
         {
-            "Is an exponential nearer than a power law, all layers "
-            "together?": _displacements("llr_pooled", SMALL, below=0.0),
-            "And within the layers, on their mean?": _displacements(
-                "llr_within_layers", SMALL, below=0.0
+            "Is an exponential nearer than a power law, all layers together?": _ask(
+                SMALL, "llr_pooled", below=0.0
+            ),
+            "And within the layers, on their mean?": _ask(
+                SMALL, "llr_within_layers", below=0.0
             ),
         },
         "larger half; ln p of the power law less that of the exponential, nats per "
@@ -300,10 +273,11 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Large displacements",
         "Under large displacements the changes of the loss follow a power law.",
         {
-            "Is a power law nearer than an exponential, all layers "
-            "together?": _displacements("llr_pooled", LARGE, above=0.0),
-            "And within the layers, on their mean?": _displacements(
-                "llr_within_layers", LARGE, above=0.0
+            "Is a power law nearer than an exponential, all layers together?": _ask(
+                LARGE, "llr_pooled", above=0.0
+            ),
+            "And within the layers, on their mean?": _ask(
+                LARGE, "llr_within_layers", above=0.0
             ),
         },
         "the same numbers",
@@ -315,16 +289,17 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Conserved product",
         "Information times alignment, $I\\beta^*$, is conserved between windows.",
         {
-            "Does the product spread less than independent smooth "
-            "series?": _information("spread_vs_null", below=1.0),
-            f"And without the first {BURN_IN} windows?": _information(
-                "spread_vs_null, after burn-in", below=1.0
+            "Does the product spread less than independent smooth series?": _ask(
+                SERIES, "spread_vs_null", below=1.0
             ),
-            "Does it spread less than the alignment alone?": _information(
-                "spread_vs_alignment", below=1.0
+            f"And without the first {BURN_IN} windows?": _ask(
+                SERIES, "spread_vs_null, after burn-in", below=1.0
             ),
-            "Does it spread less than the information alone?": _information(
-                "spread_vs_information", below=1.0
+            "Does it spread less than the alignment alone?": _ask(
+                SERIES, "spread_vs_alignment", below=1.0
+            ),
+            "Does it spread less than the information alone?": _ask(
+                SERIES, "spread_vs_information", below=1.0
             ),
         },
         "relative spread of the product, over that of the null, and over those of its "

@@ -30,11 +30,10 @@ KINDS = {  # kind of run: its computation, the specification of its record, its 
     "information": (run_information, information_spec, InformationRun.of),
 }
 SEEDS = {"mlp": 10, "convnet": 3, "transformer": 5, "five layers": 5, "controls": 3}
-FULL = {"source": "full", "steps": 30_000}  # MLP and ConvNet
-SAMPLE = {"source": "sample", "steps": 3_000}  # controls
 FIRST_INTERVAL_STEP = 5_000  # as in the paper
 INFORMATION = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))  # rate and batch size
 WIDTHS = (32, 64, 256, 512, 1024)
+MASKS = {"causal": {}, "no mask": {"options": {"causal": False}}}
 CONVNETS = {
     "right": {},
     "frozen": {"freeze_batchnorm_after": 100},
@@ -58,10 +57,16 @@ class StudyRun:
     """One run: its setting, which other seeds share, and what it computes."""
 
     setting: str
-    claim: str  # "updates", "intervals", "landscape", "information" or "controls"
     kind: str  # one of KINDS
     config: ExperimentConfig = field(repr=False)
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def claim(self) -> str:
+        """Its kind, but "landscape" and "controls"."""
+        if self.setting.startswith("control: "):
+            return "controls"
+        return "landscape" if self.kind == "perturbation" else self.kind
 
     @property
     def seed(self) -> int:
@@ -90,12 +95,7 @@ class StudyRun:
 
 @cache
 def study_runs() -> tuple[StudyRun, ...]:
-    """Return all runs of the study, in the order of computing.
-
-    >>> runs = study_runs()
-    >>> len({run.name for run in runs}) == len(runs) > 100
-    True
-    """
+    """Return all runs of the study, in the order of computing."""
     return tuple(run for seed in range(max(SEEDS.values())) for run in _runs(seed))
 
 
@@ -119,46 +119,41 @@ def _runs(seed: int) -> Iterator[StudyRun]:
     def config(network, steps=30_000, seed=seed, **changes):
         return ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
 
-    def with_intervals(setting, config):
+    def updates_and_intervals(setting, config):
+        yield StudyRun(setting, "updates", config)
         start = {"start": FIRST_INTERVAL_STEP}
-        yield StudyRun(setting, "updates", "updates", config)
-        yield StudyRun(
-            f"intervals of {setting}", "intervals", "intervals", config, start
-        )
+        yield StudyRun(f"intervals of {setting}", "intervals", config, start)
 
     if seed < SEEDS["transformer"]:
         for batch in (4, 8, 16):
-            for mask, change in {
-                "causal": {},
-                "no mask": {"options": {"causal": False}},
-            }.items():
+            for mask, change in MASKS.items():
                 setting = f"transformer, {mask}, batch {batch}"
                 one = config("transformer", 1_000, batch_size=batch, **change)
-                yield StudyRun(setting, "updates", "updates", one)
+                yield StudyRun(setting, "updates", one)
     for rate in (0.1, 0.01):
-        one = config("mlp", learning_rate=rate, **FULL)
-        yield from with_intervals(f"mlp, rate {rate:g}", one)
+        one = config("mlp", learning_rate=rate, source="full")
+        yield from updates_and_intervals(f"mlp, rate {rate:g}", one)
     for variant, change in CONVNETS.items():
         if seed < SEEDS["convnet"]:
             one = config("convnet", 10_000, source="full", **change)
-            setting = f"convnet, {variant}, 10,000 steps"
-            yield StudyRun(setting, "updates", "updates", one)
+            yield StudyRun(f"convnet, {variant}, 10,000 steps", "updates", one)
         elif seed == SEEDS["convnet"]:  # the long runs of seed 0, which take longest
-            one = config("convnet", seed=0, **FULL, **change)
-            yield from with_intervals(f"convnet, {variant}", one)
+            one = config("convnet", seed=0, source="full", **change)
+            yield from updates_and_intervals(f"convnet, {variant}", one)
     if seed < SEEDS["five layers"]:
         deep = {"source": "full", "options": FIVE_LAYERS}
         for rate, batch in INFORMATION:
             size = {"learning_rate": rate, "batch_size": batch, "window": 200}
-            one = config("mlp", 20_000, **deep, **size)
             setting = f"information, rate {rate:g}, batch {batch}"
-            yield StudyRun(setting, "information", "information", one)
+            yield StudyRun(
+                setting, "information", config("mlp", 20_000, **deep, **size)
+            )
         # `epochs` says how long. One seed has as many values as the paper.
         one = config("mlp", 1, **deep, learning_rate=0.01, batch_size=50)
         counts = (1_000, 200) if seed else (4_999, 500)
         options = dict(zip(("weights_per_layer", "curve_weights"), counts, strict=True))
-        yield StudyRun("landscape", "landscape", "perturbation", one, options)
+        yield StudyRun("landscape", "perturbation", one, options)
     for control, change in CONTROLS.items():
         if seed < SEEDS["controls"] or control in LEARNING_CONTROLS:
-            one = config("mlp", **{**SAMPLE, **change})
-            yield StudyRun(f"control: {control}", "controls", "updates", one)
+            one = config("mlp", **{"source": "sample", "steps": 3_000, **change})
+            yield StudyRun(f"control: {control}", "updates", one)

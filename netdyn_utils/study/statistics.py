@@ -101,23 +101,6 @@ that rest on them are left out or have fewer seeds, and `make results` computes 
             "left out or have fewer seeds, and `make results` computes them."
         )
 
-    @property
-    def description(self) -> str:
-        """Say where the records come from, and what is not available."""
-        if not (manifests := [record.manifest for record in self.records]):
-            return self.note
-        rows = [{**m, **m["versions"], "day": m["created"][:10]} for m in manifests]
-        names = "day", "threads", "processor", "torch", "commit"
-        day, threads, processor, torch, commit = (
-            " and ".join(sorted({str(row[name]) for row in rows})) for name in names
-        )
-        hours = sum(row["seconds"] for row in rows) / 3600
-        stale = f" Of another version: {', '.join(self.stale)}." if self.stale else ""
-        return (
-            f"{len(rows)} runs, computed on {day} in {hours:.1f} hours of {threads} "
-            f"thread on {processor}, torch {torch}, at commit {commit}. {self.note}"
-        ).rstrip() + stale
-
 
 def read_study(folder: str | Path) -> Study:
     """Read the records of all runs; one that is not available costs its own run."""
@@ -168,10 +151,8 @@ def _summaries(study: Study, folder) -> Iterator[tuple[RunRecord, dict]]:
         for run in runs:
             entry = cached.get(run.record.name, {})
             is_current = entry.get("sha256") == run.record.manifest["sha256"]
-            yield (
-                run.record,
-                entry["statistics"] if is_current else summarize_run(setting, run),
-            )
+            summaries = entry["statistics"] if is_current else None
+            yield run.record, summaries or summarize_run(setting, run)
 
 
 def read_statistics(folder: str | Path) -> dict[str, dict]:
@@ -198,9 +179,7 @@ def write_statistics(folder: str | Path) -> Path:
 def _parts(setting: str, kind: str) -> dict[str, tuple]:
     """Return the settings that tables use of a run, and what each summarizes."""
     if kind == "intervals":
-        return {
-            f"{setting}, {fraction:.1%}": (fraction,) for fraction in LARGE_FRACTIONS
-        }
+        return {f"{setting}, {part:.1%}": (part,) for part in LARGE_FRACTIONS}
     if kind == "perturbation":
         pairs = ((epoch, delta) for epoch in EPOCHS for delta in DELTAS)
         return {f"{setting}, epoch {e}, {delta:+g}": (e, delta) for e, delta in pairs}
@@ -346,10 +325,10 @@ def _summarize_layers(run, part: str) -> dict[str, float]:
             excess = {"excess": mixture_excess(*last)}
             layers[name] = summarize_tail(histogram) | excess
     return {f"margin in {name}": found["margin"] for name, found in layers.items()} | {
-        f"{name}, median over layers": float(
-            np.median([x[name] for x in layers.values()])
+        f"{key}, median over layers": float(
+            np.median([x[key] for x in layers.values()])
         )
-        for name in ("llr_vs_exponential", "margin", "excess")
+        for key in ("llr_vs_exponential", "margin", "excess")
     }
 
 

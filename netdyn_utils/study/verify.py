@@ -8,7 +8,7 @@ and each quantity must agree within its tolerance.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,15 +40,6 @@ ROUNDING = 1e-12  # relative distance that a sum in another order makes
 TOLERANCE, WIDE_TOLERANCE, WIDE = 0.1, 0.5, ("rms", "largest")
 
 
-@dataclass(frozen=True)
-class Verification:
-    """The result of computing a part of one record again."""
-
-    run: StudyRun
-    status: str  # one of PASSING, "differs", or that of a record that cannot be read
-    detail: str = ""
-
-
 def relative_distance(stored: np.ndarray, again: np.ndarray) -> float:
     """Return Σ|again − stored| / Σ|stored|; infinite for arrays of unlike shape.
 
@@ -68,13 +59,9 @@ def relative_distance(stored: np.ndarray, again: np.ndarray) -> float:
 
 def verified_runs() -> tuple[StudyRun, ...]:
     """Return the runs that are computed again, those that need no full data first."""
-    runs = (run for run in study_runs() if run.seed == 0)
-    chosen = (r for r in runs if r.setting in SETTINGS or r.claim == "controls")
-    return tuple(
-        sorted(
-            chosen, key=lambda r: (r.config.source == "full", r.claim == "landscape")
-        )
-    )
+    chosen = [r for r in study_runs() if r.setting in SETTINGS or r.claim == "controls"]
+    chosen.sort(key=lambda r: (r.config.source == "full", r.kind == "perturbation"))
+    return tuple(run for run in chosen if run.seed == 0)
 
 
 def truncated_run(run: StudyRun) -> StudyRun:
@@ -94,50 +81,44 @@ def truncated_run(run: StudyRun) -> StudyRun:
 
 def verify_record(
     run: StudyRun, folder: Path, *, data_root=None, tolerance: bool = False
-) -> Verification:
+) -> tuple[str, str]:
     """Compute the first part of a run again and compare it with its record.
 
-    With ``tolerance`` it may differ within the tolerances even where processor, threads
-    and versions have their former names: virtual processors of one name differ.
+    Returns a status, one of PASSING, "differs", "missing" or "damaged", and the reason.
+    With ``tolerance`` the tolerances hold even where processor, threads and versions
+    have the same names: virtual processors of one name differ.
     """
     status, why = record_status(run, folder)
     if status in ("missing", "damaged"):
-        return Verification(run, status, why or "no record: `make results`")
+        return status, why or "no record: `make results`"
     record = read_record(folder, run.spec)
     with TemporaryDirectory() as work, _threads(record.manifest["threads"]):
         try:
             again = truncated_run(run).compute(RunStore(Path(work)), data_root).record
         except FileNotFoundError as error:
-            return Verification(run, "skipped", str(error))
-        compare = {
-            "updates": _updates,
-            "information": _information,
-            "perturbation": _perturbation,
-            "intervals": _intervals,
-        }[record.kind]
-        distances = {
-            name: relative_distance(*pair)
-            for name, *pair in compare(record, again, run, folder)
-        }
+            return "skipped", str(error)
+    compared = QUANTITIES[record.kind](record, again, run, folder)
+    distances = {name: relative_distance(*pair) for name, *pair in compared}
     first = f"{again.config.get('steps', 0):,} steps"
     if "epochs" in again.config:
         first = f"{again.config['epochs'][0]} epochs"
     spent = f"the first {first} in {again.manifest['seconds']:.0f} s"
     differing = [name for name, off in distances.items() if off > ROUNDING]
     if not differing:
-        return Verification(run, "same", f"{spent}, the same")
-    allowed = {
-        n: WIDE_TOLERANCE if n.startswith(WIDE) else TOLERANCE for n in distances
-    }
-    worst = max(distances, key=lambda name: distances[name] / allowed[name])
+        return "same", f"{spent}, the same"
+
+    def allowed(name):
+        return WIDE_TOLERANCE if name.startswith(WIDE) else TOLERANCE
+
+    worst = max(distances, key=lambda name: distances[name] / allowed(name))
     changed = changed_environment(record.manifest, again.manifest | environment_info())
-    is_close = (changed or tolerance) and distances[worst] <= allowed[worst]
+    is_close = (changed or tolerance) and distances[worst] <= allowed(worst)
     detail = (
         f"{spent}; {', '.join(differing)}; furthest off is {worst}, by "
-        f"{distances[worst]:.2g}, {allowed[worst]:g} is allowed on another machine "
+        f"{distances[worst]:.2g}, {allowed(worst):g} is allowed on another machine "
         f"({changed or 'processor, threads and versions are named as they were then'})"
     )
-    return Verification(run, "close" if is_close else "differs", detail)
+    return "close" if is_close else "differs", detail
 
 
 def changed_environment(then, now) -> str:
@@ -239,3 +220,11 @@ def _intervals(record, again, run, folder):
         yield name, threshold, whole.tail_threshold(share)
         above = whole.counts[whole.edges[:-1] >= threshold].sum()
         yield f"updates above the {name}", ends, above
+
+
+QUANTITIES = {
+    "updates": _updates,
+    "information": _information,
+    "perturbation": _perturbation,
+    "intervals": _intervals,
+}
