@@ -14,7 +14,7 @@ from .statistics import TOLERANCE
 
 EXPORT_BINS = 1_000  # linear bins of the authors' histograms
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
-TITLES = {  # of a claim where its statement is not beside it
+TITLES = {  # of claims in the summary, where their statements are not given
     "More than unequal sizes": "Tails by more than unequal sizes of weights",
     "Waiting times": "Power-law waiting times",
     "Small displacements": "Exponential response to small displacements",
@@ -102,10 +102,8 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
         return count_yes(answers, "answers" if len(texts) > 1 else "settings")
 
     heavy, stable, unequal = "Heavy tails", "Stable exponent", "More than unequal sizes"
-    waiting, large, product = (
-        *("Waiting times", "Large displacements"),
-        "Conserved product",
-    )
+    waiting, product = "Waiting times", "Conserved product"
+    large = "Large displacements"
     ways = len(by_name[stable].questions)
     return (
         f"{verdicts(heavy, 'Power law', stable, unequal)} "

@@ -53,9 +53,8 @@ TESTED_SETTINGS = (  # every network as it is meant to be run
 LAYERED_SETTINGS = tuple(TESTED_SETTINGS[at] for at in (0, 1, 2, 4))  # and by layer
 LEARNING_SETTINGS = tuple(f"control: {name}" for name in LEARNING_CONTROLS)
 
-Statistics = dict[
-    str, Mapping[str, tuple[float, ...]]
-]  # setting, name: one value a run
+# By setting and name, one value a run.
+Statistics = dict[str, Mapping[str, tuple[float, ...]]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from ..perturbation import PerturbationResponse
 from ..store import RunStore, environment_info, read_record
 from .protocol import StudyRun, record_status, study_runs
 
-SETTINGS = (  # one run of each kind; beside them every control
+SETTINGS = (  # one run of each kind; all controls are verified too
     *("transformer, causal, batch 8", "transformer, no mask, batch 8"),
     *("mlp, rate 0.1", "information, rate 0.1, batch 50", "intervals of mlp, rate 0.1"),
     *("convnet, right, 10,000 steps", "convnet, frozen, 10,000 steps", "landscape"),
