@@ -41,15 +41,13 @@ def test_probe_gives_means_over_samples_of_each_class_after_relu():
 def test_pop_returns_the_steps_since_the_last_pop():
     model = network()
     probe, window = ActivationProbe(model, *next(batches())), UpdateWindow(model, 4)
-    rows = []
-    for record in train_steps(model, batches(), TrainConfig(steps=7)):
-        probe.update()
-        window.update()
-        if record.step in (3, 7):
-            rows.append(probe.pop()["0"])
-            assert len(window.pop()) == len(rows[-1])
-    assert [len(each) for each in rows] == [3, 4]
-    assert not np.array_equal(rows[0][0], rows[0][1])
+    for steps in (3, 4):
+        for _ in train_steps(model, batches(), TrainConfig(steps=steps)):
+            probe.update()
+            window.update()
+        rows = probe.pop()["0"]
+        assert len(window.pop()) == len(rows) == steps
+        assert not np.array_equal(rows[0], rows[1])
     with pytest.raises(ValueError, match="nothing was recorded"):
         probe.pop()
     for _ in range(4):
@@ -83,10 +81,16 @@ def test_outputs_are_those_before_an_in_place_relu():
 def test_places_of_an_image_are_averaged():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(2 * 4, 3))
     images = torch.randn(5, 1, 2, 2)
-    probe = ActivationProbe(model, images, torch.zeros(5, dtype=torch.int64))
+    probe = ActivationProbe(model, images, torch.zeros(5))
     probe.update()
     expected = torch.relu(model[0](images)).mean((0, 2, 3)).detach()
     np.testing.assert_allclose(probe.pop()["0"][0, 0], expected, rtol=1e-5)
+
+
+def test_a_layer_called_model_is_not_taken_for_the_whole():
+    layers = nn.ModuleDict({"model": nn.Linear(2, 3), "last": nn.Linear(3, 1)})
+    outputs = LayerOutputs(nn.Sequential(layers._modules))(torch.zeros(4, 2))
+    assert [tuple(each.shape) for each in outputs.values()] == [(4, 3), (4, 1)]
 
 
 def test_probe_batch_has_as_many_samples_of_each_class():

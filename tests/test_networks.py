@@ -34,11 +34,9 @@ def test_networks_have_the_authors_number_of_parameters(name, parameters):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_seed_gives_one_network_and_leaves_the_global_generator(name):
+    one = build(name)
     with torch.random.fork_rng():
-        torch.manual_seed(1)
-        one = build(name)
-        torch.manual_seed(2)
-        state = torch.get_rng_state()
+        state = torch.manual_seed(2).get_state()
         other = build(name)
         other.train()(example(name))
         assert torch.equal(torch.get_rng_state(), state)

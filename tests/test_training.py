@@ -2,7 +2,7 @@
 
 import copy
 import math
-from itertools import islice, pairwise, repeat
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from netdyn_utils.training import (
     SGD,
     DivergenceError,
     TrainConfig,
-    cross_entropy,
     evaluate,
     train_steps,
 )
@@ -59,8 +58,7 @@ def test_descent_equals_torch_sgd_to_the_bit(norm):
     config = TrainConfig(steps=50, learning_rate=0.3)
     records = list(train_steps(ours, batches(), config))
     assert equal(ours, theirs)
-    assert [record.loss for record in records] == expected
-    assert [record.step for record in records] == list(range(1, 51))
+    assert [(r.step, r.loss) for r in records] == [*enumerate(expected, start=1)]
 
 
 def test_descent_leaves_frozen_and_unused_parameters_alone():
@@ -71,22 +69,15 @@ def test_descent_leaves_frozen_and_unused_parameters_alone():
     assert (used.item(), frozen.item(), unused.item()) == (0.5, 1, 1)
 
 
-def test_the_loss_is_the_one_before_the_step():
-    model, (x, y) = network(), learnable()
-    expected = cross_entropy(model(x), y).item()
-    for record in train_steps(model, repeat((x, y)), TrainConfig(steps=5)):
-        assert record.loss == expected
-        expected = cross_entropy(model(x), y).item()
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-def test_the_loss_falls_where_there_is_something_to_learn(optimizer):
-    rate = {"sgd": 0.3, "momentum": 0.03, "adam": 0.01}[optimizer]
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("sgd", 0.3), ("momentum", 0.03), ("adam", 0.01)]
+)
+def test_the_loss_falls_where_there_is_something_to_learn(optimizer, rate):
     config = TrainConfig(steps=300, learning_rate=rate, optimizer=optimizer)
-    model, (x, y) = network(), learnable()
-    before = evaluate(model, x, y)
+    model, data = network(), learnable()
+    before = evaluate(model, *data)
     list(train_steps(model, batches(), config))
-    after = evaluate(model, x, y)
+    after = evaluate(model, *data)
     assert after.loss < 0.5 * before.loss
     assert after.accuracy > 0.85
 
@@ -122,18 +113,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_step(value):
 
 @pytest.mark.parametrize("wrong", [0, math.nan, "3", True])
 @pytest.mark.parametrize(
-    ("field", "message"),
-    [
-        ("learning_rate", "learning rate must be a positive finite number"),
-        ("steps", "steps must be a whole number of at least 1"),
-        ("batch_size", "batch size must be a whole number of at least 1"),
-        ("freeze_batchnorm_after", "freeze_batchnorm_after must be a whole number"),
-        ("optimizer", "unknown optimizer .* choose 'sgd', 'momentum' or 'adam'"),
-    ],
+    "field", ["learning_rate", "steps", "batch_size", "freeze_batchnorm_after"]
 )
-def test_wrong_settings_are_refused(field, message, wrong):
-    with pytest.raises(ValueError, match=message):
+def test_wrong_settings_are_refused(field, wrong):
+    with pytest.raises(ValueError, match=r"must be a (whole|positive finite) number"):
         TrainConfig(**{field: wrong})
+    with pytest.raises(ValueError, match="choose 'sgd', 'momentum' or 'adam'"):
+        TrainConfig(optimizer="sdg")
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,61 +11,38 @@ from ..validation import check_positive_int
 PANGRAM_TEXT = "thequickbrownfoxjumpsoverthelazydog" * 100
 
 
-@dataclass(frozen=True, repr=False)
 class CharText:
     """Windows of `length` characters, and the same one character on as targets.
 
     The default text is the pangram of Zhang & Tang (2025), without spaces, 100 times.
-    It is periodic, so a test split would hold nothing new: there is none. A text that
-    is not longer than `length` is a ValueError.
+    It is periodic, so a test split would hold nothing new: there is none.
 
     >>> text = CharText("abracadabra", length=4)
     >>> text.inputs.shape, text.decode(text.inputs[0]), text.decode(text.targets[0])
     (torch.Size([7, 4]), 'abra', 'brac')
     """
 
-    text: str = PANGRAM_TEXT
-    length: int = 50
-
-    def __post_init__(self):
-        if len(self.text) <= check_positive_int(self.length, "length"):
+    def __init__(self, text: str = PANGRAM_TEXT, length: int = 50):
+        if len(text) <= check_positive_int(length, "length"):
             raise ValueError(
-                f"a text of {len(self.text)} characters has no window of {self.length} "
-                "with a next character: take a longer text or a smaller length"
+                f"a text of {len(text)} characters has no window of {length} with a "
+                "next character: take a longer text or a smaller length"
             )
+        self.text, self.length = text, length
+        self.alphabet = "".join(sorted(set(text)))  # an index is a place in it
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+        indices = torch.tensor([self.alphabet.index(character) for character in text])
+        self.inputs = indices[:-1].unfold(0, length, 1)  # (sequences, length): views
+        self.targets = indices[1:].unfold(0, length, 1)
 
     def __len__(self):
-        return len(self.text) - self.length
+        return len(self.inputs)
 
     def __repr__(self):
         return (
             f"CharText({len(self):,} sequences of {self.length} characters, alphabet "
             f"of {len(self.alphabet)}, sha256 {self.digest[:12]})"
         )
-
-    @cached_property
-    def alphabet(self) -> str:
-        """The characters of the text, sorted; an index is a place in it."""
-        return "".join(sorted(set(self.text)))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the text in UTF-8."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    @cached_property
-    def _indices(self):
-        return torch.tensor([self.alphabet.index(character) for character in self.text])
-
-    @property
-    def inputs(self) -> Tensor:
-        """All windows but the last, (sequences, length): views of one copy."""
-        return self._indices[:-1].unfold(0, self.length, 1)
-
-    @property
-    def targets(self) -> Tensor:
-        """The windows of `inputs`, one character on."""
-        return self._indices[1:].unfold(0, self.length, 1)
 
     def decode(self, indices: Iterable[int]) -> str:
         """Return the characters at `indices`; ValueError outside the alphabet."""

@@ -18,7 +18,7 @@ class LayerOutputs:
 
     def __init__(self, model: nn.Module):
         modules = dict(model.named_modules())
-        modules[layer_of("weight")] = model  # the layer of its own parameters
+        modules.setdefault(layer_of("weight"), model)  # layer of its own parameters
         layers = FlatParameters(model).groups("layer")
         self._model, self._names = model, {modules[name]: name for name in layers}
 

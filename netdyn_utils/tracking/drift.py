@@ -75,10 +75,8 @@ class DriftRecorder:
     skip : int
         Steps before the first start.
     at_most : int
-        Weights and units to follow in each layer: a random choice if there are more.
+        Weights and units to follow in each layer: the same random choice in each run.
         Places in a sequence count as samples; channels and places of an image as units.
-    generator : torch.Generator, optional
-        Makes this choice; by default a new one with seed 0.
 
     Examples
     --------
@@ -103,12 +101,11 @@ class DriftRecorder:
         starts: int = 10,
         skip: int = 0,
         at_most: int = 2_000,
-        generator: torch.Generator | None = None,
     ):
         if check_positive_int(steps, "steps") < 2:
             raise ValueError("a run of 1 step has no lags to compare: two or more")
         self._at_most = check_positive_int(at_most, "at_most")
-        self._generator = generator or torch.Generator().manual_seed(0)
+        self._generator = torch.Generator().manual_seed(0)
         self._outputs, self._probe, self._step = LayerOutputs(model), probe, -skip
 
         stretch = steps // min(check_positive_int(starts, "starts"), steps // 2)
@@ -120,22 +117,21 @@ class DriftRecorder:
         self._due = {int(time): place for place, time in np.ndenumerate(times)}
 
         self._parameters = FlatParameters(model)
-        groups, places = (
-            self._parameters.groups("layer"),
-            np.arange(self._parameters.numel),
-        )
+        groups = self._parameters.groups("layer")
         indices = [
-            np.concatenate([places[part.start : part.stop] for part in parts])
+            np.concatenate([np.arange(part.start, part.stop) for part in parts])
             for parts in groups.values()
         ]
         self._chosen = [index[self._choose(len(index))] for index in indices]
         self._units: dict[str, np.ndarray] = {}
         self._before, self._active = self._weights(), self._activations()
-        nan = np.full((*times.shape, len(groups)), np.nan)
-        seen = np.full((*times.shape, len(self._active)), np.nan)
+        weights, units = (
+            np.full((*times.shape, len(each)), np.nan)
+            for each in (groups, self._active)
+        )
         self._curves = DriftCurves(
-            *(begins, lags, tuple(groups), tuple(map(len, indices)), nan),
-            *(tuple(self._active), seen, seen.copy()),
+            *(begins, lags, tuple(groups), tuple(map(len, indices)), weights),
+            *(tuple(self._active), units, units.copy()),
         )
 
     def update(self) -> None:
