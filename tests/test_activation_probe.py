@@ -1,5 +1,7 @@
 """Activations on a fixed batch and updates of a window, against plain definitions."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -88,8 +90,8 @@ def test_places_of_an_image_are_averaged():
 
 
 def test_a_layer_called_model_is_not_taken_for_the_whole():
-    layers = nn.ModuleDict({"model": nn.Linear(2, 3), "last": nn.Linear(3, 1)})
-    outputs = LayerOutputs(nn.Sequential(layers._modules))(torch.zeros(4, 2))
+    layers = OrderedDict(model=nn.Linear(2, 3), last=nn.Linear(3, 1))
+    outputs = LayerOutputs(nn.Sequential(layers))(torch.zeros(4, 2))
     assert [tuple(each.shape) for each in outputs.values()] == [(4, 3), (4, 1)]
 
 

@@ -150,9 +150,20 @@ class UpdateTracker:
         return WindowedHistograms(self.groups, tuple(stops), tuple(histograms))
 
     def _open(self) -> tuple[LogHistogram, ...]:
-        columns = self._counts.sum(1).cpu().numpy()
-        pairs = zip(columns, self._max_patterns, strict=True)
-        return tuple(_to_histogram(*pair, self.bits) for pair in pairs)
+        finite, counts = code_count(self.bits), self._counts.sum(1).cpu().numpy()
+        return tuple(
+            LogHistogram.from_codes(
+                columns[1 : finite + 1],
+                zeros=int(columns[0]),
+                # Arithmetic makes quiet NaNs only, whose first mantissa bit is set, so
+                # the first column after the finite ones is infinity's alone.
+                infs=int(columns[finite + 1]),
+                nans=int(columns[finite + 2 :].sum()),
+                max=float(np.int32(pattern).view(np.float32)),
+                bits=self.bits,
+            )
+            for columns, pattern in zip(counts, self._max_patterns, strict=True)
+        )
 
     def _open_rms(self) -> tuple[LogHistogram, ...]:
         self._sum_squares()
@@ -210,27 +221,12 @@ def _count_step_by_torch(current, previous, magnitude, square, counts, shift):
     return torch.where(patterns < INFINITY, patterns, 0).max()
 
 
-def _to_histogram(columns: np.ndarray, max_pattern: int, bits: int) -> LogHistogram:
-    """Return a histogram of the columns that a step is counted in."""
-    finite = code_count(bits)
-    return LogHistogram.from_codes(
-        columns[1 : finite + 1],
-        zeros=int(columns[0]),
-        # Arithmetic makes quiet NaNs only, whose first mantissa bit is set, so the
-        # first column after the finite ones is infinity's alone.
-        infs=int(columns[finite + 1]),
-        nans=int(columns[finite + 2 :].sum()),
-        max=float(np.int32(max_pattern).view(np.float32)),
-        bits=bits,
-    )
-
-
 def _segments(parameters: FlatParameters, by: str):
     """Return the names of the groups, and the longest stretches that belong to one."""
     members = parameters.groups(by)
     group_of = {part: k for k, parts in enumerate(members.values()) for part in parts}
-    runs = [[*run] for _, run in groupby(parameters.slices, group_of.__getitem__)]
-    places = [slice(run[0].start, run[-1].stop) for run in runs]
-    return tuple(members), [
-        (group_of[run[0]], place) for run, place in zip(runs, places, strict=True)
-    ]
+    segments = []
+    for group, run in groupby(parameters.slices, group_of.__getitem__):
+        parts = list(run)
+        segments.append((group, slice(parts[0].start, parts[-1].stop)))
+    return tuple(members), segments
