@@ -135,7 +135,7 @@ def test_mixed_precisions_are_tracked_together():
     tracker = UpdateTracker(model, groups="parameter")
     with torch.no_grad():
         model[0].weight += 0.5
-        model[1].weight += 2**-40  # lost in float32 beside a weight of order one
+        model[1].weight += 2**-40  # lost in float32 next to a weight of order one
     tracker.update()
     assert tracker.histogram("1.weight").zeros == 0
     assert tracker.histogram("1.weight").max == pytest.approx(2**-40, rel=1e-3)

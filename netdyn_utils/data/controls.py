@@ -17,7 +17,7 @@ def with_control(
     """Return images under one of CONTROLS.
 
     "shuffled labels": training labels in random order; the test set does not change.
-    "spectral noise": every input drawn from the normal distribution with mean and
+    "spectral noise": every input is a sample of the normal distribution with mean and
     covariance of the training inputs; labels do not change.
     """
     check_choice(control, CONTROLS, "control")

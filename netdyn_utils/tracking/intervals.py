@@ -16,7 +16,7 @@ from ..validation import check_choice, check_positive_int
 from .updates import UpdateTracker
 
 MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positive ones
-MAX_INTERVAL = 100_000  # steps of the longest interval that is counted apart
+MAX_INTERVAL = 100_000  # steps; longer intervals are counted together
 BUFFER_SIZE = 1 << 14  # large updates, or steps, that are counted in one go
 INITIAL_LENGTHS = 1_024  # lengths there is room for at first; doubled when needed
 
@@ -33,7 +33,7 @@ class IntervalTracker:
         An update is large if abs(Δw) ≥ threshold, compared in float32; NaN never is,
         infinity always. Each threshold costs 12 bytes per parameter.
     groups : "layer", "parameter" or "all"
-        What is counted separately, beside the total "all".
+        What is counted separately; the total, "all", always is.
     skip : int
         Steps at the beginning that do not count.
     max_interval : int

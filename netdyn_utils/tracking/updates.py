@@ -41,7 +41,7 @@ class UpdateTracker:
         Any module, on any device, in any real dtype; shared parameters count once,
         frozen ones and buffers never. If nothing is trainable: ValueError.
     groups : "layer", "parameter" or "all"
-        What is counted separately, beside the total "all".
+        What is counted separately; the total, "all", always is.
     window : int, optional
         Steps per window; None makes the whole run one window.
     bits : int
