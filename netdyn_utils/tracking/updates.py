@@ -1,18 +1,15 @@
-"""Observers of a live model: every update of every parameter, counted exactly.
+"""Every update of every parameter, counted exactly while the network trains.
 
-An observer holds its own copy of the parameters and never touches the model, so any
-module and any optimizer can be watched. Per step and parameter it does one
-subtraction, one shift of bits and one increment of a counter; what it holds does not
-grow with the steps. What is counted is defined in `histogram`. Here the same bins are
-filled while the network trains: on a CPU in one compiled pass over the weights, on any
-other device by torch's own operations.
+The tracker copies the parameters and never touches the model, so any module and any
+optimizer can be watched. Per step and parameter it subtracts, shifts bits and adds one
+to a counter, in the bins of `LogHistogram`; its memory does not grow with the steps.
 """
 
-from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .._numba import njit
 from ..flat_parameters import FlatParameters
@@ -23,23 +20,13 @@ from ..histogram import (
     WindowedHistograms,
     code_count,
 )
-from ..validation import check_choice, check_positive_int
+from ..validation import check_positive_int
 
 RMS_BITS = 4  # 16 bins to the octave: within 3 % of a root mean square
 FLOAT32_SUM_STEPS = 1_000  # steps whose squares are summed in float32, then in float64
-# Neighbouring weights often move alike and fall in one bin, and a counter that was
-# just written makes the next write to it wait. Taking turns between a few counters per
-# bin hides the wait.
+# Neighbouring weights often fall in one bin, and a write to a counter waits for the one
+# before it. Several counters per bin, taking turns, avoid the wait.
 N_REPLICAS = 4
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of the flat vector that belongs to one group."""
-
-    group: int
-    start: int
-    stop: int
 
 
 class UpdateTracker:
@@ -52,29 +39,29 @@ class UpdateTracker:
     ----------
     model : torch.nn.Module
         Any module, on any device, in any real dtype; shared parameters count once,
-        frozen ones and buffers never.
+        frozen ones and buffers never. If nothing is trainable: ValueError.
     groups : "layer", "parameter" or "all"
-        What is kept apart. The total, "all", is there in any case.
+        What is counted separately; the total, "all", always is.
     window : int, optional
         Steps per window; None makes the whole run one window.
     bits : int
         Mantissa bits of the bins, 1 to 10: 2**bits bins to the octave.
-    record : str, optional
-        Name of one group whose magnitudes are kept raw as well, see `recorded`. That
-        memory does grow: four bytes for each weight and step.
 
-    Raises
-    ------
-    ValueError
-        If nothing is trainable, or an argument is out of range or unknown.
+    Attributes
+    ----------
+    steps : int
+    groups : tuple of str
+    magnitude : Tensor, float32, (weights,)
+        abs(Δw) of the last step, in the order of `FlatParameters`. The next step
+        overwrites it: do not write to it.
 
     Notes
     -----
     Δw is the difference of the parameters around the step, taken in float32 (float64
     if a parameter has it; half precision fits float32 exactly) and counted as float32.
     Anything that changes the parameters between two calls is part of the update; a
-    step that a gradient scaler skips counts as zeros. Where the parameters lie in one
-    block of memory (`FlatParameters.share_storage`), they are read without a copy.
+    step that a gradient scaler skips counts as zeros. Where the parameters share one
+    storage (`FlatParameters.share_storage`), they are read without a copy.
 
     Examples
     --------
@@ -94,7 +81,6 @@ class UpdateTracker:
         groups: str = "layer",
         window: int | None = None,
         bits: int = 3,
-        record: str | None = None,
     ):
         if window is not None:
             check_positive_int(window, "window")
@@ -103,38 +89,39 @@ class UpdateTracker:
         self.parameters = FlatParameters(model)
         self.window, self.bits, self.steps = window, bits, 0
         self.groups, self._segments = _segments(self.parameters, groups)
-        self._record = None
-        if record is not None:
-            check_choice(record, self.groups, "group of parameters")
-            self._record = self.groups.index(record)
 
         self._previous = self.parameters.to_vector()
         self._current = torch.empty_like(self._previous)  # where a copy is needed
-        self._magnitude = torch.zeros_like(self._previous, dtype=torch.float32)
-        self._square = torch.zeros_like(self._magnitude)
-        # Sums over the closed windows, and over the open one.
-        kind = {"device": self._previous.device}
-        shape = 2, self.parameters.numel
-        self._squares = torch.zeros(shape, dtype=torch.float64, **kind)
+        self.magnitude = torch.zeros_like(self._previous, dtype=torch.float32)
+        # Sums over the open window: of up to FLOAT32_SUM_STEPS, and of those before.
+        self._square = torch.zeros_like(self.magnitude)
+        self._squares = torch.zeros_like(self.magnitude, dtype=torch.float64)
         # Column 0 counts exact zeros, column c + 1 the code c. The last codes, from
         # code_count(bits) on, are those of infinity and NaN.
         shape = len(self.groups), N_REPLICAS, 1 + (1 << (bits + 8))
-        self._counts = torch.zeros(shape, dtype=torch.int64, **kind)
+        self._counts = self._previous.new_zeros(shape, dtype=torch.int64)
         # The largest values, as bit patterns, which sort as the values do.
         self._max_patterns = [0] * len(self.groups)
 
-        self._raw: list[np.ndarray] = []
-        self._stops: list[int] = []
-        self._cells: list[tuple[LogHistogram, ...]] = []
-        self._rms: list[tuple[LogHistogram, ...]] = []
+        self._stops: list[int] = []  # last steps of the closed windows
+        self._closed: list[tuple[LogHistogram, ...]] = []
+        self._closed_rms: list[tuple[LogHistogram, ...]] = []
 
     @torch.no_grad()
     def update(self) -> None:
         """Count the change of all parameters since the last call."""
-        self._count(self.parameters.read_into(self._current))
+        current = self.parameters.read_into(self._current)
+        arrays = current, self._previous, self.magnitude, self._square, self._counts
+        count_step = _count_step_by_torch
+        if self._previous.device.type == "cpu":
+            arrays = tuple(array.detach().numpy() for array in arrays)
+            count_step = _count_step
+        *vectors, counts = arrays
+        for group, place in self._segments:
+            parts = (vector[place] for vector in vectors)
+            top = int(count_step(*parts, counts[group], MANTISSA_BITS - self.bits))
+            self._max_patterns[group] = max(self._max_patterns[group], top)
         self.steps += 1
-        if self._record is not None:
-            self._raw.append(self._of_group(self._magnitude, self._record))
         if self.steps % FLOAT32_SUM_STEPS == 0:
             self._sum_squares()
         if self.window and self.steps % self.window == 0:
@@ -142,7 +129,7 @@ class UpdateTracker:
 
     def histograms(self) -> WindowedHistograms:
         """Return the counts so far as a frozen record; an open window counts too."""
-        return self._with_open(self._cells, self._open_cells)
+        return self._with_open(self._closed, self._open)
 
     def histogram(self, group: str = "all", window=None) -> LogHistogram:
         """Return the counts of a group, or "all", in one window, or in the run."""
@@ -151,83 +138,55 @@ class UpdateTracker:
     def rms_histograms(self) -> WindowedHistograms:
         """Return histograms of √⟨Δw²⟩ over the parameters, per group and window.
 
-        They say how unequal the parameters are, which is what the scale mixture of
-        Gaussians, the null model of heavy tails, is made from.
+        They show how unequal the parameters are: `scale_mixture_null` is made of them.
         """
-        return self._with_open(self._rms, self._open_rms)
-
-    def mean_square(self) -> Tensor:
-        """Return ⟨Δw²⟩ of each parameter over the run, float64, shape (weights,)."""
-        self._sum_squares()
-        return self._squares.sum(0) / max(self.steps, 1)
-
-    @property
-    def magnitude(self) -> Tensor:
-        """abs(Δw) of the last step, float32, shape (weights,).
-
-        The tracker's own vector, which the next step overwrites: do not write to it.
-        """
-        return self._magnitude
-
-    @property
-    def recorded(self) -> np.ndarray:
-        """Raw abs(Δw) of the group named by `record`, shape (steps, weights)."""
-        if self._record is None:
-            raise ValueError("nothing was recorded: make the tracker with record=GROUP")
-        width = sum(s.stop - s.start for s in self._segments if s.group == self._record)
-        return np.array(self._raw, np.float32).reshape(self.steps, width)
-
-    def _count(self, current: Tensor) -> None:
-        """Count one step and make `previous` what is now `current`."""
-        arrays = current, self._previous, self._magnitude, self._square, self._counts
-        count_step = _count_step_by_torch
-        if current.device.type == "cpu":
-            arrays = tuple(array.detach().numpy() for array in arrays)
-            count_step = _count_step
-        *vectors, counts = arrays
-        for segment in self._segments:
-            group, place = segment.group, slice(segment.start, segment.stop)
-            parts = (vector[place] for vector in vectors)
-            top = int(count_step(*parts, counts[group], MANTISSA_BITS - self.bits))
-            self._max_patterns[group] = max(self._max_patterns[group], top)
-
-    def _of_group(self, vector: Tensor, group: int) -> np.ndarray:
-        parts = [vector[s.start : s.stop] for s in self._segments if s.group == group]
-        return torch.cat(parts).cpu().numpy()
+        return self._with_open(self._closed_rms, self._open_rms)
 
     def _with_open(self, closed, read_open) -> WindowedHistograms:
-        stops, cells = list(self._stops), list(closed)
+        stops, histograms = list(self._stops), list(closed)
         if not stops or stops[-1] < self.steps:
             stops.append(self.steps)
-            cells.append(read_open())
-        return WindowedHistograms(self.groups, tuple(stops), tuple(cells))
+            histograms.append(read_open())
+        return WindowedHistograms(self.groups, tuple(stops), tuple(histograms))
 
-    def _open_cells(self) -> tuple[LogHistogram, ...]:
-        columns = self._counts.sum(1).cpu().numpy()
-        pairs = zip(columns, self._max_patterns, strict=True)
-        return tuple(_to_histogram(*pair, self.bits) for pair in pairs)
+    def _open(self) -> tuple[LogHistogram, ...]:
+        finite, counts = code_count(self.bits), self._counts.sum(1).cpu().numpy()
+        return tuple(
+            LogHistogram.from_codes(
+                columns[1 : finite + 1],
+                zeros=int(columns[0]),
+                # Arithmetic makes quiet NaNs only, whose first mantissa bit is set, so
+                # the first column after the finite ones is infinity's alone.
+                infs=int(columns[finite + 1]),
+                nans=int(columns[finite + 2 :].sum()),
+                max=float(np.int32(pattern).view(np.float32)),
+                bits=self.bits,
+            )
+            for columns, pattern in zip(counts, self._max_patterns, strict=True)
+        )
 
     def _open_rms(self) -> tuple[LogHistogram, ...]:
         self._sum_squares()
-        begun = self._stops[-1] if self._stops else 0
-        rms = (self._squares[1] / max(self.steps - begun, 1)).sqrt()
+        steps = self.steps - (self._stops[-1] if self._stops else 0)
+        rms = (self._squares / max(steps, 1)).sqrt().cpu().numpy()
+        parts: list[list[np.ndarray]] = [[] for _ in self.groups]
+        for group, place in self._segments:
+            parts[group].append(rms[place])
         return tuple(
-            LogHistogram.from_values(self._of_group(rms, group), RMS_BITS)
-            for group in range(len(self.groups))
+            LogHistogram.from_values(np.concatenate(each), RMS_BITS) for each in parts
         )
 
     def _sum_squares(self) -> None:
-        self._squares[1] += self._square
+        self._squares += self._square
         self._square.zero_()
 
     def _close_window(self) -> None:
-        self._cells.append(self._open_cells())
-        self._rms.append(self._open_rms())
+        self._closed.append(self._open())
+        self._closed_rms.append(self._open_rms())
         self._stops.append(self.steps)
         self._counts.zero_()
+        self._squares.zero_()
         self._max_patterns = [0] * len(self.groups)
-        self._squares[0] += self._squares[1]
-        self._squares[1] = 0
 
 
 @njit()
@@ -262,29 +221,12 @@ def _count_step_by_torch(current, previous, magnitude, square, counts, shift):
     return torch.where(patterns < INFINITY, patterns, 0).max()
 
 
-def _to_histogram(columns: np.ndarray, max_pattern: int, bits: int) -> LogHistogram:
-    """Return a histogram of the columns that a step is counted in."""
-    finite = code_count(bits)
-    return LogHistogram.from_codes(
-        columns[1 : finite + 1],
-        zeros=int(columns[0]),
-        # Arithmetic makes quiet NaNs only, whose first mantissa bit is set, so the
-        # first column after the finite ones is infinity's alone.
-        infs=int(columns[finite + 1]),
-        nans=int(columns[finite + 2 :].sum()),
-        max=float(np.int32(max_pattern).view(np.float32)),
-        bits=bits,
-    )
-
-
 def _segments(parameters: FlatParameters, by: str):
     """Return the names of the groups, and the longest stretches that belong to one."""
     members = parameters.groups(by)
-    owner = {index: g for g, parts in enumerate(members.values()) for index in parts}
-    segments: list[Segment] = []
-    for index, part in enumerate(parameters.slices):
-        start = part.start
-        if segments and segments[-1].group == owner[index]:
-            start = segments.pop().start
-        segments.append(Segment(owner[index], start, part.stop))
+    group_of = {part: k for k, parts in enumerate(members.values()) for part in parts}
+    segments = []
+    for group, run in groupby(parameters.slices, group_of.__getitem__):
+        parts = list(run)
+        segments.append((group, slice(parts[0].start, parts[-1].stop)))
     return tuple(members), segments
