@@ -1,4 +1,4 @@
-"""Compiled kernels: kept on disk where there is a place, compiled anew elsewhere."""
+"""Compiled kernels, cached on disk where a folder can be written to."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from numba.extending import intrinsic
 
 
 def njit(**options: object) -> Callable:
-    """Return numba's decorator, without the lock and with a cache if one can be had."""
+    """Return numba's decorator, without the GIL, and with a cache if possible."""
 
     def compiled(function: Callable) -> Callable:
         try:

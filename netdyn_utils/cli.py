@@ -373,20 +373,19 @@ def verify(only: str, no_full_data: bool, everything: bool, tolerance: bool) -> 
     """Compute first parts again, and compare them with their records."""
     from collections import Counter
 
-    from .study import PASSING, is_cheap, is_slow, verified_runs, verify_record
+    from .study import PASSING, verified_runs, verify_record
 
     runs = [run for run in verified_runs() if only in run.name]
     if not runs:
         raise click.UsageError(f"no verified run's name contains {only!r}")
     count = Counter()
     for run in runs:
-        if no_full_data and not is_cheap(run):
+        if no_full_data and run.config.source == "full":
             line, status = "needs the full images", "skipped"
-        elif is_slow(run) and not everything:
+        elif run.kind == "perturbation" and not everything:
             line, status = "takes minutes, --all computes it", "skipped"
         else:
-            found = verify_record(run, _results_folder(), tolerance=tolerance)
-            line, status = found.detail, found.status
+            status, line = verify_record(run, _results_folder(), tolerance=tolerance)
         count[status] += 1
         click.echo(f"{status:8} {run.name}: {line}")
     click.echo(", ".join(f"{number} {status}" for status, number in count.items()))
@@ -398,11 +397,17 @@ def verify(only: str, no_full_data: bool, everything: bool, tolerance: bool) -> 
 @click.option("--write", is_flag=True, help="Into the front page and the README.")
 def verdicts(write: bool) -> None:
     """Say the verdicts in three lines."""
-    from .study import claims_of, facts_of, read_study, summary, write_summary
+    from .study import (
+        evaluate_claims,
+        read_study,
+        study_statistics,
+        summary,
+        write_summary,
+    )
 
     folder = _results_folder()
     study = read_study(folder)
-    lines = summary(claims_of(facts_of(study, folder)))
+    lines = summary(evaluate_claims(study_statistics(study, folder)))
     click.echo("\n".join(filter(None, [*lines, study.note])))
     if write and study.note:
         raise click.ClickException("the front page has the verdicts of all records")

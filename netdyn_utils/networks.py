@@ -1,13 +1,12 @@
-"""The three networks of the study, in the authors' sizes, and their frozen configs.
+"""The three networks of the study, in the sizes of Zhang & Tang (PNAS 2025).
 
-Each network reads top to bottom; every weight is drawn from the generator that is
-handed in, so one seed gives one network, whatever ran before. Torch's layers also draw
-from the global generator when made: `fork_rng` hands its state back.
-Sizes: Zhang & Tang, PNAS 122(51) e2523012122 (2025), and the code published with it.
+All initial weights come from the generator that is passed in, so one seed gives one
+network. Torch's layers also use the global generator: `fork_rng` restores its state.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +25,7 @@ class MLPConfig:
         for width in self.widths:
             check_positive_int(width, "each of the MLP's widths")
         if len(self.widths) < 2:
-            raise ValueError(
-                f"widths must name input and output at least, got {self.widths!r}"
-            )
+            raise ValueError(f"widths need input and output, got {self.widths!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +54,19 @@ class CharTransformerConfig:
     def __post_init__(self):
         if self.width % check_positive_int(self.heads, "heads") or self.width % 2:
             raise ValueError(
-                f"width must be even and a multiple of heads, got {self.width} for "
-                f"{self.heads} heads"
+                f"width must be even and a multiple of heads ({self.heads}), "
+                f"got {self.width}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout!r}")
 
 
 class SeededDropout(nn.Module):
-    """Dropout whose masks come from a generator, so that a run can be replayed."""
+    """Dropout whose masks come from a generator, so that a run can be repeated."""
 
     def __init__(self, rate: float, generator: torch.Generator):
         super().__init__()
-        self.rate = rate
-        self.generator = generator
+        if not 0 <= rate < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {rate!r}")
+        self.rate, self.generator = rate, generator
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
@@ -83,7 +79,7 @@ class SeededDropout(nn.Module):
 
 
 def sinusoidal_encoding(length: int, width: int, device) -> Tensor:
-    """Sines and cosines of geometric wavelengths (Vaswani et al. 2017), (T, C)."""
+    """Return sines and cosines of geometric wavelengths (Vaswani 2017), (T, C)."""
     time = torch.arange(length, device=device).unsqueeze(1)
     even = torch.arange(0, width, 2, device=device)
     angle = time * torch.exp(even * (-math.log(10_000.0) / width))
@@ -92,7 +88,7 @@ def sinusoidal_encoding(length: int, width: int, device) -> Tensor:
 
 @torch.no_grad()
 def init_like_torch(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights anew as PyTorch does by default, but from `generator`."""
+    """Draw all weights from `generator`, in PyTorch's default distributions."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             bound = 1 / math.sqrt(module.weight[0].numel())
@@ -105,47 +101,40 @@ def init_like_torch(model: nn.Module, generator: torch.Generator) -> None:
 class MLP(nn.Module):
     """Linear layers with ReLU between them: 784-128-10 has 101,770 parameters.
 
-    Examples
-    --------
-    >>> network = MLP(MLPConfig(), torch.Generator().manual_seed(0))
-    >>> sum(p.numel() for p in network.parameters())
-    101770
+    >>> MLP(MLPConfig(widths=(2, 3, 1)), torch.Generator())(torch.zeros(5, 2)).shape
+    torch.Size([5, 1])
     """
 
     @torch.random.fork_rng(devices=())
     def __init__(self, config: MLPConfig, generator: torch.Generator):
         super().__init__()
         self.config = config
-        pairs = zip(config.widths, config.widths[1:], strict=False)
-        for number, (inputs, outputs) in enumerate(pairs, start=1):
-            self.add_module(f"fc{number}", nn.Linear(inputs, outputs))
+        for number, sizes in enumerate(pairwise(config.widths), start=1):
+            self.add_module(f"fc{number}", nn.Linear(*sizes))
         init_like_torch(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:  # (samples, ...) -> (samples, classes)
-        x = x.flatten(1)
         *hidden, last = self.children()
+        x = x.flatten(1)
         for layer in hidden:
             x = layer(x).relu()
         return last(x)
 
 
 class ConvNet(nn.Module):
-    """conv-BN-ReLU-pool twice, then 4096-512-10: the CIFAR-10 network.
+    """conv-BN-ReLU-pool twice, then 4096-512-10: 2,122,378 parameters for CIFAR-10.
 
-    Examples
-    --------
-    >>> network = ConvNet(ConvNetConfig(), torch.Generator().manual_seed(0))
-    >>> sum(p.numel() for p in network.parameters())
-    2122378
+    >>> ConvNet(ConvNetConfig(), torch.Generator())(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 10])
     """
 
     @torch.random.fork_rng(devices=())
     def __init__(self, config: ConvNetConfig, generator: torch.Generator):
         super().__init__()
         self.config = config
-        (colours, side), (first, second) = config.image, config.channels
+        (channels, side), (first, second) = config.image, config.channels
         norm = nn.BatchNorm2d if config.batchnorm else nn.Identity
-        self.conv1 = nn.Conv2d(colours, first, 3, padding=1)
+        self.conv1 = nn.Conv2d(channels, first, 3, padding=1)
         self.bn1 = norm(first)
         self.conv2 = nn.Conv2d(first, second, 3, padding=1)
         self.bn2 = norm(second)
@@ -154,8 +143,7 @@ class ConvNet(nn.Module):
         init_like_torch(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:  # (samples, channels, height, width)
-        # Colours side by side in memory: a quarter less time on a CPU.
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)  # 25 % faster on a CPU
         x = F.max_pool2d(self.bn1(self.conv1(x)).relu(), 2)
         x = F.max_pool2d(self.bn2(self.conv2(x)).relu(), 2)
         x = self.fc1(x.flatten(1)).relu()
@@ -185,7 +173,7 @@ class SelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then two dense layers; each added to its input and normalised."""
+    """Attention, then two dense layers; each with skip connection and LayerNorm."""
 
     def __init__(self, config: CharTransformerConfig, dropout: SeededDropout):
         super().__init__()
@@ -203,15 +191,11 @@ class Block(nn.Module):
 
 
 class CharTransformer(nn.Module):
-    """Embedding, sinusoidal positions, two blocks, one linear readout.
+    """Embedding, sinusoidal positions, two blocks, readout: 409,394 parameters.
 
-    Examples
-    --------
-    >>> network = CharTransformer(
-    ...     CharTransformerConfig(), torch.Generator().manual_seed(0)
-    ... )
-    >>> sum(p.numel() for p in network.parameters())
-    409394
+    >>> model = CharTransformer(CharTransformerConfig(), torch.Generator())
+    >>> model(torch.zeros(5, 7, dtype=torch.int64)).shape     # (B, T, vocabulary)
+    torch.Size([5, 7, 50])
     """
 
     @torch.random.fork_rng(devices=())
@@ -244,28 +228,21 @@ NETWORKS = {
 
 
 def build_model(name: str, *, generator: torch.Generator, **options) -> nn.Module:
-    """Build a network by name, with any field of its config changed.
+    """Build a network by name.
 
     Parameters
     ----------
     name : "mlp", "convnet" or "transformer"
     generator : torch.Generator
-        Source of the initial weights and of dropout; on the CPU.
+        Draws the initial weights and the masks of dropout; on the CPU.
     **options
         Fields of the network's config: ``widths``, ``batchnorm``, ``causal`` …
 
-    Raises
-    ------
-    ValueError
-        If the network or an option is unknown; the message lists the choices.
-
     Examples
     --------
-    >>> deep = build_model(
-    ...     "mlp", widths=(784, 50, 50, 50, 50, 10), generator=torch.Generator()
-    ... )
-    >>> [name for name, _ in deep.named_children()]
-    ['fc1', 'fc2', 'fc3', 'fc4', 'fc5']
+    >>> model = build_model("mlp", widths=(784, 50, 10), generator=torch.Generator())
+    >>> [name for name, _ in model.named_children()]
+    ['fc1', 'fc2']
     """
     network, config = NETWORKS[check_choice(name, NETWORKS, "network")]
     for option in options:

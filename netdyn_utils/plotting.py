@@ -22,7 +22,11 @@ COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
 GREY = "#6B7280"
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
 WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a phone
-DECISIONS = {"yes": ("#0072B2", "o"), "no": ("#D55E00", "s"), "open": (GREY, "D")}
+DECISIONS = {
+    "yes": ("#0072B2", "o"),
+    "no": ("#D55E00", "s"),
+    "inconclusive": (GREY, "D"),
+}
 
 
 def use_style() -> None:
@@ -219,11 +223,13 @@ def plot_forest(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
     the settings do not stand at the axis, as in all panels but the first.
     """
     bound, rows = answers[0].bound, range(len(answers))
-    for place in {bound, -bound} if answers[0].yes == "within" else {bound}:
+    for place in {bound, -bound} if answers[0].alternative == "within" else {bound}:
         ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
     for row, answer in zip(rows, answers, strict=True):
-        colour, marker = DECISIONS[answer.word]  # told apart without colours too
-        ax.plot(answer.held, [row] * len(answer.held), ".", color=colour, alpha=0.35)
+        colour, marker = DECISIONS[answer.decision]  # told apart without colours too
+        ax.plot(
+            answer.values, [row] * len(answer.values), ".", color=colour, alpha=0.35
+        )
         ax.plot(answer.interval, [row] * 2, color=colour, linewidth=2.2)
         ax.plot(answer.mean, row, marker, color=colour, markersize=6)
     ax.set_yticks(rows, [answer.setting for answer in answers])

@@ -1,17 +1,16 @@
-"""Stochastic gradient descent as a generator of steps, with nothing inside.
+"""Training as a generator of steps, with nothing inside, and evaluation.
 
-Whatever watches the training stands outside the loop::
+Whatever watches the training is called from outside::
 
     for record in train_steps(model, batches, config):
         tracker.update()
-
-and evaluation borrows the model and hands its mode back.
 """
 
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +28,7 @@ class TrainConfig:
     batch_size: int | None = 64  # samples a step; None: all of them, always
     optimizer: str = "sgd"  # a name in OPTIMIZERS
     freeze_batchnorm_after: int | None = None  # step; the published CNN script: 100
-    seed: int = 0  # of the weights, the order of the batches and dropout
+    seed: int = 0  # of the weights, the order of the batches, and dropout
 
     def __post_init__(self):
         check_positive_int(self.steps, "steps")
@@ -43,7 +42,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step that was taken: its number from 1, and the loss before it, in nats."""
+    """Number of a step, from 1, and the loss before it, in nats."""
 
     step: int
     loss: float
@@ -51,22 +50,18 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss in nats and fraction of right answers on a data set."""
+    """Mean loss in nats, and accuracy as a fraction, on a data set."""
 
     loss: float
     accuracy: float
 
 
 class DivergenceError(ArithmeticError):
-    """The loss is no longer a finite number, so training cannot go on."""
+    """The loss is NaN or infinite."""
 
 
 class SGD:
-    """w ← w − lr · ∂L/∂w and nothing else: `torch.optim.SGD` without its options.
-
-    The same bits as torch's, at less overhead per step: on a small network the
-    bookkeeping of the general optimizer costs as much as the update itself.
-    """
+    """The same bits as `torch.optim.SGD` without options, at less overhead a step."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float):
         self.parameters, self.lr = [p for p in parameters if p.requires_grad], lr
@@ -90,7 +85,7 @@ OPTIMIZERS = {
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean of −ln p(target) in nats, over samples and, if any, places in a sequence."""
+    """Return the mean of −ln p(target) in nats over samples, and places if any."""
     return F.cross_entropy(outputs.flatten(0, -2), targets.flatten())
 
 
@@ -101,26 +96,18 @@ def train_steps(
     *,
     loss_function=cross_entropy,
 ) -> Iterator[StepRecord]:
-    """Train `model` in place and yield after every step.
+    """Train `model` in place; yield step number and loss after every step.
 
     Parameters
     ----------
-    model : torch.nn.Module
     batches : iterable of (inputs, targets)
         At least ``config.steps`` of them.
-    config : TrainConfig
     loss_function : callable (outputs, targets) -> scalar
-
-    Yields
-    ------
-    StepRecord
 
     Raises
     ------
     DivergenceError
-        If the loss is NaN or infinite; the weights are those of the step before.
-    ValueError
-        If the batches end before the steps do.
+        If the loss is NaN or infinite; the weights are those before the step.
 
     Examples
     --------
@@ -133,45 +120,33 @@ def train_steps(
     """
     optimizer = OPTIMIZERS[config.optimizer](model.parameters(), config.learning_rate)
     model.train()
-    source = iter(batches)
-    for step in range(1, config.steps + 1):
-        batch = next(source, None)
-        if batch is None:
-            raise ValueError(
-                f"the batches ended after {step - 1} of {config.steps} steps: hand in "
-                "an endless iterable, as InMemoryBatches is, or fewer steps"
-            )
-        inputs, targets = batch
+    step = 0
+    for step, (inputs, targets) in enumerate(islice(batches, config.steps), start=1):
         loss = loss_function(model(inputs), targets)
         value = loss.item()
         if not math.isfinite(value):
             raise DivergenceError(
                 f"the loss is {value} at step {step} with learning rate "
-                f"{config.learning_rate:g}: lower the learning rate, or look for NaN "
-                "in the inputs"
+                f"{config.learning_rate:g}: lower it, or look for NaN in the inputs"
             )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if step == config.freeze_batchnorm_after:
-            freeze_batchnorm(model)
+            for module in model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         yield StepRecord(step, value)
-
-
-def freeze_batchnorm(model: nn.Module) -> None:
-    """Let every BatchNorm layer use its running statistics from now on.
-
-    The published CNN script does this unawares: its evaluation at step 100 leaves the
-    model in evaluation mode.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    if step < config.steps:
+        raise ValueError(
+            f"the batches ended after {step} of {config.steps} steps: pass an endless "
+            "iterable, such as InMemoryBatches, or ask for fewer steps"
+        )
 
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
-    """Borrow the model in evaluation mode; every layer gets its own mode back.
+    """Put a model in evaluation mode for a block; then restore the mode of each layer.
 
     >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3).eval())
     >>> with eval_mode(model):
@@ -197,7 +172,7 @@ def evaluate(
     batch_size: int = 250,
     loss_function=cross_entropy,
 ) -> Evaluation:
-    """Measure loss and accuracy in evaluation mode; the model's mode comes back.
+    """Return the mean loss and the accuracy in evaluation mode.
 
     Parameters
     ----------
@@ -208,10 +183,9 @@ def evaluate(
     """
     check_positive_int(batch_size, "batch size")
     loss, right = 0.0, 0
+    parts = inputs.split(batch_size), targets.split(batch_size)
     with eval_mode(model):
-        for x, y in zip(
-            inputs.split(batch_size), targets.split(batch_size), strict=True
-        ):
+        for x, y in zip(*parts, strict=True):
             outputs = model(x)
             loss += loss_function(outputs, y).item() * y.numel()
             right += (outputs.argmax(-1) == y).sum().item()
@@ -219,7 +193,7 @@ def evaluate(
 
 
 def resolve_device(device: str = "auto") -> torch.device:
-    """Return the device by name; "auto" is the GPU if there is one, else the CPU."""
+    """Return a device by name; "auto" is the GPU if there is one, else the CPU."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)

@@ -3,8 +3,8 @@
 #
 # **Question.** What of the paper holds? The chapters before show one run each. Here every
 # claim is put to all runs of the study: the authors' networks at the authors' size, with
-# several [seeds](../book/symbols.md#seed), and controls. Judged are the networks as they
-# should be run; two faults of the authors' scripts are switched on and off further down.
+# several [seeds](../book/symbols.md#seed), and controls. We test the networks as they are
+# meant to be run; two faults of the authors' scripts are switched on and off further down.
 # Nothing is trained on this page. It reads the [records](../book/symbols.md#record) that
 # come with the book.
 
@@ -37,14 +37,27 @@ plotting.use_style()
 places = [Path(results), Path("notebooks", results)]
 folder = next((place for place in places if place.is_dir()), places[0])
 study = paper.read_study(folder)
-facts = paper.facts_of(study, folder)
-claims = {claim.name: claim for claim in paper.claims_of(facts)}
+statistics = paper.study_statistics(study, folder)
+claims = {claim.name: claim for claim in paper.evaluate_claims(statistics)}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown("- " + "\n- ".join(paper.summary(list(claims.values()))))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(study.description)
+rows = [{**m, **m["versions"]} for m in (record.manifest for record in study.records)]
+source = {
+    name: " and ".join(sorted({str(row[name]) for row in rows}))
+    for name in ("threads", "processor", "torch", "commit")
+}
+days = " and ".join(sorted({row["created"][:10] for row in rows}))
+hours = sum(row["seconds"] for row in rows) / 3600
+text = (
+    f"{len(rows)} runs, computed on {days} in {hours:.1f} hours of {source['threads']} "
+    f"thread on {source['processor']}, torch {source['torch']}, at commit "
+    f"{source['commit']}. " * bool(rows)
+)
+stale = f" Of another version: {', '.join(study.stale)}." if study.stale else ""
+Markdown(text + study.note + stale)
 
 # %% [markdown]
 # ## The rule
@@ -57,34 +70,35 @@ Markdown(study.description)
 # $$ \bar q \pm t_{0.975,\,n-1}\, \frac{s}{\sqrt n}. $$
 #
 # If it lies on one side of the bound the answer is *yes* or *no*; if it does not, or if
-# there are fewer than three runs, the answer is *open*. A claim
+# there are fewer than three runs, the answer is *inconclusive*. A claim
 #
 # - **holds** if all answers are yes,
 # - **does not hold** if all are no,
-# - **holds in part** if some are yes,
+# - is **partly supported** if some are yes,
 # - is **not decided** otherwise.
 #
-# *Holds in part* does not mean that most of it holds: one yes is enough. So the counts of
-# yes, no and open stand beside each verdict.
+# *Partly supported* does not mean that most of it holds: one yes is enough. So each verdict
+# comes with its counts of yes, no and inconclusive.
 #
 # A run counts once, however many updates it has. A billion updates of one run share one
 # training, and a test that takes them for independent finds everything significant.
 #
 # No law is exactly true of a billion counts either, so a difference must also matter. One
 # tolerance serves for all [exponents](../book/symbols.md#exponent): two that differ by less
-# than $\epsilon$ count as one. It gives an [allowance](../book/symbols.md#allowance) for
-# [rivals](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by $\epsilon$
+# than $\epsilon$ count as one. It gives an
+# [equivalence margin](../book/symbols.md#equivalence-margin) for
+# [alternatives](../book/symbols.md#rival) too. A [power law](../book/symbols.md#power-law) whose exponent is wrong by $\epsilon$
 # loses
 #
 # $$ d(\alpha) = \ln \frac{\alpha - 1}{\alpha - 1 + \epsilon} + \frac{\epsilon}{\alpha - 1} $$
 #
-# [nats](../book/symbols.md#nat) per count. A rival that gains less than $d$ over the power
+# [nats](../book/symbols.md#nat) per count. An alternative that gains less than $d$ over the power
 # law is as near to it as two exponents that count as one.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    f"Here $\\epsilon$ = {paper.TOLERANCE:g}. At $\\alpha$ = 4.5 the allowance is "
-    f"{paper.allowance(4.5):.4f} nats."
+    f"Here $\\epsilon$ = {paper.TOLERANCE:g}. At $\\alpha$ = 4.5 the equivalence "
+    f"margin is {paper.equivalence_margin(4.5):.4f} nats."
 )
 
 # %% [markdown]
@@ -108,26 +122,28 @@ laws = {
 
 
 # %%
-def several(facts_of_one):
-    """Return mean ± spread of each fact over a few draws."""
-    table = pd.DataFrame([facts_of_one() for _ in range(draws)])
+def several(summarize):
+    """Return mean ± spread of each statistic over a few draws."""
+    table = pd.DataFrame([summarize() for _ in range(draws)])
     return {name: paper.plus_minus(x.mean(), x.std()) for name, x in table.items()}
 
 
 # %%
 pd.DataFrame(
     {
-        name: several(lambda law=law: paper.tail_facts(LogHistogram.from_values(law())))
+        name: several(
+            lambda law=law: paper.summarize_tail(LogHistogram.from_values(law()))
+        )
         for name, law in laws.items()
     }
 ).T
 
 # %% [markdown]
-# `heavier` is the log-likelihood of the power law less that of the
+# `llr_vs_exponential` is the log-likelihood of the power law less that of the
 # [exponential](../book/symbols.md#exponential), nats per update: above zero the power law is
-# nearer. [`lead`](../book/symbols.md#lead) is how far the best rival is ahead of the power
-# law, in allowances: above one that rival is clearly nearer. It is 0 where none is ahead,
-# since some rivals have the power law as their limit and cannot do worse. Thin tails are
+# nearer. [`margin`](../book/symbols.md#margin) is the gain of the best alternative on the power
+# law, in equivalence margins: above one that alternative is clearly nearer. It is 0 where none
+# gains, since some alternatives have the power law as their limit and cannot do worse. Thin tails are
 # recognised. But a wide
 # [log-normal](../book/symbols.md#log-normal) passes, and so do unequal Gaussian steps: the
 # largest thousandth spans little more than a decade, too short a range to tell them apart,
@@ -152,11 +168,23 @@ sizes = {
     "log-normal": lambda: rng.lognormal(size=(weights, 1)),
 }
 
+
+# %%
+def summarize_steps(steps):
+    """Return what steps (weights, times) have beyond Gaussian steps of their sizes."""
+    updates = LogHistogram.from_values(np.abs(steps))
+    rms = LogHistogram.from_values(np.sqrt((steps**2).mean(axis=1)))
+    return {
+        "excess": paper.mixture_excess(updates, rms),
+        "fourth moment": paper.fourth_moment(updates, rms),
+    }
+
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{law} steps, {kind} sizes": several(
-            lambda step=step, size=size: paper.step_facts(step() * size())
+            lambda step=step, size=size: summarize_steps(step() * size())
         )
         for law, step in laws.items()
         for kind, size in sizes.items()
@@ -176,8 +204,8 @@ pd.DataFrame(
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    f"Enough are {paper.FEWEST / paper.LARGEST:,.0f} counted updates, so that "
-    f"{paper.FEWEST:,} are in the largest {paper.LARGEST:.1%}."
+    f"Enough are {paper.MIN_TAIL_COUNT / paper.TAIL_FRACTION:,.0f} counted updates, so "
+    f"that {paper.MIN_TAIL_COUNT:,} are in the largest {paper.TAIL_FRACTION:.1%}."
 )
 
 # %% [markdown]
@@ -192,16 +220,16 @@ Markdown(
 Markdown(paper.claims_table(list(claims.values())))
 
 # %% [markdown]
-# ## Tails against their rivals
+# ## Tails and the alternatives
 #
 # (Introduced in [Tails](03_tails.ipynb).) *Early* and *late* are the first and the last third
 # of training, *whole* is all of it. "convnet, right" is the ConvNet whose BatchNorm works, and
-# "causal" the transformer whose mask is on. Judged are the largest hundredth, thousandth and
+# "causal" the transformer whose mask is on. We test the largest hundredth, thousandth and
 # ten-thousandth of all updates, the same
-# shares in every run. A scanned cut would take another part of the tail in each seed; that
+# fractions in every run. An estimated threshold would take another part of the tail in each seed; that
 # scatter is shown further down. In [this figure](#fig-rivals), and in the others like it,
 # each dot is a run, the thick line is the interval of the mean, and the dashed line is the
-# bound. Blue circles say yes, orange squares no, grey diamonds open.
+# bound. Blue circles say yes, orange squares no, grey diamonds inconclusive.
 
 
 # %%
@@ -221,9 +249,9 @@ def draw(claim, names, unit):
     return figure
 
 
-# %% mystnb={"figure": {"name": "fig-rivals", "caption": "Log-likelihood of the power law less that of the exponential, nats per update, for three shares of the largest updates of all layers, and as the median over single layers. Right of zero the tail is nearer to a power law."}, "image": {"alt": "Four panels with a row for each network and part of training: difference of likelihoods from the exponential, with dots for runs and intervals for means."}}
-shares = ["largest hundredth", "largest thousandth", "largest ten-thousandth"]
-names = [*shares, "largest thousandth, median over layers"]
+# %% mystnb={"figure": {"name": "fig-rivals", "caption": "Log-likelihood of the power law less that of the exponential, nats per update, for three fractions of the largest updates of all layers, and as the median over single layers. Right of zero the tail is nearer to a power law."}, "image": {"alt": "Four panels with a row for each network and part of training: difference of likelihoods from the exponential, with dots for runs and intervals for means."}}
+fractions = ["largest hundredth", "largest thousandth", "largest ten-thousandth"]
+names = [*fractions, "largest thousandth, median over layers"]
 figure = draw(claims["Heavy tails"], names, "nats per update")
 plotting.stamp_source(figure, *study.runs_of("updates"))
 
@@ -231,10 +259,10 @@ plotting.stamp_source(figure, *study.runs_of("updates"))
 claims["Heavy tails"]
 
 # %% [markdown]
-# [This figure](#fig-leads) holds the power law against all its rivals.
+# [This figure](#fig-leads) compares the power law with all alternatives.
 
-# %% mystnb={"figure": {"name": "fig-leads", "caption": "Lead of the best rival over the power law, in units of the allowance, for three shares of the largest updates of all layers, and as the median over single layers. Left of one no rival is clearly nearer."}, "image": {"alt": "Four panels with a row for each network and part of training: lead of the best rival, with dots for runs, intervals for means, and a dashed line at one."}}
-figure = draw(claims["Power law"], names, "allowances")
+# %% mystnb={"figure": {"name": "fig-leads", "caption": "Margin of the best alternative over the power law, in equivalence margins, for three fractions of the largest updates of all layers, and as the median over single layers. Left of one no alternative is clearly nearer."}, "image": {"alt": "Four panels with a row for each network and part of training: margin of the best alternative, with dots for runs, intervals for means, and a dashed line at one."}}
+figure = draw(claims["Power law"], names, "equivalence margins")
 plotting.stamp_source(figure, *study.runs_of("updates"))
 
 # %%
@@ -244,7 +272,7 @@ claims["Power law"]
 # ### Layer by layer
 #
 # Pooling layers can make a tail, and can hide one. [This figure](#fig-layer-leads)
-# has the same contest in each layer, for the thousandth.
+# has the same comparison in each layer, for the thousandth.
 
 # %%
 short = {
@@ -252,13 +280,13 @@ short = {
     "transformer, causal, batch 8": "transformer",
 }
 layers = {
-    f"{short.get(setting, setting)}; {name.removeprefix('lead in ')}": np.mean(values)
-    for setting in paper.LAYERED
-    for name, values in facts[setting].items()
-    if name.startswith("lead in ") and "median" not in name
+    f"{short.get(setting, setting)}; {name.removeprefix('margin in ')}": np.mean(values)
+    for setting in paper.LAYERED_SETTINGS
+    for name, values in statistics[setting].items()
+    if name.startswith("margin in ")
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Lead of the best rival over the power law in each layer, mean over seeds, in units of the allowance: last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Left of the dashed line no rival is clearly nearer. Colours are networks here, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the lead of the best rival on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Margin of the best alternative over the power law in each layer, mean over seeds, in equivalence margins: last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Left of the dashed line no alternative is clearly nearer. Colours are networks here, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the margin of the best alternative on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.8, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 shown = np.clip(list(layers.values()), 1e-3, None)
@@ -266,13 +294,15 @@ shades = [plotting.COLOURS[name.replace(";", ",").partition(",")[0]] for name in
 ax.scatter(shown, rows, c=shades, s=22, zorder=3)
 ax.set_yticks(rows, list(layers), fontsize=9)
 ax.axvline(1, color="black", linewidth=0.9, linestyle="--")
-ax.set(xscale="log", xlabel="lead of the best rival (allowances)", ylim=(len(rows), -1))
-plotting.stamp_source(figure, *(run for name in paper.LAYERED for run in study[name]))
+ax.set(xscale="log", ylim=(len(rows), -1))
+ax.set_xlabel("margin of the best alternative (equivalence margins)")
+shown = (run for name in paper.LAYERED_SETTINGS for run in study[name])
+plotting.stamp_source(figure, *shown)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    f"In {sum(lead < 1 for lead in layers.values())} of {len(layers)} layers no rival "
-    "leads by more than the allowance. A point at 10⁻³ stands for less."
+    f"In {sum(margin < 1 for margin in layers.values())} of {len(layers)} layers the "
+    "margin of every alternative is below one. A point at 10⁻³ stands for less."
 )
 
 # %% [markdown]
@@ -280,7 +310,16 @@ Markdown(
 #
 # [This figure](#fig-stable) follows the exponent through training, beside the loss.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stable", "caption": "Exponent of the largest thousandth in each window of training (left) and training loss (right), mean over seeds with the standard deviation between them, against the part of training that is done. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the share of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}, "code_prompt_show": "Code of the figure"}
+
+# %%
+def alpha_by_window(run):
+    """Return the ends of windows and the exponent of each one's largest thousandth."""
+    stops = np.array(run.updates.stops)
+    windows = (run.updates.histogram(window=at) for at in range(len(stops)))
+    return stops, np.array([paper.fit_tail(histogram).alpha for histogram in windows])
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stable", "caption": "Exponent of the largest thousandth in each window of training (left) and training loss (right), mean over seeds with the standard deviation between them, against the part of training that is done. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the fraction of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}, "code_prompt_show": "Code of the figure"}
 SHOWN = {
     "mlp, rate 0.1": ("mlp", "-"),
     "mlp, rate 0.01": ("mlp", "--"),
@@ -292,7 +331,7 @@ for setting, (network, line) in SHOWN.items():
     runs, colour = study[setting], plotting.COLOURS[network]
     if not runs:
         continue
-    windows = [paper.alpha_by_window(run) for run in runs]
+    windows = [alpha_by_window(run) for run in runs]
     losses = [[part[::10] for part in run.loss] for run in runs]  # as many as show
     for ax, courses in zip(axes, (windows, losses), strict=True):
         done = courses[0][0] / courses[0][0][-1]
@@ -310,8 +349,8 @@ claims["Stable exponent"]
 
 # %% [markdown]
 # The three readings of an exponent are three parts of a histogram. A straight line through
-# equal bins, the authors' way, is ruled by the many bins far out. Likelihood above a scanned
-# cut takes another part of the tail in each run: near the bulk in one, far out in another.
+# equal bins, the authors' way, is ruled by the many bins far out. Likelihood above an
+# estimated threshold takes another part of the tail in each run: near the bulk in one, far out in another.
 #
 # ## Are the steps of single weights heavy-tailed?
 #
@@ -347,7 +386,7 @@ claims["More than unequal sizes"]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-controls", "caption": "Exponent of the largest thousandth in the last third of training, by control: dots are runs, the bar is the mean with the standard deviation between runs. Grey band: the run as it is, within the tolerance. Full-batch descent made fewer steps than the others."}, "image": {"alt": "A row for each control with its exponents; a grey band marks the exponents of the unchanged run within the tolerance."}, "code_prompt_show": "Code of the figure"}
 controls = {
-    name.removeprefix("control: "): np.array(facts[name]["alpha, late"])
+    name.removeprefix("control: "): np.array(statistics[name]["alpha, late"])
     for name in study.of("controls")
 }
 figure, ax = plt.subplots(figsize=(5.6, 4))
@@ -365,7 +404,20 @@ ax.grid(visible=False, axis="y")
 plotting.stamp_source(figure, *study.runs_of("controls"))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(paper.say_widths(facts))
+widths = {w: statistics[f"control: width {w}"]["alpha, late"] for w in paper.WIDTHS}
+means = {w: np.mean(values) for w, values in widths.items() if values}
+adam = statistics["control: adam"]["alpha, late"]
+text = "There is no record of a width."
+if means:
+    least, most = (widths[pick(means, key=means.get)] for pick in (min, max))
+    more = max(means.values()) - min(means.values()) > paper.TOLERANCE
+    text = (
+        f"For {len(means)} widths the mean exponents lie between "
+        f"{paper.mean_and_spread(least)} and {paper.mean_and_spread(most)}, "
+        f"{'more' if more else 'less'} than the tolerance apart. Adam, whose steps are "
+        f"bounded, has {paper.mean_and_spread(adam)}, and hardly a tail."
+    )
+Markdown(text)
 
 # %%
 claims["Driven by information"]
@@ -379,10 +431,14 @@ claims["Driven by information"]
 # authors do. Large are the largest hundredth and the largest two-hundredth of all updates.
 # The null shuffles the times of each weight and keeps how often it moved: weights of
 # unequal rates then have intervals that look heavy-tailed without any memory. [This
-# figure](#fig-waiting) holds the power law against its rivals and against that null.
+# figure](#fig-waiting) compares the power law with its alternatives and with that null.
 
-# %% mystnb={"figure": {"name": "fig-waiting", "caption": "Longest hundredth of the intervals. From above: lead of the best rival over the power law, and of the power law over shuffled times, both in allowances; burstiness less that of shuffled times."}, "image": {"alt": "Three panels with a row for each learning rate and threshold: lead of the best rival, lead over shuffled times, and burstiness beyond shuffled times."}}
-names = ["lead of the best rival", "lead over shuffled times", "burstier than these by"]
+# %% mystnb={"figure": {"name": "fig-waiting", "caption": "Longest hundredth of the intervals. From above: margin of the best alternative over the power law, and of the power law over shuffled times, both in equivalence margins; burstiness less that of shuffled times."}, "image": {"alt": "Three panels with a row for each learning rate and threshold: margin of the best alternative, margin over shuffled times, and burstiness beyond shuffled times."}}
+names = [
+    "margin of the best alternative",
+    "margin over shuffled times",
+    "burstier than these by",
+]
 figure = draw(claims["Waiting times"], names, "")
 plotting.stamp_source(figure, *study.runs_of("intervals"))
 
@@ -393,26 +449,26 @@ claims["Waiting times"]
 # The exponent of the fit, the interval from which it holds, and the
 # [burstiness](../book/symbols.md#burstiness) with what it has above that of shuffled times.
 # Mean ± standard deviation over the runs, for both thresholds; the ConvNet's are shown, not
-# judged.
+# tested.
 
 # %%
 bursts = {
     name.removeprefix("intervals of ").replace(".0%", "%"): found
-    for name, found in facts.items()
+    for name, found in statistics.items()
     if name.startswith("intervals")
 }
 
 shown = {
     "exponent": "alpha",
-    "from (steps)": "cut",
+    "from (steps)": "xmin",
     "burstiness": "burstiness",
-    "more than shuffled": "burstier",
+    "more than shuffled": "burstiness_excess",
 }
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
-        name: {word: paper.mean_and_spread(found[fact]) for word, fact in shown.items()}
+        name: {word: paper.mean_and_spread(found[key]) for word, key in shown.items()}
         | {"runs": len(found["alpha"])}
         for name, found in bursts.items()
     }
@@ -474,16 +530,13 @@ figure = draw(claims["Large displacements"], names, "nats per weight")
 plotting.stamp_source(figure, *landscapes)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-told = {
-    d: {k: facts[f"landscape, epoch 50, {d}"][k] for k in ("pooled", "equal means")}
-    for d in ("+1", "-1")
-}
+llr = {d: statistics[f"landscape, epoch 50, {d}"] for d in ("+1", "-1")}
 Markdown(
     "The layers differ in size. With each layer divided by its own mean the pool gives "
     + ", ".join(
-        f"{paper.mean_and_spread(x['equal means'])} instead of "
-        f"{paper.mean_and_spread(x['pooled'])} nats (δ = {d.replace('-', '−')})"
-        for d, x in told.items()
+        f"{paper.mean_and_spread(x['llr_equal_means'])} instead of "
+        f"{paper.mean_and_spread(x['llr_pooled'])} nats (δ = {d.replace('-', '−')})"
+        for d, x in llr.items()
     )
     + " at epoch 50."
 )
@@ -503,14 +556,19 @@ claims["Large displacements"]
 # first question is also put to the windows after that.
 
 # %% mystnb={"figure": {"name": "fig-conserved", "caption": "Relative spread of the product over that of independent autoregressive series as smooth as information and alignment, in all windows and without the first of them; over that of alignment alone, and of information alone. Below one the product is steadier."}, "image": {"alt": "Four panels with a row for each learning rate and batch size: spread of the product relative to chance, the same without the first windows, relative to alignment, and relative to information, with dashed lines at one."}}
-names = ["over chance", "over chance, settled", "over alignment", "over information"]
+names = [
+    "over chance",
+    "over chance, after burn-in",
+    "over alignment",
+    "over information",
+]
 figure = draw(claims["Conserved product"], names, "ratio")
 plotting.stamp_source(figure, *study.runs_of("information"))
 
 # %%
 levels = {
     name.removeprefix("information, "): np.multiply(
-        facts[name]["I"], facts[name]["beta"]
+        statistics[name]["I"], statistics[name]["beta"]
     )
     for name in study.of("information")
 }
@@ -530,27 +588,29 @@ claims["Conserved product"]
 # The published CNN script leaves training mode at step 100 and never returns, which freezes
 # BatchNorm; the published transformer has no causal mask. Both are run either way, and the
 # ConvNet also without BatchNorm ("bare"). [This figure](#fig-variants) reads the exponents as
-# the authors' arrays are: equal bins, a scanned cut, likelihood; for the ConvNet the
+# the authors' arrays are: equal bins, an estimated threshold, likelihood; for the ConvNet the
 # convolutions alone, 10,000 steps.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variants", "caption": "As the authors' arrays are read: exponent of the ConvNet, its largest update, and exponent of the transformer by batch size (circles with the mask, squares without). Each mark is a run; the dashed lines are the published values."}, "image": {"alt": "Three panels of dots: exponents of the ConvNet right, frozen and without BatchNorm, their largest updates, and exponents of the transformer with and without mask, with dashed lines at the published values."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.2))
 kinds = ("right", "frozen", "bare")
-asked = {"scanned": "exponent α", "largest": "largest |Δw|"}
-for ax, (fact, name) in zip(axes, asked.items(), strict=False):
+labels = {"alpha_mle": "exponent α", "max": "largest |Δw|"}
+for ax, (key, name) in zip(axes, labels.items(), strict=False):
     for at, kind in enumerate(kinds):
-        values = facts[f"convnet, {kind}, 10,000 steps"][f"convolutions {fact}, whole"]
+        found = statistics[f"convnet, {kind}, 10,000 steps"]
+        values = found[f"convolutions {key}, whole"]
         places = at + np.linspace(-0.12, 0.12, len(values))
         ax.plot(places, values, "o", color=plotting.COLOURS["convnet"], alpha=0.7)
-    ax.axhline(paper.CONVNET["early"][fact], color="black", linestyle="--")
+    ax.axhline(paper.CONVNET["early"][key], color="black", linestyle="--")
     ax.set_xticks(range(3), kinds)
     ax.set(title="ConvNet", ylabel=name, xlim=(-0.5, 2.5))
-for at, (batch, told) in enumerate(paper.TRANSFORMER.items()):
+for at, (batch, published) in enumerate(paper.TRANSFORMER.items()):
     for shift, kind, mark in ((-0.15, "causal", "o"), (0.15, "no mask", "s")):
-        values = facts[f"transformer, {kind}, batch {batch}"]["scanned, whole"]
+        found = statistics[f"transformer, {kind}, batch {batch}"]
+        values = found["alpha_mle, whole"]
         look = {"color": plotting.COLOURS["transformer"], "label": None if at else kind}
         axes[2].plot([at + shift] * len(values), values, mark, alpha=0.7, **look)
-    axes[2].plot([at - 0.4, at + 0.4], [told["scanned"]] * 2, "k--")
+    axes[2].plot([at - 0.4, at + 0.4], [published["alpha_mle"]] * 2, "k--")
 axes[2].set_xticks(range(3), [f"batch {batch}" for batch in paper.TRANSFORMER])
 axes[2].set(title="transformer", ylabel="exponent α")
 legend = axes[2].legend(fontsize=8)
@@ -561,9 +621,9 @@ plotting.stamp_source(
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-agreements = paper.agreements_of(facts)
+rows = paper.compare_with_paper(statistics)
 near = {
-    kind: [row for row in agreements if f"convnet, {kind}, conv" in row.setting]
+    kind: [row for row in rows if f"convnet, {kind}, conv" in row.setting]
     for kind in kinds
 }
 best = max(near, key=lambda kind: sum(row.agrees for row in near[kind]))
@@ -581,14 +641,14 @@ Markdown(
 #
 # [This figure](#fig-line) has the same equal bins read twice: in the authors' way, by a
 # straight line through the logarithms of all bins, and by
-# [likelihood](../book/symbols.md#likelihood) above a scanned cut.
+# [likelihood](../book/symbols.md#likelihood) above an estimated threshold.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above a scanned cut (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Exponents of the same histograms in equal bins: by a straight line (vertical) and by likelihood above an estimated threshold (horizontal), each mark a run, in its first third (circles) and its last (triangles); blue MLP, orange ConvNet, green transformer. The diagonal is dashed."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))
 for setting in study.of("updates"):
-    network, found = setting.partition(",")[0], facts[setting]
+    network, found = setting.partition(",")[0], statistics[setting]
     for part, mark in (("early", "o"), ("late", "^")):
-        pair = found[f"scanned, {part}"], found[f"line, {part}"]
+        pair = found[f"alpha_mle, {part}"], found[f"alpha_ols, {part}"]
         ax.plot(*pair, mark, color=plotting.COLOURS[network], alpha=0.5, markersize=6)
 ax.axline((4, 4), slope=1, color=plotting.GREY, linestyle="--", linewidth=0.8)
 ax.set(xlabel="α by likelihood", ylabel="α by a straight line")
@@ -597,14 +657,14 @@ plotting.stamp_source(figure, *study.runs_of("updates"))
 # %%
 steeper = {
     setting: [
-        line - scanned
+        line - likelihood
         for part in ("early", "late")
-        for line, scanned in zip(
-            *(facts[setting][f"{how}, {part}"] for how in ("line", "scanned")),
+        for line, likelihood in zip(
+            *(statistics[setting][f"alpha_{how}, {part}"] for how in ("ols", "mle")),
             strict=True,
         )
     ]
-    for setting in paper.JUDGED
+    for setting in paper.TESTED_SETTINGS
 }
 Markdown(
     "Line less likelihood over runs and both parts: "
@@ -624,7 +684,7 @@ Markdown(
 # the loss on test and on training images, since what the authors used is not said for all.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
-Markdown(paper.agreements_table(agreements))
+Markdown(paper.comparison_table(rows))
 
 # %% [markdown]
 # Where rows differ:
@@ -664,7 +724,7 @@ log_metrics(
         f"verdict_{name.lower().replace(' ', '_')}": c.verdict
         for name, c in claims.items()
     }
-    | {"agree": sum(row.agrees for row in agreements), "compared": len(agreements)}
+    | {"agree": sum(row.agrees for row in rows), "compared": len(rows)}
 )
 
 # %% [markdown]
@@ -685,19 +745,19 @@ log_metrics(
 # - Whether there is information beyond what units alone give was not put to the seeds; it is
 #   shown for one run each in [Information](06_information.ipynb).
 # - Three networks, two data sets and a pangram. The ConvNet has three seeds, and one of 30,000
-#   steps; their intervals have one seed and are therefore shown but not judged.
+#   steps; their intervals have one seed and are therefore shown but not tested.
 # - The runs were fixed before any number was compared, except that the controls on what is
-#   learned got ten seeds after three had left them open. Tolerance and bounds are choices,
-#   made with the first numbers known: zero and one are natural, tolerance and shares are
+#   learned got ten seeds after three had been inconclusive. Tolerance and bounds are choices,
+#   made with the first numbers known: zero and one are natural, tolerance and fractions are
 #   round. Questions were added after a review had shown what the first ones could not see:
-#   the other shares, the layers, the fourth moment, the straight line, the settled windows,
+#   the other fractions, the layers, the fourth moment, the straight line, the windows after burn-in,
 #   and, when its answers could be foreseen from [Perturbation](05_perturbation.ipynb), the
 #   layers under small displacements.
-#   Two were put anew: the change of an exponent with its sign, and the lead over shuffled
-#   times in allowances. None was dropped.
+#   Two were put anew: the change of an exponent with its sign, and the margin over shuffled
+#   times in equivalence margins. None was dropped.
 #   The tables have the numbers for other choices.
 # - With so many answers at 95 % a few are wrong by chance. A verdict rests on several.
-# - Within layers exponents are high, and the allowance shrinks with them: a tolerance in
+# - Within layers exponents are high, and the equivalence margin shrinks with them: a tolerance in
 #   parts of the exponent would let the ConvNet's layers pass.
 # - Student's interval takes the scatter between seeds for normal, with as few as three runs.
 # - The mixture null takes sizes from one window and holds them fixed in it. Sizes that change
@@ -715,25 +775,25 @@ log_metrics(
 #
 # for answer in claims["Stable exponent"].answers:
 #     wide = replace(answer, bound=0.8)
-#     if wide.word != answer.word:
-#         print(answer.question, answer.setting, answer.word, "→", wide.word)
+#     if wide.decision != answer.decision:
+#         print(answer.question, answer.setting, answer.decision, "→", wide.decision)
 # ```
 #
-# A word changes where the interval comes to lie on the other side of the bound, or to hold
+# A decision changes where the interval comes to lie on the other side of the bound, or to hold
 # it. The verdict is as good as its tolerance, and so the numbers stand beside it.
 #
 # </details>
 #
-# **2.** Judge one seed of the MLP alone. What word do you get, and why?
+# **2.** Test one seed of the MLP alone. What is the decision, and why?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # first = claims["Heavy tails"].answers[0]
-# print(paper.Answer(first.question, first.setting, first.values[:1], first.bound).word)
+# print(paper.Answer(first.question, first.setting, first.values[:1], first.bound).decision)
 # ```
 #
-# Open: below three runs there is no spread to judge by, however many updates were counted.
+# Inconclusive: below three runs there is no spread to judge by, however many updates were counted.
 #
 # </details>
 #

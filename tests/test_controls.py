@@ -1,4 +1,4 @@
-"""What a control takes away is gone; what it leaves is there."""
+"""A control removes one property of the data and leaves the others."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_shuffled_labels_keep_their_numbers_and_lose_their_images(data):
     assert mixed.test_targets is data.test_targets
 
 
-def test_spectral_noise_has_mean_and_spectrum_of_the_images_and_is_normal(data):
+def test_spectral_noise_is_normal_with_mean_and_spectrum_of_the_images(data):
     noise = with_control(data, "spectral noise", seeded()).train_inputs
     assert noise.shape == data.train_inputs.shape
     one, other = (x.flatten(1).double() for x in (noise, data.train_inputs))
@@ -40,14 +40,14 @@ def test_spectral_noise_has_mean_and_spectrum_of_the_images_and_is_normal(data):
     assert with_control(data, "none", seeded()) is data
 
 
-def test_control_is_part_of_the_question_and_drawn_from_its_seed():
-    changes = {"control": "shuffled labels", "digits": (0, 1)}
-    configs = [
-        ExperimentConfig(train=TrainConfig(seed=s), **changes) for s in (0, 0, 1)
-    ]
-    targets = [load_data(config).train_targets for config in configs]
-    assert torch.equal(targets[0], targets[1])
-    assert not torch.equal(targets[0], targets[2])
+def test_control_follows_the_seed_of_the_run():
+    def targets(seed):
+        train = TrainConfig(seed=seed)
+        config = ExperimentConfig(train=train, control="shuffled labels", digits=(0, 1))
+        return load_data(config).train_targets
+
+    assert torch.equal(targets(0), targets(0))
+    assert not torch.equal(targets(0), targets(1))
     with pytest.raises(ValueError, match=r"did you mean 'shuffled labels'"):
         ExperimentConfig(control="shuffled label")
     with pytest.raises(ValueError, match="no control"):

@@ -1,4 +1,4 @@
-"""One rule for which parameters count, and a vector that is them."""
+"""Which parameters count, in which order, and the vector of all."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ def network():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(5, 2))
 
 
-def test_the_vector_is_the_parameters_in_their_order():
+def test_the_vector_has_the_parameters_in_their_order():
     model = network()
     expected = torch.cat([p.detach().flatten() for p in model.parameters()])
     flat = FlatParameters(model)
@@ -25,7 +25,7 @@ def test_the_vector_is_the_parameters_in_their_order():
     assert flat.to_vector()[start : start + 10].tolist() == expected
 
 
-def test_sharing_storage_keeps_values_gradients_and_the_optimizer_at_work():
+def test_shared_storage_keeps_values_gradients_and_optimizer():
     model = nn.Linear(3, 2)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     model(torch.ones(1, 3)).sum().backward()
@@ -39,7 +39,7 @@ def test_sharing_storage_keeps_values_gradients_and_the_optimizer_at_work():
     assert not torch.equal(flat.flat_view(), before)
 
 
-def test_the_view_is_live_for_another_reader_until_a_parameter_moves():
+def test_the_view_is_live_until_a_parameter_moves():
     model = network()
     FlatParameters(model).share_storage()
     flat = FlatParameters(model)
@@ -52,17 +52,14 @@ def test_the_view_is_live_for_another_reader_until_a_parameter_moves():
     assert torch.equal(flat.read_into(torch.zeros(flat.numel)), flat.to_vector())
 
 
-def test_parameters_that_do_not_fit_one_block_do_not_share_it():
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double())
+def test_models_without_real_parameters_of_one_kind_are_refused():
+    mixed = FlatParameters(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()))
+    assert mixed.to_vector().dtype == torch.float64
     with pytest.raises(ValueError, match="several dtypes"):
-        FlatParameters(model).share_storage()
-    assert FlatParameters(model).to_vector().dtype == torch.float64
-
-
-def test_parameters_without_real_values_are_refused():
+        mixed.share_storage()
     with pytest.raises(ValueError, match="run a batch through the model first"):
         FlatParameters(nn.LazyLinear(2))
-    model = nn.Module()
-    model.w = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
     with pytest.raises(ValueError, match="only real floating-point"):
-        FlatParameters(model)
+        FlatParameters(nn.Linear(2, 2, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="no trainable parameters"):
+        FlatParameters(nn.Linear(2, 2).requires_grad_(False))

@@ -36,7 +36,7 @@ from netdyn_utils.experiments.intervals import IntervalsRun
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.histogram import bin_codes
 from netdyn_utils.store import RunStore, open_record
-from netdyn_utils.study.verify import Comparison
+from netdyn_utils.study.verify import ROUNDING, relative_distance
 from netdyn_utils.training import TrainConfig
 
 FOLDER = Path(__file__).parent / "golden"
@@ -148,7 +148,7 @@ def differences(golden, again):
     for (name, then), (same_name, now) in pairs:
         assert name == same_name
         wide = next((t for start, t in WIDE.items() if name.startswith(start)), None)
-        distance = Comparison(name, then, now).distance
+        distance = relative_distance(then, now)
         if not distance <= (wide or TOLERANCE):
             found.append(f"{name} is off by {distance:.2g}")
     return found
@@ -192,7 +192,7 @@ def test_a_golden_run_gives_the_numbers_that_it_gave(compute, name):
     assert {*golden.arrays} == {*again.arrays}
     if json.loads(MACHINE.read_text()) == machine():
         pairs = ((n, golden[n], again[n]) for n in golden.arrays)
-        moved = [name for name, *pair in pairs if not Comparison(name, *pair).same]
+        moved = [n for n, *pair in pairs if relative_distance(*pair) > ROUNDING]
     else:
         moved = differences(golden, again)
     assert not moved, f"the numbers of {name!r} changed ({moved[:5]}): {advice}"

@@ -5,14 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals.counts import IntervalCounts
-from netdyn_utils.networks import build_model
 from netdyn_utils.tracking import intervals as tracking
-from netdyn_utils.tracking.intervals import IntervalCounter, IntervalTracker
+from netdyn_utils.tracking.intervals import IntervalTracker
 from netdyn_utils.tracking.updates import UpdateTracker
-from netdyn_utils.training import TrainConfig, train_steps
 
 ARRAYS = ("counts", "left_censored", "right_censored", "exceedance_histogram")
 
@@ -21,8 +18,8 @@ def network():
     return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 3))
 
 
-def see(intervals, *rows):
-    """Let a tracker see rows of magnitudes as if they had been steps."""
+def feed(intervals, rows):
+    """Update a tracker of intervals with rows of magnitudes instead of steps."""
     intervals._shared = True
     for row in rows:
         intervals.tracker.steps += 1
@@ -30,10 +27,10 @@ def see(intervals, *rows):
         intervals.update()
 
 
-def magnitudes_of(model, steps, observers, rate=0.05, dtype=torch.float32):
+def train(model, steps, *observers, dtype=torch.float32):
     """Train on noise; return abs(Δw) of every step as the definition says."""
     generator = torch.Generator().manual_seed(1)
-    optimizer = torch.optim.SGD(model.parameters(), rate)
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
     flat, rows = FlatParameters(model), []
     for _ in range(steps):
         before = flat.to_vector()
@@ -70,62 +67,44 @@ def test_stream_equals_definition(groups, skip, size, monkeypatch):
     model = network()
     thresholds = [3e-3, 1e-4, 1e-2, 10.0]  # in no order, and one never reached
     tracker = IntervalTracker(model, thresholds, groups=groups, skip=skip)
-    magnitudes = magnitudes_of(model, 60, [tracker])[skip:]
-    slices = tracker.tracker.parameters.slices
+    magnitudes = train(model, 60, tracker)[skip:]
     for threshold in thresholds:
-        whole = tracker.counts(threshold)
-        assert equal(whole, IntervalCounts.of(magnitudes, threshold))
-        exceedances = (magnitudes >= np.float32(threshold)).sum(0)
-        assert tracker.exceedances(threshold).tolist() == exceedances.tolist()
-        for group, members in tracker.tracker.parameters.groups(groups).items():
-            columns = np.concatenate(
-                [np.arange(slices[i].start, slices[i].stop) for i in members]
-            )
+        whole = IntervalCounts.of(magnitudes, threshold)
+        assert equal(tracker.counts(threshold), whole)
+        for group, parts in tracker.tracker.parameters.groups(groups).items():
+            columns = np.concatenate([np.arange(p.start, p.stop) for p in parts])
             expected = IntervalCounts.of(magnitudes[:, columns], threshold)
             assert equal(tracker.counts(threshold, group), expected)
-            among = tracker.exceedances(threshold, group)
-            assert among.tolist() == exceedances[columns].tolist()
     assert tracker.counts(10.0).total == 0
 
 
 def test_reading_at_any_time_changes_nothing():
     model = network()
-    often, once = (IntervalTracker(model, [1e-3]) for _ in range(2))
+    often, once = IntervalTracker(model, [1e-3]), IntervalTracker(model, [1e-3])
     rows = []
     for _ in range(40):
-        rows.append(magnitudes_of(model, 1, [often, once])[0])
+        rows.append(train(model, 1, often, once)[0])
         if len(rows) > 1:
             assert equal(often.counts(1e-3), IntervalCounts.of(np.array(rows), 1e-3))
     assert equal(often.counts(1e-3), once.counts(1e-3))
 
 
-class Both:
-    """A tracker and the intervals that share it, updated one after the other."""
-
-    def __init__(self, tracker, intervals):
-        self.parts = tracker, intervals
-
-    def update(self):
-        for part in self.parts:
-            part.update()
-
-
-@pytest.mark.parametrize("begun", [0, 5])
-def test_a_shared_tracker_gives_the_same_from_where_it_is(begun):
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_shared_tracker_gives_the_same_as_one_of_its_own(before):
     model = network()
     tracker = UpdateTracker(model, window=10)
-    magnitudes_of(model, begun, [tracker])
+    train(model, before, tracker)
     shared, alone = IntervalTracker(tracker, [1e-3]), IntervalTracker(model, [1e-3])
-    magnitudes = magnitudes_of(model, 30, [Both(tracker, shared), alone])
+    magnitudes = train(model, 30, tracker, shared, alone)
     assert shared.tracker is tracker
     assert shared.steps == 30
     assert equal(shared.counts(1e-3), alone.counts(1e-3))
     assert equal(shared.counts(1e-3), IntervalCounts.of(magnitudes, 1e-3))
-    assert tracker.histogram().total == (30 + begun) * magnitudes.shape[1]
+    assert tracker.histogram().total == (30 + before) * magnitudes.shape[1]
 
 
 @pytest.mark.parametrize("updates", [0, 2])
-def test_steps_that_one_of_the_two_missed_are_an_error(updates):
+def test_a_step_that_only_one_of_the_two_counted_is_an_error(updates):
     tracker = UpdateTracker(network())
     intervals = IntervalTracker(tracker, [1e-3])
     for _ in range(updates):
@@ -138,7 +117,7 @@ def test_steps_that_one_of_the_two_missed_are_an_error(updates):
 def test_other_precisions_are_counted_as_float32(dtype):
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype)
     tracker = IntervalTracker(model, [1e-3])
-    magnitudes = magnitudes_of(model, 30, [tracker], dtype=dtype)
+    magnitudes = train(model, 30, tracker, dtype=dtype)
     assert equal(tracker.counts(1e-3), IntervalCounts.of(magnitudes, 1e-3))
     assert tracker.counts(1e-3).total > 0
 
@@ -146,26 +125,23 @@ def test_other_precisions_are_counted_as_float32(dtype):
 def test_a_magnitude_at_the_threshold_is_large_nan_is_not_and_infinity_is():
     tracker = IntervalTracker(nn.Linear(3, 1, bias=False), [0.1])
     below = np.nextafter(np.float32(0.1), 0)
-    see(tracker, np.float32([0.1, below, 0]))
-    assert tracker.exceedances(0.1).tolist() == [1, 0, 0]
-    see(tracker, [np.nan, np.inf, 0.0], [0.2, np.nan, np.nan])
-    assert tracker.exceedances(0.1).tolist() == [2, 1, 0]
-    assert tracker.counts(0.1).counts.tolist() == [0, 1]
+    feed(tracker, [[np.float32(0.1), below, 0], [0.0, 0, 0]])
+    assert tracker.counts(0.1).exceedance_histogram.tolist() == [2, 1]
+    feed(tracker, [[np.nan, np.inf, 0.0], [0.2, np.nan, np.nan]])
+    assert tracker.counts(0.1).exceedance_histogram.tolist() == [1, 1, 1]
+    assert tracker.counts(0.1).counts.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("longest", [1, 3, 1_022, 1_023, 1_024])
-def test_long_intervals_are_counted_together(longest, monkeypatch):
+def test_longer_intervals_are_counted_together(longest, monkeypatch):
     monkeypatch.setattr(tracking, "INITIAL_LENGTHS", 4)
     rng = np.random.default_rng(0)
     magnitudes = (rng.random((2_500, 7)) > 0.998).astype(np.float32)
     magnitudes[[0, longest, 2 * longest + 1], 6] = 1  # one at the bound, one above
-    group = np.zeros(7, np.int32)
-    counter = IntervalCounter(group, 1, [0.5], longest)
-    for step, values in enumerate(magnitudes):
-        index = np.flatnonzero(values)
-        counter.add(step, index, values[index])
-    ours = counter.read(0, slice(None), slice(None), len(magnitudes))
-    whole = IntervalCounts.of(magnitudes, 0.5)
+    model = nn.Linear(7, 1, bias=False)
+    tracker = IntervalTracker(model, [0.5], max_interval=longest)
+    feed(tracker, magnitudes)
+    ours, whole = tracker.counts(0.5), IntervalCounts.of(magnitudes, 0.5)
     assert ours.longer == whole.counts[longest:].sum()
     assert (ours.total, ours.pairs) == (whole.total, whole.pairs)
     assert ours.counts.tolist() == np.trim_zeros(whole.counts[:longest], "b").tolist()
@@ -177,82 +153,34 @@ def test_long_intervals_are_counted_together(longest, monkeypatch):
 
 
 def test_memory_is_a_few_bytes_per_weight_whatever_the_number_of_steps():
-    model = nn.Linear(100, 100)
-    tracker = IntervalTracker(model, [0.5, 0.9], groups="all")
-
-    def held():
-        parts = vars(tracker._counter).values()
-        return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
-
+    tracker = IntervalTracker(nn.Linear(100, 100), [0.5, 0.9], groups="all")
     rng = np.random.default_rng(0)
     sizes = []
-    for step in range(600):
-        values = rng.random(10_100, np.float32)
-        see(tracker, np.where(values > 0.97, values, 0))
-        if step % 200 == 199:
-            sizes.append(held())
+    for _ in range(3):
+        values = rng.random((200, 10_100), np.float32)
+        feed(tracker, np.where(values > 0.97, values, 0))
+        parts = vars(tracker).values()
+        sizes.append(sum(p.nbytes for p in parts if isinstance(p, np.ndarray)))
     assert sizes[0] == sizes[-1]
-    weights = tracker.tracker.parameters.numel
-    room = 2 * 2 * tracking.INITIAL_LENGTHS * 8
-    assert sizes[-1] <= weights * (2 * 12 + 4) + room + 1_000
-    assert len(tracker._counter._buffer) < 100
+    lengths = 2 * 2 * tracking.INITIAL_LENGTHS * 8
+    assert sizes[-1] <= 10_100 * (2 * 12 + 4 + 1) + lengths + 1_000
+    assert len(tracker._buffer) < 100
 
 
-@pytest.mark.parametrize(
-    ("network_name", "steps"), [("mlp", 30), ("convnet", 4), ("transformer", 4)]
-)
-def test_stream_equals_definition_on_the_networks(network_name, steps):
-    generator = torch.Generator().manual_seed(0)
-    model = build_model(network_name, generator=generator)
-    flat = FlatParameters(model).share_storage()
-    if network_name == "transformer":
-        x = torch.randint(0, 26, (64, 50), generator=generator)
-        pair = x, x.roll(-1, 1)
-    else:
-        images = load_images({"mlp": "mnist", "convnet": "cifar10"}[network_name])
-        pair = images.train_inputs, images.train_targets
-    batches = InMemoryBatches(*pair, 8, generator=generator)
-    thresholds = [1e-3, 1e-4]
-    tracker = UpdateTracker(model)
-    intervals = IntervalTracker(tracker, thresholds)
-    before, rows = flat.to_vector(), []
-    for _ in train_steps(model, batches, TrainConfig(steps=steps)):
-        tracker.update()
-        intervals.update()
-        now = flat.to_vector()
-        rows.append((now - before).abs().numpy())
-        before = now
-    for threshold in thresholds:
-        counts = intervals.counts(threshold)
-        assert equal(counts, IntervalCounts.of(np.array(rows), threshold))
-        assert counts.total > 0
-        parts = [intervals.counts(threshold, group) for group in intervals.groups]
-        assert equal(sum(parts[1:], parts[0]), counts)
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "message"),
-    [
-        ([], "must be 1 to 255 different numbers"),
-        ([0.1, 0.1], "must be 1 to 255 different numbers"),
-        ([0.1, -1], "threshold must be a positive finite number, got -1"),
-        ([1e-60], "threshold must lie between .* as float32 do, got 1e-60"),
-    ],
-)
-def test_thresholds_that_make_no_sense_are_refused(thresholds, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("thresholds", [[], [0.1, 0.1], [0.1, -1], [1e-60], [np.nan]])
+def test_thresholds_that_make_no_sense_are_refused(thresholds):
+    with pytest.raises(ValueError, match="1 to 255 different positive numbers"):
         IntervalTracker(network(), thresholds)
 
 
-def test_what_is_not_there_is_named():
+def test_unknown_thresholds_and_groups_and_too_few_steps_are_refused():
     model = network()
-    with pytest.raises(ValueError, match=r"kind of group 'layers': .*mean 'layer'"):
-        IntervalTracker(model, [0.1], groups="layers")
     tracker = IntervalTracker(model, [0.1], skip=2)
-    magnitudes_of(model, 3, [tracker])
-    with pytest.raises(ValueError, match=r"window has 1 step\(s\) after the first 2"):
+    train(model, 3, tracker)
+    with pytest.raises(ValueError, match=r"1 step\(s\) after the first 2"):
         tracker.counts(0.1)
+    train(model, 1, tracker)
     with pytest.raises(ValueError, match=r"no intervals above 0\.2 .* one of \(0\.1,"):
-        tracker.exceedances(0.2)
+        tracker.counts(0.2)
     with pytest.raises(ValueError, match="unknown group of parameters 'fc9'"):
         tracker.counts(0.1, "fc9")

@@ -42,7 +42,7 @@ def take_away(folder, pattern):
 
 
 def run_chapter(parameters, monkeypatch):
-    """Run the claims' cells in this process; return what they show as markdown."""
+    """Run the cells of the claims chapter; return their markdown output."""
     monkeypatch.chdir(CLAIMS.parent)
     names, shown = {}, []
     for cell in jupytext.read(CLAIMS).cells:
@@ -64,7 +64,7 @@ def run_chapter(parameters, monkeypatch):
 @pytest.mark.parametrize(
     "kind", ["updates", "intervals", "perturbation", "information"]
 )
-def test_the_claims_are_told_without_a_kind_of_record(kind, results, monkeypatch):
+def test_the_claims_chapter_does_without_a_kind_of_record(kind, results, monkeypatch):
     number = take_away(results, f"{kind}_*")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of plots without a label
@@ -80,18 +80,18 @@ def test_one_record_of_a_setting_costs_one_seed(results, monkeypatch):
     damaged = next(results.glob("updates_mlp_sgd_lr0.1_bs64_steps30000_seed2_*.npz"))
     damaged.unlink()
     damaged.write_bytes(b"netdyn")
-    found = study.read_study(results)
-    assert found.lacking == {
+    read = study.read_study(results)
+    assert read.unavailable == {
         "mlp, rate 0.1, seed 2": "damaged",
         "control: shuffled labels, seed 3": "missing",
     }
-    assert "2 are damaged or missing" in found.note
-    whole, facts = (study.facts_of(study.read_study(f), f) for f in (RESULTS, results))
+    whole = study.study_statistics(study.read_study(RESULTS), RESULTS)
+    found = study.study_statistics(read, results)
     setting = "control: shuffled labels"
-    assert facts[setting]["seed"] == (0, 1, 2, 4, 5, 6, 7, 8, 9)
+    assert found[setting]["seed"] == (0, 1, 2, 4, 5, 6, 7, 8, 9)
     rest = [v for k, v in enumerate(whole[setting]["alpha, late"]) if k != 3]
-    assert facts[setting]["alpha, late"] == tuple(rest)
-    assert facts["control: adam"] == whole["control: adam"]
+    assert found[setting]["alpha, late"] == tuple(rest)
+    assert found["control: adam"] == whole["control: adam"]
     text = run_chapter({"results": str(results)}, monkeypatch)
     assert "2 are damaged or missing" in text
 
@@ -112,14 +112,18 @@ def test_a_chapter_without_its_record_shows_the_quick_profile_and_says_so(
     assert run.note.endswith("this is the quick profile instead.")
 
 
-def test_an_unknown_setting_is_an_error_and_no_empty_row():
-    facts = study.facts_of(study.Study({}))
-    assert facts["mlp, rate 0.1"]["alpha, late"] == ()
-    with pytest.raises(KeyError, match=r"mlp, rate 0\.2"):
-        facts["mlp, rate 0.2"]
+def test_an_empty_folder_has_no_verdicts(tmp_path):
+    read = study.read_study(tmp_path)
+    assert "167 are missing" in read.note
+    found = study.study_statistics(read, tmp_path)
+    assert found["mlp, rate 0.1"]["alpha, late"] == ()
+    assert "mlp, rate 0.2" not in found
+    claims = study.evaluate_claims(found)
+    assert {claim.verdict for claim in claims} == {"no records"}
+    assert len(study.summary(claims)) == 3
 
 
-def test_the_commands_say_what_is_lacking_without_a_traceback(results, tmp_path):
+def test_the_commands_name_missing_records(results, tmp_path):
     book = tmp_path / "clone" / "book"
     book.mkdir(parents=True)
     (book.parent / "notebooks").mkdir()
@@ -127,16 +131,16 @@ def test_the_commands_say_what_is_lacking_without_a_traceback(results, tmp_path)
         shutil.copy(ROOT / name, book.parent / name)
     take_away(results, "perturbation_*_seed1_*")
     results.rename(book / "results")
-    told = {}
+    output = {}
     for command in ("status", "verdicts"):
-        told[command] = subprocess.run(
+        output[command] = subprocess.run(
             [sys.executable, "-m", "netdyn_utils", "results", command],
             cwd=book.parent,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
         )
-        assert "Traceback" not in told[command].stderr
-    assert "missing  landscape, seed 1\n166 fresh, 1 missing" in told["status"].stdout
-    assert told["status"].returncode == 1
-    assert "1 is missing (landscape, seed 1)" in told["verdicts"].stdout
+        assert "Traceback" not in output[command].stderr
+    assert "missing  landscape, seed 1\n166 fresh, 1 missing" in output["status"].stdout
+    assert output["status"].returncode == 1
+    assert "1 is missing (landscape, seed 1)" in output["verdicts"].stdout

@@ -1,15 +1,12 @@
 """The networks have the authors' sizes, and compute what torch's own parts compute."""
 
 import math
-from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
 from netdyn_utils.networks import NETWORKS, SeededDropout, build_model
-
-DEEP = (784, 50, 50, 50, 50, 10)
 
 
 def seeded(seed=0):
@@ -31,17 +28,15 @@ def example(name, samples=3, seed=1):
     ("name", "parameters"),
     [("mlp", 101_770), ("convnet", 2_122_378), ("transformer", 409_394)],
 )
-def test_a_network_has_as_many_parameters_as_the_authors_say(name, parameters):
+def test_networks_have_the_authors_number_of_parameters(name, parameters):
     assert sum(p.numel() for p in build(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_one_seed_gives_one_network_whatever_ran_before_or_runs_after(name):
+def test_one_seed_gives_one_network_and_leaves_the_global_generator(name):
+    one = build(name)
     with torch.random.fork_rng():
-        torch.manual_seed(1)
-        one = build(name)
-        torch.manual_seed(2)
-        state = torch.get_rng_state()
+        state = torch.manual_seed(2).get_state()
         other = build(name)
         other.train()(example(name))
         assert torch.equal(torch.get_rng_state(), state)
@@ -51,20 +46,19 @@ def test_one_seed_gives_one_network_whatever_ran_before_or_runs_after(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_dense_and_convolutional_weights_fill_one_over_the_root_of_the_fan_in(name):
+def test_initial_weights_are_uniform_within_one_over_the_root_of_the_fan_in(name):
     for label, module in build(name).named_modules():
         if not isinstance(module, nn.Linear | nn.Conv2d) or "attention" in label:
             continue
         bound = 1 / math.sqrt(module.weight[0].numel())
-        assert module.weight.abs().max() <= bound
-        assert module.bias.abs().max() <= bound
+        assert max(p.abs().max() for p in module.parameters()) <= bound
         if module.weight.numel() > 5_000:
             assert module.weight.abs().max() > 0.99 * bound
             variance = bound**2 / 3  # of the uniform distribution
             assert module.weight.var().item() == pytest.approx(variance, rel=0.05)
 
 
-def test_the_transformer_begins_as_torch_s_attention_and_embedding_do():
+def test_initial_attention_and_embedding_are_distributed_as_in_torch():
     model = build("transformer")
     for block in model.blocks:
         qkv = block.attention.qkv
@@ -74,14 +68,11 @@ def test_the_transformer_begins_as_torch_s_attention_and_embedding_do():
     assert model.embedding.weight.std().item() == pytest.approx(1, abs=0.03)
 
 
-def test_the_perceptron_is_the_sequence_of_its_layers():
-    model, x = build("mlp", widths=DEEP), example("mlp")
-    *hidden, last = model.children()
-    parts = [part for layer in hidden for part in (layer, nn.ReLU())]
-    oracle = nn.Sequential(nn.Flatten(), *parts, last)
-    assert [(layer.out_features, layer.in_features) for layer in (*hidden, last)] == [
-        (outputs, inputs) for inputs, outputs in pairwise(DEEP)
-    ]
+def test_the_mlp_is_the_sequence_of_its_layers():
+    model, x = build("mlp", widths=(784, 50, 30, 10)), example("mlp")
+    fc1, fc2, fc3 = model.children()
+    oracle = nn.Sequential(nn.Flatten(), fc1, nn.ReLU(), fc2, nn.ReLU(), fc3)
+    assert [layer.out_features for layer in model.children()] == [50, 30, 10]
     assert torch.equal(model(x), oracle(x))
 
 
@@ -101,8 +92,8 @@ def test_the_convnet_is_the_sequence_of_its_layers(training, batchnorm):
     assert torch.allclose(model(x), oracle(x), atol=1e-5)
 
 
-def torch_s_encoder(model):
-    """Torch's own post-norm encoder with the weights of ours."""
+def torch_encoder(model):
+    """Return torch's own post-norm encoder with the weights of ours."""
     layer = nn.TransformerEncoderLayer(128, 4, 512, batch_first=True)
     oracle = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
     for ours, theirs in zip(model.blocks, oracle.layers, strict=True):
@@ -116,29 +107,28 @@ def torch_s_encoder(model):
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_the_transformer_is_torch_s_encoder_with_its_weights(causal):
+def test_the_transformer_equals_the_encoder_of_torch(causal):
     model = build("transformer", causal=causal).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # also where it begins as zero or one
             parameter.add_(torch.randn(parameter.shape, generator=seeded(2)) * 0.05)
         x = torch.randn(3, 20, 128, generator=seeded(1))
         mask = nn.Transformer.generate_square_subsequent_mask(20) if causal else None
-        expected = torch_s_encoder(model)(x, mask=mask, is_causal=causal)
+        expected = torch_encoder(model)(x, mask=mask, is_causal=causal)
         assert torch.allclose(model.blocks(x), expected, atol=1e-5, rtol=0)
 
 
 def test_positions_are_the_sines_and_cosines_of_vaswani():
-    model = build("transformer", layers=0)  # then the readout is all that follows
+    t, k = torch.arange(9.0)[:, None], torch.arange(128)
+    angle = t / 10_000 ** (2 * (k // 2) / 128)
+    expected = torch.where(k % 2 == 1, angle.cos(), angle.sin())
+    model = build("transformer", layers=0, vocabulary=128)
     with torch.no_grad():
-        model.readout.weight[:].zero_().fill_diagonal_(1)
+        model.readout.weight.zero_().fill_diagonal_(1)
         model.readout.bias.zero_()
         model.embedding.weight.zero_()
-        shown = model(torch.zeros(1, 9, dtype=torch.int64))[0]
-    for t, row in enumerate(shown.tolist()):
-        for k, value in enumerate(row):
-            angle = t / 10_000 ** (2 * (k // 2) / 128)
-            expected = math.cos(angle) if k % 2 else math.sin(angle)
-            assert value == pytest.approx(expected, abs=1e-5)
+        outputs = model(torch.zeros(1, 9, dtype=torch.int64))[0]
+    assert torch.allclose(outputs, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -153,7 +143,7 @@ def test_future_tokens_cannot_change_past_logits_when_causal(causal):
     assert change[:7].max() == 0 if causal else change[:7].min() > 1e-4
 
 
-def test_dropout_keeps_the_mean_scales_what_is_left_and_rests_in_evaluation():
+def test_dropout_keeps_the_mean_repeats_from_its_seed_and_does_nothing_in_eval():
     dropout, x = SeededDropout(0.1, seeded()), torch.ones(100_000)
     dropped = dropout(x)
     assert set(dropped.unique().tolist()) == {0.0, (x / 0.9)[0].item()}
@@ -171,8 +161,11 @@ def test_dropout_keeps_the_mean_scales_what_is_left_and_rests_in_evaluation():
         ("mlp", {"width": 3}, "option of MLP 'width': choose 'widths'.*'widths'"),
         ("transformer", {"casual": False}, "'vocabulary', .*did you mean 'causal'"),
         ("mlp", {"widths": (784, 1.5, 10)}, "widths must be a whole number .* 1.5"),
+        ("mlp", {"widths": (784,)}, "widths need input and output"),
+        ("transformer", {"heads": 3}, "a multiple of heads"),
+        ("transformer", {"dropout": 1}, "dropout must lie in"),
     ],
 )
-def test_an_unknown_network_or_option_is_told_the_choices(name, options, message):
+def test_unknown_networks_and_wrong_options_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         build(name, **options)

@@ -33,7 +33,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained():
     """Return data and the network after one and after two epochs, trained apart."""
-    data = load_images("mnist", digits=(0, 1))
+    data = load_images("mnist", classes=(0, 1))
     pair = data.train_inputs, data.train_targets
     states = []
     for epochs in (1, 2):

@@ -108,7 +108,7 @@ def test_survival_is_the_fraction_at_or_above_and_keeps_the_largest(axes):
 
 
 def test_a_forest_has_a_row_for_each_setting_and_the_bounds(axes):
-    given = {"bound": 0.5, "yes": "within"}
+    given = {"bound": 0.5, "alternative": "within"}
     answers = [
         Answer("q", name, values, **given)
         for name, values in (("a", (0.1, 0.2, 0.0)), ("b", (2.0, 2.1, 2.2)))

@@ -1,7 +1,6 @@
 """The study: its list of runs, the status of their records, and one exported."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +13,13 @@ from netdyn_utils import read_published
 from netdyn_utils.book.execute import run_all
 from netdyn_utils.book.site import shown_records
 from netdyn_utils.cli import cli
-from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig
+from netdyn_utils.experiments import ExperimentConfig
 from netdyn_utils.experiments.perturbation import perturbation_spec
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.store import RunStore
 from netdyn_utils.study import StudyRun, export_record, record_status, study_runs
+from netdyn_utils.study.statistics import linear_bins
 from netdyn_utils.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,16 +30,8 @@ TINY = ExperimentConfig(
 )
 
 
-def asked(claim, start=""):
-    """Return runs of a claim whose names begin so, with the settings they ask for."""
-    return [run for run in RUNS if run.claim == claim and run.name.startswith(start)]
-
-
-def seeds(runs):
-    return Counter(run.config.train.seed for run in runs)
-
-
-# The list, as it was fixed before a number was compared
+def runs_of(claim):
+    return [run for run in RUNS if run.claim == claim]
 
 
 def test_no_run_is_listed_twice():
@@ -47,93 +39,22 @@ def test_no_run_is_listed_twice():
     assert len({run.spec.name for run in RUNS}) == len(RUNS)
 
 
-@pytest.mark.parametrize("claim", ["updates", "intervals"])
-def test_the_mlp_has_two_rates_and_ten_seeds_of_30000_steps(claim):
-    runs = [run for run in asked(claim) if run.config.network == "mlp"]
-    assert seeds(runs) == dict.fromkeys(range(10), 2)
-    settings = {
-        (c.train.learning_rate, c.train.batch_size, c.train.steps, c.source)
-        for c in (run.config for run in runs)
-    }
-    assert settings == {(0.1, 64, 30_000, "full"), (0.01, 64, 30_000, "full")}
-
-
-def test_the_convnet_has_three_variants_three_seeds_and_one_long_run_each():
-    runs = [run for run in asked("updates") if run.config.network == "convnet"]
-    variants = Counter(
-        (
-            run.config.train.steps,
-            run.config.train.freeze_batchnorm_after,
-            run.config.options.get("batchnorm", True),
-        )
-        for run in runs
-    )
-    kinds = [(None, True), (100, True), (None, False)]
-    assert variants == {(10_000, *k): 3 for k in kinds} | {
-        (30_000, *k): 1 for k in kinds
-    }
-    rates = {(r.config.train.learning_rate, r.config.train.batch_size) for r in runs}
-    assert rates == {(0.01, 64)}
-    long = [r for r in asked("intervals") if r.config.network == "convnet"]
-    assert [run.config.train.steps for run in long] == [30_000] * 3
-
-
-def test_the_transformer_has_three_batches_with_and_without_mask_and_five_seeds():
-    runs = [run for run in asked("updates") if run.config.network == "transformer"]
-    assert seeds(runs) == dict.fromkeys(range(5), 6)
-    found = Counter(
-        (run.config.train.batch_size, run.config.options.get("causal", True))
-        for run in runs
-    )
-    assert found == {(b, causal): 5 for b in (4, 8, 16) for causal in (True, False)}
-    trained = {(r.config.train.steps, r.config.train.learning_rate) for r in runs}
-    assert trained == {(1_000, 0.1)}
-
-
 def test_intervals_are_of_runs_whose_updates_are_counted_too():
-    updates = {str(run.config) for run in asked("updates")}
-    runs = asked("intervals")
-    assert {str(run.config) for run in runs} <= updates
-    assert {run.options["start"] for run in runs} == {5_000}
+    updates = {str(run.config) for run in runs_of("updates")}
+    assert {str(run.config) for run in runs_of("intervals")} <= updates
 
 
-def test_landscape_and_information_are_of_the_five_layers():
-    both = [*asked("landscape"), *asked("information")]
-    assert all(run.config.options == FIVE_LAYERS for run in both)
-    assert all(run.config.source == "full" for run in both)
-    assert seeds(asked("landscape")) == dict.fromkeys(range(5), 1)
-    assert seeds(asked("information")) == dict.fromkeys(range(5), 4)
-    settings = Counter(
-        (c.train.learning_rate, c.train.batch_size, c.train.steps, c.window)
-        for c in (run.config for run in asked("information"))
-    )
-    published = {(0.01, 50), (0.01, 500), (0.1, 50)}
-    assert published < {(rate, batch) for rate, batch, *_ in settings}
-    assert {(steps, window) for *_, steps, window in settings} == {(20_000, 200)}
-
-
-def test_the_first_landscape_has_as_many_values_as_the_paper():
-    (first,) = asked("landscape", "landscape, seed 0")
-    assert first.options == {"weights_per_layer": 4_999, "curve_weights": 500}
-
-
-def test_each_control_takes_away_one_thing():
-    runs = asked("controls")
-    kinds = Counter(run.name.removeprefix("control: ").split(",")[0] for run in runs)
-    learned = {"as it is", "shuffled labels", "spectral noise"}
-    assert all(number == (10 if k in learned else 3) for k, number in kinds.items())
-    assert {"as it is", "shuffled labels", "spectral noise", "full batch"} < set(kinds)
-    assert {"momentum", "adam", "linear", "width 32", "width 1024"} < set(kinds)
-    assert {run.config.source for run in runs} == {"sample"}
-    (plain,) = [run for run in runs if run.name == "control: as it is, seed 0"]
-    (mixed,) = [run for run in runs if run.name == "control: shuffled labels, seed 0"]
-    assert replace(mixed.config, control="none") == plain.config
+def test_a_control_on_learning_changes_only_the_data():
+    by_name = {run.name: run.config for run in runs_of("controls")}
+    for control in ("shuffled labels", "spectral noise"):
+        changed = by_name[f"control: {control}, seed 0"]
+        assert replace(changed, control="none") == by_name["control: as it is, seed 0"]
 
 
 def test_all_kinds_come_before_the_second_seed():
-    claims = [run.claim for run in RUNS if run.config.train.seed == 0]
-    until = next(k for k, run in enumerate(RUNS) if run.config.train.seed == 1)
-    assert {run.claim for run in RUNS[:until]} == set(claims)
+    first = {run.claim for run in RUNS if run.seed == 0}
+    until = next(at for at, run in enumerate(RUNS) if run.seed == 1)
+    assert {run.claim for run in RUNS[:until]} == first
 
 
 # The chapters in the paper profile
@@ -147,8 +68,8 @@ def parameters(chapter):
     return validate(read_parameters(job.source), job.parameters)
 
 
-def test_the_chapters_ask_for_runs_of_the_study():
-    updates = [run.config for run in asked("updates")]
+def test_the_chapters_read_runs_of_the_study():
+    updates = [run.config for run in runs_of("updates")]
     for chapter in ("01_training", "02_updates", "03_tails"):
         given = SimpleNamespace(**parameters(chapter))
         same = {"seed": given.seed, "source": given.source}
@@ -162,16 +83,16 @@ def test_the_chapters_ask_for_runs_of_the_study():
         ]
         assert all(config in updates for config in configs)
     given = parameters("05_perturbation")
-    (first,) = asked("landscape", "landscape, seed 0")
+    first = runs_of("landscape")[0]
     assert first.options.items() <= given.items()
     epochs = given["first_epoch"], given["last_epoch"]
     assert perturbation_spec(first.config, epochs=epochs, **first.options) == first.spec
     given = parameters("06_information")
-    found = {
-        (run.config.train.steps, run.config.window) for run in asked("information")
-    }
-    assert found == {(given["steps"], given["window"])}
-    assert parameters("04_intervals")["start"] == asked("intervals")[0].options["start"]
+    series = [run.config for run in runs_of("information")]
+    pairs = {(config.train.steps, config.window) for config in series}
+    assert pairs == {(given["steps"], given["window"])}
+    start = parameters("04_intervals")["start"]
+    assert {run.options["start"] for run in runs_of("intervals")} == {start}
 
 
 @pytest.mark.slow
@@ -197,25 +118,22 @@ def test_a_chapter_is_made_from_the_records_alone(job, tmp_path, monkeypatch):
 
 def test_all_records_are_committed_and_fresh():
     status = {run.name: record_status(run, RESULTS) for run in RUNS}
-    bad = [f"{name}: {words}" for name, words in status.items() if words[0] != "fresh"]
-    assert not bad, "\n".join([*bad[:10], "`make results` computes them"])
+    others = [f"{name}: {why}" for name, why in status.items() if why[0] != "fresh"]
+    assert not others, "\n".join([*others[:10], "`make results` computes them"])
 
 
-def test_no_record_is_there_that_no_run_asks_for():
+def test_no_record_is_left_over_and_all_stay_small():
     known = {run.spec.name for run in RUNS} | {"statistics", "lr_batch"}
     assert {path.stem for path in RESULTS.iterdir()} == known
-
-
-def test_the_records_stay_small():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 20e6
 
 
 def test_every_record_says_what_it_was_made_with():
     for run in RUNS:
-        told = json.loads((RESULTS / f"{run.spec.name}.json").read_text())
-        assert {"processor", "created", "seconds", "commit", "data"} <= set(told)
-        assert told["threads"] >= 1
-        assert {"torch", "numpy", "python"} <= set(told["versions"])
+        manifest = json.loads((RESULTS / f"{run.spec.name}.json").read_text())
+        assert {"processor", "created", "seconds", "commit", "data"} <= set(manifest)
+        assert manifest["threads"] >= 1
+        assert {"torch", "numpy", "python"} <= set(manifest["versions"])
 
 
 # The status of a record
@@ -223,7 +141,7 @@ def test_every_record_says_what_it_was_made_with():
 
 @pytest.fixture
 def tiny(tmp_path):
-    run = StudyRun("tiny", "none", "updates", TINY)
+    run = StudyRun("tiny", "updates", TINY)
     return run, run.compute(RunStore(tmp_path)).record, tmp_path
 
 
@@ -256,29 +174,19 @@ def test_what_is_exported_is_what_was_recorded(tiny, tmp_path):
         assert set(arrays) == set(record.arrays)
         for name, array in record.arrays.items():
             assert arrays[name].tobytes() == array.tobytes()
-    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert told["config"] == record.config
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["config"] == record.config
 
 
 def test_a_window_is_exported_as_the_authors_publish_theirs(tiny, tmp_path):
     _, record, _ = tiny
     export_record(record, tmp_path / "out")
-    run = UpdatesRun.of(record)
     for window in range(3):
-        ours = run.updates.histogram(window=window)
+        ours = UpdatesRun.of(record).updates.histogram(window=window)
         theirs = read_published(tmp_path / "out" / f"update_mlp_window{window}")
-        assert theirs.counts.sum() == ours.total
-        assert theirs.edges[0] == 0
-        assert theirs.edges[-1] == pytest.approx(ours.edges[-1])
-        # Below each of their edges lie all bins of ours that end there or before, and
-        # none that begin there or later.
-        below = ours.zeros + np.append(0, np.cumsum(ours.counts))
-        found = np.cumsum(theirs.counts)[:-1]
-        inner = theirs.edges[1:-1]
-        whole = np.searchsorted(ours.edges, inner * (1 - 1e-6), side="right") - 1
-        cut = np.searchsorted(ours.edges, inner * (1 + 1e-6))
-        assert np.all(below[whole.clip(0)] <= found)
-        assert np.all(found <= below[cut])
+        edges, counts = linear_bins(ours, 1_000)
+        np.testing.assert_array_equal(theirs.counts, counts)
+        np.testing.assert_allclose(theirs.edges, edges, rtol=1e-6, atol=1e-9)
 
 
 def results(*words):

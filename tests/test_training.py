@@ -1,8 +1,8 @@
-"""Training is plain descent, repeatable to the bit, and stops rather than diverge."""
+"""Training is plain descent, repeatable to the bit, and stops if it diverges."""
 
 import copy
 import math
-from itertools import islice, pairwise, repeat
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from netdyn_utils.training import (
     SGD,
     DivergenceError,
     TrainConfig,
-    cross_entropy,
     evaluate,
     train_steps,
 )
@@ -47,7 +46,7 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("norm", [False, True])
-def test_descent_equals_torch_s_own_to_the_bit(norm):
+def test_descent_equals_torch_sgd_to_the_bit(norm):
     ours, theirs = network(norm), network(norm)
     optimizer, expected = torch.optim.SGD(theirs.parameters(), lr=0.3), []
     for x, y in islice(batches(), 50):
@@ -59,8 +58,7 @@ def test_descent_equals_torch_s_own_to_the_bit(norm):
     config = TrainConfig(steps=50, learning_rate=0.3)
     records = list(train_steps(ours, batches(), config))
     assert equal(ours, theirs)
-    assert [record.loss for record in records] == expected
-    assert [record.step for record in records] == list(range(1, 51))
+    assert [(r.step, r.loss) for r in records] == [*enumerate(expected, start=1)]
 
 
 def test_descent_leaves_frozen_and_unused_parameters_alone():
@@ -71,37 +69,27 @@ def test_descent_leaves_frozen_and_unused_parameters_alone():
     assert (used.item(), frozen.item(), unused.item()) == (0.5, 1, 1)
 
 
-def test_the_loss_is_the_one_before_the_step_and_nothing_runs_ahead():
-    model, (x, y) = network(), learnable()
-    expected = [cross_entropy(model(x), y).item()]
-    for record in train_steps(model, repeat((x, y)), TrainConfig(steps=5)):
-        assert record.loss == expected[-1]
-        expected.append(cross_entropy(model(x), y).item())  # the loop waits meanwhile
-    assert len(set(expected)) == 6
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-def test_the_loss_falls_where_there_is_something_to_learn(optimizer):
-    rate = {"sgd": 0.3, "momentum": 0.03, "adam": 0.01}[optimizer]
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("sgd", 0.3), ("momentum", 0.03), ("adam", 0.01)]
+)
+def test_the_loss_falls_where_there_is_something_to_learn(optimizer, rate):
     config = TrainConfig(steps=300, learning_rate=rate, optimizer=optimizer)
-    model, (x, y) = network(), learnable()
-    before = evaluate(model, x, y)
+    model, data = network(), learnable()
+    before = evaluate(model, *data)
     list(train_steps(model, batches(), config))
-    after = evaluate(model, x, y)
+    after = evaluate(model, *data)
     assert after.loss < 0.5 * before.loss
     assert after.accuracy > 0.85
 
 
-@pytest.mark.parametrize("name", ["mlp", "convnet", "transformer"])
-def test_a_replay_from_the_same_seed_is_the_same_to_the_bit(name):
+@pytest.mark.parametrize("name", ["convnet", "transformer"])
+def test_one_seed_gives_one_run_to_the_bit(name):
     def run(seed):
         generator = seeded(seed)
         model = build_model(name, generator=generator)
+        x, y = torch.rand(40, 3, 32, 32, generator=seeded(3)), torch.arange(40) % 10
         if name == "transformer":  # with dropout, which draws too
             x = y = torch.randint(50, (40, 8), generator=seeded(3))
-        else:
-            shape = (784,) if name == "mlp" else (3, 32, 32)
-            x, y = torch.rand(40, *shape, generator=seeded(3)), torch.arange(40) % 10
         source = InMemoryBatches(x, y, 8, generator=generator)
         steps = train_steps(model, source, TrainConfig(steps=6, learning_rate=0.01))
         return [record.loss for record in steps], model
@@ -111,11 +99,10 @@ def test_a_replay_from_the_same_seed_is_the_same_to_the_bit(name):
     assert equal(one, two)
 
 
-@pytest.mark.parametrize("poison", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_the_run_before_the_step(poison):
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_the_run_before_the_step(value):
     model, (x, y) = network(), learnable()
-    spoilt = torch.full_like(x, poison)
-    source = [(x, y), (x, y), (spoilt, y)]
+    source = [(x, y), (x, y), (torch.full_like(x, value), y)]
     steps = train_steps(model, source, TrainConfig(learning_rate=0.25))
     assert [next(steps).step, next(steps).step] == [1, 2]
     before = copy.deepcopy(model)
@@ -124,25 +111,21 @@ def test_a_loss_that_is_no_number_stops_the_run_before_the_step(poison):
     assert equal(model, before)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, math.nan, "3", True])
+@pytest.mark.parametrize("wrong", [0, math.nan, "3", True])
 @pytest.mark.parametrize(
-    ("field", "what"),
-    [
-        ("learning_rate", "learning rate must be a positive finite number"),
-        ("steps", "steps must be a whole number of at least 1"),
-        ("batch_size", "batch size must be a whole number of at least 1"),
-        ("freeze_batchnorm_after", "freeze_batchnorm_after must be a whole number"),
-        ("optimizer", "unknown optimizer .* choose 'sgd', 'momentum' or 'adam'"),
-    ],
+    "field", ["learning_rate", "steps", "batch_size", "freeze_batchnorm_after"]
 )
-def test_a_setting_that_makes_no_sense_is_refused(field, what, wrong):
-    with pytest.raises(ValueError, match=what):
+def test_wrong_settings_are_refused(field, wrong):
+    with pytest.raises(ValueError, match=r"must be a (whole|positive finite) number"):
         TrainConfig(**{field: wrong})
+    with pytest.raises(ValueError, match="choose 'sgd', 'momentum' or 'adam'"):
+        TrainConfig(optimizer="sdg")
 
 
-def test_batches_that_end_too_early_are_named():
-    steps = train_steps(network(), [learnable()] * 3, TrainConfig(steps=5))
-    with pytest.raises(ValueError, match="ended after 3 of 5 steps: hand in an endle"):
+@pytest.mark.parametrize("count", [0, 3])
+def test_batches_that_end_too_early_are_an_error(count):
+    steps = train_steps(network(), [learnable()] * count, TrainConfig(steps=5))
+    with pytest.raises(ValueError, match=f"ended after {count} of 5 steps"):
         list(steps)
 
 
@@ -157,7 +140,7 @@ def test_batchnorm_freezes_after_its_step_and_not_before():
     assert (norm.training, model[0].training) == (False, True)
 
 
-def test_an_evaluation_is_what_a_hand_computes_and_every_mode_comes_back():
+def test_evaluation_equals_its_definition_and_restores_every_mode():
     model = nn.Sequential(network(norm=True), nn.Dropout(), nn.BatchNorm1d(3).eval())
     modes = [module.training for module in model.modules()]
     x, y = learnable()
@@ -176,7 +159,7 @@ def test_an_evaluation_is_what_a_hand_computes_and_every_mode_comes_back():
 def test_places_in_a_sequence_count_as_samples():
     outputs = torch.randn(4, 5, 3, generator=seeded())
     targets = torch.randint(3, (4, 5), generator=seeded())
-    places = [cross_entropy(outputs[:, t], targets[:, t]).item() for t in range(5)]
+    expected = evaluate(nn.Identity(), outputs.flatten(0, 1), targets.flatten())
     result = evaluate(nn.Identity(), outputs, targets, batch_size=3)
-    assert result.loss == pytest.approx(sum(places) / 5, rel=1e-6)
-    assert result.accuracy == (outputs.argmax(-1) == targets).double().mean().item()
+    assert result.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert result.accuracy == expected.accuracy

@@ -239,7 +239,7 @@ def load_data(config: ExperimentConfig, root=None):
     if DATASET[config.network] == "text":
         return CharText()
     name = DATASET[config.network]
-    data = load_images(name, config.source, digits=config.digits, root=root)
+    data = load_images(name, config.source, classes=config.digits, root=root)
     generator = torch.Generator().manual_seed(config.train.seed)
     return with_control(data, config.control, generator)
 

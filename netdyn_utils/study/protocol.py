@@ -1,7 +1,7 @@
-"""Every run that the verdicts rest on, fixed before any number is compared.
+"""The runs of the study, fixed before any number was compared.
 
-The order is that of computing: all kinds come early with their first seed, so that an
-interrupted computation has some runs of every kind.
+Every kind of run comes early with its first seed, so that an interrupted computation
+has some runs of every kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,55 +23,64 @@ from ..experiments.perturbation import PerturbationRun, perturbation_spec
 from ..experiments.updates import UpdatesRun, updates_spec
 from ..store import RunSpec, read_record
 
-KINDS = {  # kind of run: what computes it, what finds its record, what reads it
+KINDS = {  # kind of run: its computation, the specification of its record, its reader
     "updates": (run_updates, updates_spec, UpdatesRun.of),
     "intervals": (run_intervals, intervals_spec, IntervalsRun.of),
     "perturbation": (run_perturbation, perturbation_spec, PerturbationRun.of),
     "information": (run_information, information_spec, InformationRun.of),
 }
-SEEDS = {
-    "mlp": 10,
-    "convnet": 3,
-    "transformer": 5,
-    "landscape": 5,
-    "information": 5,
-    "controls": 3,
-}
-SCALE = {"source": "full", "steps": 30_000}  # of MLP and ConvNet
-SMALL = {"source": "sample", "steps": 3_000}  # of the controls: enough to decide
-FROM = 5_000  # where the authors begin to count intervals
+SEEDS = {"mlp": 10, "convnet": 3, "transformer": 5, "five layers": 5, "controls": 3}
+FIRST_INTERVAL_STEP = 5_000  # as in the paper
 INFORMATION = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))  # rate and batch size
 WIDTHS = (32, 64, 256, 512, 1024)
+MASKS = {"causal": {}, "no mask": {"options": {"causal": False}}}
 CONVNETS = {
     "right": {},
     "frozen": {"freeze_batchnorm_after": 100},
     "bare": {"options": {"batchnorm": False}},
 }
+CONTROLS = {
+    "as it is": {},
+    "shuffled labels": {"control": "shuffled labels"},
+    "spectral noise": {"control": "spectral noise"},
+    "full batch": {"batch_size": None, "steps": 1_000},
+    "momentum": {"optimizer": "momentum", "learning_rate": 0.01},
+    "adam": {"optimizer": "adam", "learning_rate": 0.001},
+    "linear": {"options": {"widths": (784, 10)}},
+    **{f"width {w}": {"options": {"widths": (784, w, 10)}} for w in WIDTHS},
+}
+LEARNING_CONTROLS = (*CONTROLS,)[:3]  # with ten seeds: three were inconclusive
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run: what it is called, which claim it serves, and what it computes."""
+    """One run: its setting, which other seeds share, and what it computes."""
 
-    name: str
-    claim: str  # "updates", "intervals", "landscape", "information" or "controls"
+    setting: str
     kind: str  # one of KINDS
     config: ExperimentConfig = field(repr=False)
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
-    def setting(self) -> str:
-        """What the run has in common with those of other seeds."""
-        return self.name.rpartition(", seed ")[0]
+    def claim(self) -> str:
+        """Its kind, but "landscape" and "controls"."""
+        if self.setting.startswith("control: "):
+            return "controls"
+        return "landscape" if self.kind == "perturbation" else self.kind
 
     @property
     def seed(self) -> int:
         """Seed of the run."""
-        return int(self.name.rpartition(", seed ")[2])
+        return self.config.train.seed
+
+    @property
+    def name(self) -> str:
+        """Setting and seed."""
+        return f"{self.setting}, seed {self.seed}"
 
     @property
     def spec(self) -> RunSpec:
-        """What its record is found by."""
+        """Specification that its record is found by."""
         return KINDS[self.kind][1](self.config, **self.options)
 
     def compute(self, store, data_root=None):
@@ -86,22 +95,12 @@ class StudyRun:
 
 @cache
 def study_runs() -> tuple[StudyRun, ...]:
-    """Return all runs of the study, in the order of computing.
-
-    >>> runs = study_runs()
-    >>> len({run.name for run in runs}) == len(runs) > 100
-    True
-    """
-    kinds = (_transformers, _mlps, _convnets, _information, _landscapes, _controls)
-    queues = [list(kind()) for kind in kinds]
-    seeds = range(max(SEEDS.values()))
-    return tuple(
-        run for seed in seeds for queue in queues for at, run in queue if at == seed
-    )
+    """Return all runs of the study, in the order of computing."""
+    return tuple(run for seed in range(max(SEEDS.values())) for run in _runs(seed))
 
 
 def record_status(run: StudyRun, folder: Path) -> tuple[str, str]:
-    """Return "fresh", "stale", "missing" or "damaged", and why; nothing is computed."""
+    """Return "fresh", "stale", "missing" or "damaged", and why."""
     try:
         record = read_record(folder, run.spec)
     except FileNotFoundError:
@@ -114,101 +113,47 @@ def record_status(run: StudyRun, folder: Path) -> tuple[str, str]:
     return "fresh", ""
 
 
-def _published(network, seed, steps, **changes) -> ExperimentConfig:
-    return ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
+def _runs(seed: int) -> Iterator[StudyRun]:
+    """Yield the runs of one seed."""
 
+    def config(network, steps=30_000, seed=seed, **changes):
+        return ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
 
-def _transformers() -> Iterator[tuple[int, StudyRun]]:
-    for seed in range(SEEDS["transformer"]):
+    def updates_and_intervals(setting, config):
+        yield StudyRun(setting, "updates", config)
+        start = {"start": FIRST_INTERVAL_STEP}
+        yield StudyRun(f"intervals of {setting}", "intervals", config, start)
+
+    if seed < SEEDS["transformer"]:
         for batch in (4, 8, 16):
-            for causal in (True, False):
-                options = {} if causal else {"options": {"causal": False}}
-                config = _published(
-                    "transformer", seed, 1_000, batch_size=batch, **options
-                )
-                kind = "causal" if causal else "no mask"
-                name = f"transformer, {kind}, batch {batch}, seed {seed}"
-                yield seed, StudyRun(name, "updates", "updates", config)
-
-
-def _mlps() -> Iterator[tuple[int, StudyRun]]:
-    for seed in range(SEEDS["mlp"]):
-        for rate in (0.1, 0.01):
-            config = _published("mlp", seed, learning_rate=rate, **SCALE)
-            name = f"mlp, rate {rate:g}, seed {seed}"
-            yield seed, StudyRun(name, "updates", "updates", config)
-            start = {"start": FROM}
-            name = f"intervals of {name}"
-            yield seed, StudyRun(name, "intervals", "intervals", config, start)
-
-
-def _convnets() -> Iterator[tuple[int, StudyRun]]:
-    for seed in range(SEEDS["convnet"]):
-        for kind, changes in CONVNETS.items():
-            config = _published("convnet", seed, 10_000, source="full", **changes)
-            name = f"convnet, {kind}, 10,000 steps, seed {seed}"
-            yield seed, StudyRun(name, "updates", "updates", config)
-    for kind, changes in CONVNETS.items():
-        config = _published("convnet", 0, **SCALE, **changes)
-        name = f"convnet, {kind}, seed 0"
-        last = SEEDS["convnet"]  # after the seeds: these take longest
-        yield last, StudyRun(name, "updates", "updates", config)
-        start, name = {"start": FROM}, f"intervals of {name}"
-        yield last, StudyRun(name, "intervals", "intervals", config, start)
-
-
-def _information() -> Iterator[tuple[int, StudyRun]]:
-    for seed in range(SEEDS["information"]):
+            for mask, change in MASKS.items():
+                setting = f"transformer, {mask}, batch {batch}"
+                one = config("transformer", 1_000, batch_size=batch, **change)
+                yield StudyRun(setting, "updates", one)
+    for rate in (0.1, 0.01):
+        one = config("mlp", learning_rate=rate, source="full")
+        yield from updates_and_intervals(f"mlp, rate {rate:g}", one)
+    for variant, change in CONVNETS.items():
+        if seed < SEEDS["convnet"]:
+            one = config("convnet", 10_000, source="full", **change)
+            yield StudyRun(f"convnet, {variant}, 10,000 steps", "updates", one)
+        elif seed == SEEDS["convnet"]:  # the long runs of seed 0, which take longest
+            one = config("convnet", seed=0, source="full", **change)
+            yield from updates_and_intervals(f"convnet, {variant}", one)
+    if seed < SEEDS["five layers"]:
+        deep = {"source": "full", "options": FIVE_LAYERS}
         for rate, batch in INFORMATION:
-            config = ExperimentConfig.from_paper(
-                "mlp",
-                20_000,
-                seed=seed,
-                source="full",
-                window=200,
-                options=FIVE_LAYERS,
-                learning_rate=rate,
-                batch_size=batch,
+            size = {"learning_rate": rate, "batch_size": batch, "window": 200}
+            setting = f"information, rate {rate:g}, batch {batch}"
+            yield StudyRun(
+                setting, "information", config("mlp", 20_000, **deep, **size)
             )
-            name = f"information, rate {rate:g}, batch {batch}, seed {seed}"
-            yield seed, StudyRun(name, "information", "information", config)
-
-
-def _landscapes() -> Iterator[tuple[int, StudyRun]]:
-    for seed in range(SEEDS["landscape"]):
-        config = ExperimentConfig.from_paper(
-            "mlp",
-            steps=1,  # the epochs say how long
-            seed=seed,
-            source="full",
-            options=FIVE_LAYERS,
-            learning_rate=0.01,
-            batch_size=50,
-        )
-        # One seed has as many values as the paper; for the spread fewer will do.
-        counts = (4_999, 500) if seed == 0 else (1_000, 200)
-        drawn = {"weights_per_layer": counts[0], "curve_weights": counts[1]}
-        name = f"landscape, seed {seed}"
-        yield seed, StudyRun(name, "landscape", "perturbation", config, drawn)
-
-
-def _controls() -> Iterator[tuple[int, StudyRun]]:
-    changes = {
-        "as it is": {},
-        "shuffled labels": {"control": "shuffled labels"},
-        "spectral noise": {"control": "spectral noise"},
-        "full batch": {"batch_size": None, "steps": 1_000},
-        "momentum": {"optimizer": "momentum", "learning_rate": 0.01},
-        "adam": {"optimizer": "adam", "learning_rate": 0.001},
-        "linear": {"options": {"widths": (784, 10)}},
-        **{f"width {w}": {"options": {"widths": (784, w, 10)}} for w in WIDTHS},
-    }
-    # Three seeds leave open whether there must be something to learn; ten tell.
-    many = ("as it is", "shuffled labels", "spectral noise")
-    for seed in range(SEEDS["mlp"]):
-        for kind, change in changes.items():
-            if seed >= SEEDS["controls"] and kind not in many:
-                continue
-            config = _published("mlp", seed, **{**SMALL, **change})
-            name = f"control: {kind}, seed {seed}"
-            yield seed, StudyRun(name, "controls", "updates", config)
+        # `epochs` says how long. One seed has as many values as the paper.
+        one = config("mlp", 1, **deep, learning_rate=0.01, batch_size=50)
+        counts = (1_000, 200) if seed else (4_999, 500)
+        options = dict(zip(("weights_per_layer", "curve_weights"), counts, strict=True))
+        yield StudyRun("landscape", "perturbation", one, options)
+    for control, change in CONTROLS.items():
+        if seed < SEEDS["controls"] or control in LEARNING_CONTROLS:
+            one = config("mlp", **{"source": "sample", "steps": 3_000, **change})
+            yield StudyRun(f"control: {control}", "updates", one)

@@ -1,11 +1,8 @@
 """What the layers of a model give on a fixed batch, and how active each unit is.
 
 The activations of a layer are the output of the module that owns its parameters, in
-evaluation mode, and the mode comes back: no BatchNorm statistic, no gradient and no
-random number of a run is touched.
+evaluation mode; no mode, BatchNorm statistic, gradient or random number is changed.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -13,74 +10,49 @@ from torch import Tensor, nn
 
 from ..flat_parameters import FlatParameters, layer_of
 from ..training import eval_mode
-from ..validation import check_choice, check_positive_int
+from ..validation import check_positive_int
 
 
 class LayerOutputs:
-    """Run a batch through a model and return what each of its layers gives.
+    """A function from a batch to the output of each layer of a model."""
 
-    `layers` names some of `FlatParameters.groups`; by default all of them.
-
-    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
-    >>> outputs = LayerOutputs(model)(torch.eye(2))
-    >>> {name: tuple(output.shape) for name, output in outputs.items()}
-    {'0': (2, 3), '2': (2, 1)}
-    """
-
-    def __init__(self, model: nn.Module, layers: Iterable[str] | None = None):
-        known = tuple(FlatParameters(model).groups("layer"))
-        owners = {
-            layer_of(f"{name}.w" if name else "w"): module
-            for name, module in model.named_modules()
-        }
-        names = known if layers is None else tuple(layers)
-        self._modules = {check_choice(n, known, "layer"): owners[n] for n in names}
-        self._model = model
+    def __init__(self, model: nn.Module):
+        modules = dict(model.named_modules())
+        modules.setdefault(layer_of("weight"), model)  # layer of its own parameters
+        layers = FlatParameters(model).groups("layer")
+        self._model, self._names = model, {modules[name]: name for name in layers}
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Return the outputs by layer, in the layers' order.
-
-        A layer that was not run, or that gives no tensor of samples and units, is left
-        out; of a tuple the first part counts.
-        """
+        """Return (samples, units …) by layer, without layers that did not run."""
         found: dict[str, Tensor] = {}
 
-        def keep(name):
-            def hook(_module, _inputs, output):
-                output = output[0] if isinstance(output, tuple) else output
-                if isinstance(output, Tensor) and output.ndim > 1:
-                    found[name] = output.clone()  # an in-place ReLU may follow
+        def record(module, _inputs, output):
+            output = output[0] if isinstance(output, tuple) else output
+            if isinstance(output, Tensor) and output.ndim > 1:
+                found[self._names[module]] = output.clone()  # in-place ReLU may follow
 
-            return hook
-
-        hooks = [
-            module.register_forward_hook(keep(name))
-            for name, module in self._modules.items()
-        ]
+        hooks = [module.register_forward_hook(record) for module in self._names]
         try:
             with eval_mode(self._model):
                 self._model(inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        return {name: found[name] for name in self._modules if name in found}
+        return {name: found[name] for name in self._names.values() if name in found}
 
 
 class ActivationProbe:
     """Record the mean activation of every unit on a fixed batch, per class.
 
-    Make it before the first step, call `update` after each, and `pop` what is there at
-    the end of a window. One small forward pass a step, nothing else: a hundred images
-    cost about a fifth of a training step of the five-layer MLP.
+    Call `update` after each step, and `pop` what was recorded at the end of a window.
 
     Parameters
     ----------
     model : torch.nn.Module
     inputs : Tensor, (samples, ...)
-        The fixed batch; `probe_batch` draws one with as many samples of each class.
+        The fixed batch; `probe_batch` selects one with as many samples of each class.
     labels : Tensor of int64, (samples,)
-        Class of each sample, whatever the model is trained for.
     activation : callable
         What the network applies to the output of every layer but the last.
 
@@ -90,17 +62,10 @@ class ActivationProbe:
     classes : array of int64, (classes,)
         The labels that occur, ascending.
 
-    Raises
-    ------
-    ValueError
-        If inputs and labels differ in number, or there are none.
-
     Notes
     -----
-    A unit's activation is its mean over the samples of a class, for each class; the
-    mean over classes then weighs every class alike. The units of a layer lie along
-    axis 1 of its output, that of the module which owns its parameters; further axes
-    (the places of an image) are averaged.
+    Units lie along axis 1 of a layer's output; further axes (the places of an image)
+    are averaged.
 
     Examples
     --------
@@ -117,17 +82,17 @@ class ActivationProbe:
     def __init__(
         self, model: nn.Module, inputs: Tensor, labels: Tensor, *, activation=torch.relu
     ):
-        if labels.shape != (len(inputs),) or not len(inputs):
+        if not 0 < len(inputs) == len(labels) == labels.numel():
             raise ValueError(
-                f"got {len(inputs)} inputs and labels of shape {tuple(labels.shape)}: "
-                "expected one class label for each sample, and at least one sample"
+                f"expected one class label for each sample, at least one, got "
+                f"{len(inputs)} inputs and labels of shape {tuple(labels.shape)}"
             )
         self._outputs, self._inputs = LayerOutputs(model), inputs
         self._activation = activation
         classes, place, counts = labels.unique(return_inverse=True, return_counts=True)
         self.classes = classes.cpu().numpy()
-        members = nn.functional.one_hot(place, len(classes)).T.to(inputs.device)
-        self._weights = members / counts.unsqueeze(1)  # (classes, samples): a mean
+        means = nn.functional.one_hot(place).T / counts.unsqueeze(1)
+        self._weights = means.to(inputs.device)  # (classes, samples)
         self.layers = tuple(self._outputs(inputs))
         self._means: list[list[Tensor]] = []
 
@@ -135,22 +100,21 @@ class ActivationProbe:
     def update(self) -> None:
         """Measure all units on the fixed batch, after a step."""
         means = []
-        for name, output in self._outputs(self._inputs).items():
-            active = output if name == self.layers[-1] else self._activation(output)
-            # (samples, units, places …) → (samples, units)
-            active = active.flatten(2).mean(2) if active.ndim > 2 else active
+        for name, active in self._outputs(self._inputs).items():
+            if name != self.layers[-1]:
+                active = self._activation(active)
+            if active.ndim > 2:  # (samples, units, places …)
+                active = active.flatten(2).mean(2)
             means.append(self._weights @ active)
         self._means.append(means)
 
     def pop(self) -> dict[str, np.ndarray]:
-        """Return (steps, classes, units) of each layer since the last call of this."""
+        """Return (steps, classes, units) of each layer since the last `pop`."""
         if not self._means:
             raise ValueError("nothing was recorded: call update() after a step first")
         rows, self._means = self._means, []
-        return {
-            name: torch.stack([means[k] for means in rows]).cpu().numpy()
-            for k, name in enumerate(self.layers)
-        }
+        columns = zip(self.layers, zip(*rows, strict=True), strict=True)
+        return {name: torch.stack(means).cpu().numpy() for name, means in columns}
 
     take = pop  # former name
 
@@ -164,14 +128,11 @@ def probe_batch(
     tensor([0, 2, 1, 3])
     """
     check_positive_int(per_class, "per_class")
-    places = []
-    for label in labels.unique():
-        found = (labels == label).nonzero().flatten()[:per_class]
-        if len(found) < per_class:
-            raise ValueError(
-                f"class {label.item()} has {len(found)} samples, {per_class} were "
-                "asked for: lower per_class"
-            )
-        places.append(found)
-    index = torch.cat(places)
+    classes, counts = labels.unique(return_counts=True)
+    if counts.min() < per_class:
+        rarest = classes[counts.argmin()].item()
+        raise ValueError(
+            f"class {rarest} has {counts.min()} samples: lower per_class={per_class}"
+        )
+    index = torch.cat([(labels == k).nonzero()[:per_class, 0] for k in classes])
     return inputs[index], labels[index]

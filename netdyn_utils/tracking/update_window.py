@@ -1,9 +1,4 @@
-"""The updates of every weight over one window of steps, with their signs.
-
-Histograms forget which weight moved when. What follows needs it: the direction that a
-window of updates shares, and what the updates know of activity. So one window is held
-at a time, whatever the length of the run.
-"""
+"""The signed updates of every weight over one window of steps."""
 
 import numpy as np
 import torch
@@ -14,16 +9,14 @@ from ..validation import check_positive_int
 
 
 class UpdateWindow:
-    """Hold Δw of all weights over the steps of one window.
+    """Record Δw of all weights over the steps of one window, with their signs.
 
-    Make it after the model and before the first step, call `update` after each step,
-    and `pop` what is there at the end of a window.
+    Call `update` after each step, and `pop` what was recorded at the end of a window.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Weights are the trainable parameters with two axes or more: units (outputs) and
-        what feeds them. Biases and norms do not count here.
+        Trainable parameters with two axes or more count: not biases and norms.
     steps : int
         Most steps in a window. Memory is 4 · steps · weights bytes.
 
@@ -32,11 +25,6 @@ class UpdateWindow:
     layers : dict of str to tuple
         Units and weights per unit of each layer, in order.
 
-    Raises
-    ------
-    ValueError
-        If the model has no weights.
-
     Examples
     --------
     >>> model = nn.Linear(2, 1)
@@ -44,15 +32,14 @@ class UpdateWindow:
     >>> with torch.no_grad():
     ...     _ = model.weight.add_(torch.tensor([[0.5, 0.0]]))
     >>> window.update()
-    >>> updates = window.pop()
-    >>> window.split(updates)["model"].shape             # (steps, units, weights each)
+    >>> window.split(window.pop())["model"].shape        # (steps, units, weights each)
     (1, 1, 2)
     """
 
     def __init__(self, model: nn.Module, steps: int):
-        flat = FlatParameters(model)
         self.layers: dict[str, tuple[int, int]] = {}
         self._parameters = []
+        flat = FlatParameters(model)
         for part, parameter in zip(flat.slices, flat.parameters, strict=True):
             if parameter.ndim > 1:
                 # A layer with several such parameters: each under its own name.
@@ -61,8 +48,7 @@ class UpdateWindow:
                 self._parameters.append(parameter)
         if not self._parameters:
             raise ValueError(
-                f"{type(model).__name__} has no weights, that is no trainable "
-                "parameters with two axes or more"
+                f"{type(model).__name__} has no trainable parameter of two axes or more"
             )
         self._stops = np.cumsum([p.numel() for p in self._parameters]).tolist()
         self._before = [parameter.detach().clone() for parameter in self._parameters]
@@ -71,26 +57,20 @@ class UpdateWindow:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Keep the change of all weights since the last call."""
+        """Record the change of all weights since the last call."""
         if self._filled == len(self._window):
             raise ValueError(
-                f"the window of {len(self._window)} steps is full: pop() what is "
-                "there before the next update()"
+                f"the window of {self._filled} steps is full: pop() before update()"
             )
-        row, start = self._window[self._filled], 0
-        for parameter, before, stop in zip(
-            self._parameters, self._before, self._stops, strict=True
-        ):
-            row[start:stop].copy_((parameter - before).flatten())
+        row = self._window[self._filled].tensor_split(self._stops[:-1])
+        each = zip(row, self._parameters, self._before, strict=True)
+        for out, parameter, before in each:
+            out.copy_((parameter - before).flatten())
             before.copy_(parameter)
-            start = stop
         self._filled += 1
 
     def pop(self) -> np.ndarray:
-        """Return (steps, weights), float32, since the last call of this.
-
-        A view that holds until the next `update`.
-        """
+        """Return (steps, weights) since the last `pop`; `update` overwrites it."""
         filled, self._filled = self._filled, 0
         return self._window[:filled].numpy()
 
@@ -99,7 +79,5 @@ class UpdateWindow:
     def split(self, updates: np.ndarray) -> dict[str, np.ndarray]:
         """Return (steps, units, weights of each unit) of every layer, as views."""
         parts = np.split(updates, self._stops[:-1], axis=1)
-        return {
-            name: part.reshape(len(updates), *shape)
-            for part, (name, shape) in zip(parts, self.layers.items(), strict=True)
-        }
+        items = zip(parts, self.layers.items(), strict=True)
+        return {name: part.reshape(-1, *shape) for part, (name, shape) in items}

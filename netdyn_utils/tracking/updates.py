@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..histogram import LogHistogram, WindowedHistograms, code_count
-from ..validation import check_choice, check_positive_int
+from ..validation import check_positive_int
 from .hooks import StepHook
 from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
 from .watched import (
@@ -68,9 +68,6 @@ class UpdateTracker:
         Steps per window; None makes the whole run one window.
     bits : int
         Mantissa bits of the bins, 1 to 10: 2**bits bins to the octave.
-    record : str, optional
-        Name of one group whose magnitudes are kept raw as well, see `recorded`. That
-        memory does grow: four bytes for each weight and step.
     mean_squares : bool
         Sum Δw² of each parameter, for `rms_histograms`: 8 bytes a parameter beside the
         4 of the copy.
@@ -119,7 +116,6 @@ class UpdateTracker:
         groups: Groups = "layer",
         window: int | None = None,
         bits: int = 3,
-        record: str | None = None,
         mean_squares: bool = True,
         relative: bool = False,
         every: int = 1,
@@ -149,13 +145,6 @@ class UpdateTracker:
                 "this after building the model, and check requires_grad and groups"
             )
         self._fresh.clear()
-        self._record = None
-        if record is not None:
-            check_choice(record, self.groups, "group of parameters")
-            self._record = self.groups.index(record)
-            self.keep_magnitudes()
-
-        self._raw: list[np.ndarray] = []
         self._stops: list[int] = []
         self._cells: list[tuple[LogHistogram, ...]] = []
         self._relative_cells: list[tuple[LogHistogram, ...]] = []
@@ -273,20 +262,12 @@ class UpdateTracker:
                 self._magnitude = torch.zeros(self.numel, device=device)
                 self._known = None
 
-    @property
-    def recorded(self) -> np.ndarray:
-        """Raw abs(Δw) of the group named by `record`, shape (steps, weights)."""
-        if self._record is None:
-            raise ValueError("nothing was recorded: make the tracker with record=GROUP")
-        return np.array(self._raw, np.float32).reshape(len(self._raw), -1)
-
     # --- saving ---------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, object]:
         """Return everything that resuming needs, as tensors, numbers and texts.
 
-        ``torch.load(..., weights_only=True)`` reads it back. Recorded raw magnitudes
-        are not in it.
+        ``torch.load(..., weights_only=True)`` reads it back.
         """
         with self._lock:
             kinds = {"cells": self._cells, "relative": self._relative_cells}
@@ -470,13 +451,6 @@ class UpdateTracker:
         for slot, values in self._staged:
             self._count_staged(slot, values)
         self._counted += 1
-        if self._record is not None:
-            parts = (
-                self._magnitude[slot.place :][: slot.previous.numel()]
-                for slot in self._slots
-                if slot.group == self._record
-            )
-            self._raw.append(torch.cat([*parts]).cpu().numpy())
         if self.steps == SILENT_STEPS and not any(
             h.n_binned or h.infs or h.nans for h in self._open_cells(0)
         ):
