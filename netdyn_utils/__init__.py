@@ -62,7 +62,7 @@ _PUBLIC = {
     ),
     "perturbation": (
         *("perturbation_scan", "loss_under_displacement", "PerturbationResponse"),
-        *("loss_line", "loss_plane", "random_direction"),
+        "loss_plane",
     ),
     "experiments": (
         *("FIVE_LAYERS", "ExperimentConfig", "UpdatesConfig"),

@@ -171,7 +171,7 @@ def test_weights_of_a_dead_unit_change_exactly_nothing():
     model, batch = mlp(), images(20, 9)
     with torch.no_grad():
         model.fc2.bias[3] = -1e6
-    response = scan(model, *batch, layers=["fc2", "fc3"], weights_per_layer=30)
+    response = scan(model, *batch, weights_per_layer={"fc2": 30, "fc3": 30})
     into = response.of("fc2") & (response.index // 7 == 3)
     out_of = response.of("fc3") & (response.index % 6 == 3)
     assert into.sum() > 1
@@ -233,8 +233,8 @@ def test_the_model_is_as_it_was_also_after_an_exception(method, monkeypatch):
     def fail(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    for module in ("rank_one", "scan"):
-        monkeypatch.setattr(f"netdyn_utils.perturbation.{module}.loss_change", fail)
+    for name in ("rank_one.loss_change", "scan._change_of_copy"):
+        monkeypatch.setattr(f"netdyn_utils.perturbation.{name}", fail)
     with pytest.raises(KeyboardInterrupt):
         scan(model, x, y, method=method)
     assert state_of(model) == before
@@ -265,16 +265,12 @@ def test_a_response_survives_a_file_and_prints_as_one_line():
     ("options", "message"),
     [
         ({"deltas": [-0.1]}, "both signs.*positive.*got -0.1"),
-        ({"deltas": []}, "deltas is empty"),
-        ({"deltas": [0.1, 0.2, 0.1]}, "differ"),
+        ({"deltas": [0.1, 0.2, 0.1]}, "one or more different sizes"),
         ({"weights_per_layer": 21}, "'fc4' has 20 weights, fewer than 21.*mapping"),
-        ({"weights_per_layer": {"fc9": 1}}, "unknown layer 'fc9'.*did you mean"),
-        ({"weights_per_layer": {"fc1": 1}, "layers": ["fc2"]}, "nothing of layer"),
-        ({"layers": "fc1"}, "sequence of names"),
-        ({"method": "quick"}, "unknown method 'quick'"),
+        ({"weights_per_layer": {"fc9": 1}}, "unknown layer .*'fc9'.*did you mean"),
     ],
 )
-def test_unfit_arguments_are_refused_with_a_remedy(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         scan(mlp(), *images(5, 9), **options)
 
@@ -283,14 +279,13 @@ def test_unfit_arguments_are_refused_with_a_remedy(options, message):
     ("change", "message"),
     [
         (lambda x, y: (x, y + 1), "0 to 3, got 1 to 4"),
-        (lambda x, y: (x, y.float()), "int64, got torch.float32"),
+        (lambda x, y: (x, y.float()), "targets of torch.float32"),
         (lambda x, y: (x, y[:4]), "30 inputs and 4 targets"),
         (lambda x, y: (x, y[:, None]), "do not fit targets"),
         (lambda x, y: (x.where(x < 2, x * float("nan")), y), "NaN or infinity"),
-        (lambda x, y: (x * 1e38 * 10, y), "NaN or infinity"),
     ],
 )
-def test_an_unfit_batch_is_refused(change, message):
+def test_an_invalid_batch_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         scan(mlp(), *change(*images(30, 9)))
 
@@ -302,21 +297,20 @@ class Random(Residual):
         return nn.functional.dropout(super().forward(x))
 
 
-def test_models_without_a_meaningful_change_are_refused():
+def test_models_without_a_defined_change_are_refused():
     batch = images(5, 9)
-    with pytest.raises(ValueError, match="two outputs for the same inputs"):
-        scan(Random(), *batch)
     norm = nn.BatchNorm1d(9, track_running_stats=False)
-    with pytest.raises(ValueError, match="depends on the others"):
-        scan(nn.Sequential(norm, nn.Linear(9, 4)), *batch)
-    with pytest.raises(ValueError, match=r"Residual is no chain.*branches off"):
-        scan(Residual(), *batch, method="chain")
-    with pytest.raises(ValueError, match=r"layer 'bn1' has no weights.*conv1, conv2"):
-        scan(convnet(), *images(5, 2, 8, 8), layers=["bn1"])
     broken = mlp()
-    with torch.no_grad():
-        broken.fc1.bias[0] = float("inf")
-    with pytest.raises(ValueError, match="the loss is"):
-        scan(broken, *batch)
+    nn.init.constant_(broken.fc1.bias, float("inf"))
+    for model, message in (
+        (Random(), "output is random"),
+        (nn.Sequential(norm, nn.Linear(9, 4)), "depends on the rest of the batch"),
+        (nn.Sequential(nn.Flatten()), "no weights with two axes"),
+        (broken, "the loss is"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            scan(model, *batch)
+    with pytest.raises(ValueError, match=r"Residual is not a sequence .*branches off"):
+        scan(Residual(), *batch, method="chain")
     with pytest.raises(ValueError, match=r"delta=0.2 was not scanned.*±0.01, ±1"):
         scan(mlp(), *batch).changes(0.2)
