@@ -1,4 +1,4 @@
-"""A plane of the loss: the network in the middle, directions with its filters' norms."""
+"""A plane of the loss around the network, along directions with its filters' norms."""
 
 import numpy as np
 import pytest
