@@ -93,19 +93,6 @@ def test_a_propagated_change_is_the_difference_of_two_forward_passes(case):
                 torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_samples_that_a_relu_keeps_out_are_dropped_and_only_those():
-    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1))
-    with torch.no_grad():
-        model[0].weight.copy_(torch.eye(2))
-        model[2].weight.fill_(1.0)
-    x = torch.tensor([[1.0, 0], [-1, 0], [-0.5, 0]], dtype=torch.float64)
-    net = read(model, x)
-    change = torch.full((1, 3, 1), 0.7, dtype=torch.float64)
-    change, kept = net.propagate(0, 0, change, net.activations(x))
-    assert kept.tolist() == [0, 2]
-    np.testing.assert_allclose(change.flatten(), [0.7, 0.2], rtol=1e-12)
-
-
 @pytest.mark.parametrize("size", [1e-12, 1e-3, 1.0, 50.0, 1e3])
 def test_compiled_rows_follow_their_definitions(size):
     x, rows, targets = normal(5, 7), torch.tensor([4, 0, 0, 3, 2, 1]), torch.arange(5)
@@ -175,22 +162,18 @@ def hooked():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "shape", "message"),
     [
-        (Branching, "branches off"),
-        (DataDependent, "cannot be traced"),
-        (Twice, "used twice"),
-        (Unused, "differs from its layers"),
-        (tied, "does not run layer by layer"),
-        (hooked, "differs from its layers"),
-        (lambda: nn.Sequential(nn.Linear(4, 4), nn.Tanh()), "Tanh.* not known"),
+        (Branching, (3, 4), "branches off"),
+        (DataDependent, (3, 4), "cannot be traced"),
+        (Twice, (3, 4), "used twice"),
+        (Unused, (3, 4), "differs from its layers"),
+        (hooked, (3, 4), "differs from its layers"),
+        (tied, (3, 4), "does not run layer by layer"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.Tanh()), (3, 4), "Tanh.* not known"),
+        (lambda: nn.Sequential(nn.Linear(4, 4)), (3, 5, 4), "inputs of 3 axes"),
     ],
 )
-def test_other_networks_are_refused_with_the_reason(make, message):
+def test_other_networks_are_refused_with_the_reason(make, shape, message):
     with pytest.raises(NotSequentialError, match=message):
-        read(make(), normal(3, 4))
-
-
-def test_layers_on_sequences_are_refused():
-    with pytest.raises(NotSequentialError, match="inputs of 3 axes"):
-        read(nn.Sequential(nn.Linear(4, 4)), normal(3, 5, 4))
+        read(make(), normal(*shape))

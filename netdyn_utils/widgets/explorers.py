@@ -1,7 +1,6 @@
 """Figures that a running kernel redraws: the tail of a run, a training in progress.
 
-A static page has no kernel: it shows the figure as it was when the notebook ran, with
-one sentence on where its controls are.
+A static page, without a kernel, shows the figure as it was when the notebook ran.
 """
 
 import asyncio
@@ -12,13 +11,13 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..histogram import LogHistogram
 from ..plotting import (
     COLOURS,
     GREY,
+    plot_binned,
     plot_density,
     plot_local_slope,
     plot_tail,
@@ -34,27 +33,23 @@ ALTERNATIVES = {  # and how each is drawn, all in grey
     "power law with cutoff": (0, (1, 1)),
 }
 LOSS_POINTS = 200  # of a loss curve at most
+NO_KERNEL = "In a running notebook this figure has controls, which redraw it."
 PAUSE_SECONDS = 0.02  # that the kernel has for messages while it trains
 _WHOLE_LABEL = {"description_width": "initial"}
 
 
 class LiveFigure(ipywidgets.VBox):
-    """Controls, and below them the figure and readout (HTML) that ``draw()`` returns.
-
-    `where` is what a page without a kernel says of the controls.
-    """
+    """Controls, and below them the figure and readout in HTML that `draw` returns."""
 
     def __init__(
         self,
         controls: Sequence[ipywidgets.Widget],
         draw: Callable[[], tuple[Figure, str]],
-        *,
         alt: str,
-        where: str,
     ):
         row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
         self.picture, self.readout = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw, self._alt, self._where = draw, alt, where
+        self._draw, self._alt = draw, alt
         super().__init__([row, self.picture, self.readout])
         self.add_class("netdyn-live")
 
@@ -76,10 +71,9 @@ class LiveFigure(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         """Return the widget, and for a page without a kernel the figure as it is."""
-        where = f"<p><em>{escape(self._where)}</em></p>"
-        page = f'<div class="netdyn-still">{self.picture.value}'
-        page += f"{self.readout.value}{where}</div>"
-        return {**super()._repr_mimebundle_(**kwargs), "text/html": page}
+        page = f"{self.picture.value}{self.readout.value}<p><em>{NO_KERNEL}</em></p>"
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": f'<div class="netdyn-still">{page}</div>'}
 
 
 def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
@@ -120,12 +114,8 @@ def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
         stamp_source(figure, run)
         return figure, readout
 
-    where = (
-        "In a running notebook this figure has controls: the layer, the steps, the "
-        "range of the fit, and the alternatives that are drawn."
-    )
     controls = layer, steps, fitted, best, alternatives
-    live = LiveFigure(controls, draw, alt=alt, where=where)
+    live = LiveFigure(controls, draw, alt)
     live.layer, live.steps, live.range, live.best, live.alternatives = controls
     seek()
     best.on_click(seek)
@@ -154,9 +144,9 @@ def draw_tail(
     histogram: LogHistogram, low: float, high: float, names: Sequence[str], colour: str
 ) -> tuple[Figure, str]:
     """Draw density, local slope and power law between two edges; return the fit too."""
-    edges, counts = histogram.edges, histogram.counts
-    inside = len(edges) and high < edges[-1]
-    bound = {"upper": "truncated", "xmax": high} if inside else {}
+    edges, counts, bound = histogram.edges, histogram.counts, {}
+    if len(edges) and high < edges[-1]:
+        bound = {"upper": "truncated", "xmax": high}
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
     try:
         fit = fit_power_law(edges, counts, xmin=low, **bound)
@@ -172,7 +162,16 @@ def draw_tail(
         if rows:
             readout += table.to_html(index=False, float_format="{:.2g}".format)
         plot_tail(histogram, fit, left, color=colour)
-        plot_alternatives(comparison, names, histogram.total, left)
+        lowest = left.get_ylim()[0]  # some alternatives fall very far
+        for one in chosen:
+            look = {
+                "linestyle": ALTERNATIVES[one.name],
+                "linewidth": 1.2,
+                "color": GREY,
+            }
+            expected = one.expected / histogram.total
+            plot_binned(left, comparison.edges, expected, label=one.name, **look)
+        left.set_ylim(bottom=lowest)
         ends = fit.xmin, min(fit.xmax, edges[-1])
         right.plot(ends, [fit.alpha] * 2, "--", color=colour)
         left.legend(fontsize=8, loc="lower left")
@@ -183,20 +182,6 @@ def draw_tail(
     left.set_ylim(top=10 * histogram.density[edges[:-1] >= smallest].max())
     right.set(ylim=(-1, 9))
     return figure, readout
-
-
-def plot_alternatives(comparison, names: Sequence[str], total: int, ax: Axes) -> Axes:
-    """Draw the densities of alternatives over the tail they were fitted to."""
-    widths = np.diff(comparison.edges)
-    centres = np.sqrt(comparison.edges[1:] * comparison.edges[:-1])
-    lowest = ax.get_ylim()[0]  # some alternatives fall very far
-    for name in names:
-        density = comparison[name].expected / total / widths
-        some = density > 0
-        look = {"linestyle": ALTERNATIVES[name], "linewidth": 1.2, "label": name}
-        ax.plot(centres[some], density[some], color=GREY, **look)
-    ax.set_ylim(bottom=lowest)
-    return ax
 
 
 class TrainingExplorer(LiveFigure):
@@ -221,12 +206,7 @@ class TrainingExplorer(LiveFigure):
         self.train = ipywidgets.ToggleButton(description="Train", icon="play")
         self.layer = _dropdown("layer", ("all", *tracker.groups))
         self.window = _dropdown("updates of", ("the whole run", "the last window"))
-        where = (
-            "In a running notebook this training goes on at the press of a button, and "
-            "the figure with it."
-        )
-        controls = [self.train, self.layer, self.window]
-        super().__init__(controls, self._view, alt=alt, where=where)
+        super().__init__([self.train, self.layer, self.window], self._view, alt)
         self.train.observe(self._switch, "value")
         self.redraw_on(self.layer, self.window)
 
