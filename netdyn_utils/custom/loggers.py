@@ -1,7 +1,4 @@
-"""Optional TensorBoard or Weights & Biases logging beside the training loop.
-
-Each package is imported when its log is asked for, and needed for nothing else.
-"""
+"""Optional TensorBoard or Weights & Biases logging beside the training loop."""
 
 import os
 from pathlib import Path
@@ -90,11 +87,6 @@ def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> 
     folder, name : str
         Where the files go, and the name of this run among the others there.
 
-    Raises
-    ------
-    ImportError
-        If its package is not installed; the message says how to get it.
-
     Examples
     --------
     >>> with open_log() as log:
@@ -126,11 +118,7 @@ def _wandb_run(wandb, folder, name, mode):
     folder.mkdir(parents=True, exist_ok=True)
     quiet = {"silent": True, "console": "off", "disable_code": True}
     quiet |= {"disable_git": True, "save_code": False, "x_disable_stats": True}
-    return wandb.init(
-        project=os.environ.get("WANDB_PROJECT", "netdyn"),
-        name=name,
-        dir=str(folder),
-        mode=mode,
-        reinit="create_new",
-        settings=wandb.Settings(**quiet),
-    )
+    settings, place = wandb.Settings(**quiet), {"name": name, "dir": str(folder)}
+    project = os.environ.get("WANDB_PROJECT", "netdyn")
+    place |= {"project": project, "mode": mode, "reinit": "create_new"}
+    return wandb.init(**place, settings=settings)

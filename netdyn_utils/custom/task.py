@@ -34,11 +34,6 @@ class Task:
         entropy. Or float32, shape (samples, ...): numbers, learned by mean squared
         error.
 
-    Raises
-    ------
-    ValueError
-        If lengths or shapes disagree, there is no sample, or a class is negative.
-
     Examples
     --------
     >>> task = Task(torch.zeros(4, 3), torch.tensor([0.0, 1.0, 2.0, 3.0]))
@@ -190,11 +185,9 @@ def load_arrays(path: str | Path) -> Task:
 
     Raises
     ------
-    OSError, zipfile.BadZipFile
-        If there is no such file, or it is damaged.
-    ValueError
-        If it is no npz, or an array is missing, holds objects, text, NaN or
-        infinities, or does not fit the others.
+    OSError, zipfile.BadZipFile, ValueError
+        If the file is missing or damaged, or an array is missing, holds objects, text,
+        NaN or infinities, or does not fit the others.
 
     Examples
     --------
@@ -251,15 +244,6 @@ def load_model(source: str) -> nn.Module:
     ----------
     source : str
         ``"path/to/file.py:function"``. The function, or class, takes no arguments.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If `source` has another form, or what it names builds no network.
-    Exception
-        What the file itself raises.
 
     Notes
     -----

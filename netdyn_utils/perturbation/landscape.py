@@ -78,13 +78,10 @@ def loss_plane(
         A classifier; evaluated in evaluation mode and in float64, on a copy.
     inputs, targets : Tensor, (samples, ...) and (samples,)
     generator : torch.Generator
-        Draws the directions, nearly orthogonal as they are; see `random_direction`.
-    steps : int
-        Points along each direction, odd: the middle one is the network itself.
-    reach : float
-        The last step, in units of the filters' norms.
-    batch_size : int
-        Samples at a time.
+        Of the directions, nearly orthogonal as they are; see `random_direction`.
+    steps, reach : int and float
+        Points along each direction, odd so that the middle one is the network itself,
+        and the last of them in units of the filters' norms.
 
     Examples
     --------

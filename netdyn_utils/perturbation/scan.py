@@ -34,11 +34,7 @@ def loss_under_displacement(
 ) -> float:
     """Return L(w + δ e_k) in nats: the definition, one forward pass in float64.
 
-    Parameters
-    ----------
-    name, index : str and int
-        The parameter, and which of its entries is displaced, in row-major order.
-    delta : float
+    `index` counts the entries of the parameter `name` in row-major order.
 
     Examples
     --------

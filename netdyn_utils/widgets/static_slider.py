@@ -64,14 +64,12 @@ def static_slider(
         returns it or one of its axes. All frames get the same limits and layout.
     values : sequence
         One frame each, in the order of the slider.
-    description : str
-        What the slider sets, with its unit: "steps".
-    alt : str
-        Alternative text. Each frame adds its own label and caption to it.
-    label : callable, optional
-        From a value to its text beside the slider.
-    caption : callable, optional
-        From the arguments of `draw` to a line below the frame.
+    description, alt : str
+        What the slider sets, with its unit; and the alternative text, to which each
+        frame adds its own label and caption.
+    label, caption : callable, optional
+        From a value to its text beside the slider, and from the arguments of `draw` to
+        a line below the frame.
     choices, choice : sequence of str and str, optional
         Items and name of a menu beside the slider; every value is drawn for each item.
     shown : int
@@ -79,25 +77,17 @@ def static_slider(
     runs : sequence of run or RunRecord, optional
         What the figure is drawn from, on every frame; see `plotting.stamp_source`.
 
-    Raises
-    ------
-    ValueError
-        If there is no value, if two have one label, or if a text is missing.
-
     Examples
     --------
-    >>> from netdyn_utils.histogram import LogHistogram
-    >>> from netdyn_utils.plotting import plot_density
-    >>> sample = {n: LogHistogram.from_values(range(1, n)) for n in (10, 100, 1_000)}
     >>> moving = static_slider(
-    ...     lambda n: plot_density(sample[n]),
-    ...     list(sample),
-    ...     description="largest number",
-    ...     alt="Density of the whole numbers up to a limit.",
+    ...     lambda power: plt.figure().gca().plot([0, 1, 2**power])[0].axes,
+    ...     range(1, 4),
+    ...     description="power",
+    ...     alt="A line that rises.",
     ... )
     >>> controls, frames = moving.children
     >>> controls.children[1].options, frames.selected_index
-    (('10', '100', '1000'), 2)
+    (('1', '2', '3'), 2)
     """
     labels, beside = [label(value) for value in values], list(choices)
     if not labels or any(len({*texts}) < len(texts) for texts in (labels, beside)):
