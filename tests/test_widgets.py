@@ -48,7 +48,7 @@ def links(widget):
 
 
 @pytest.mark.parametrize("falls", [False, True])
-def test_every_frame_has_the_limits_that_hold_all_and_its_axes_in_one_place(falls):
+def test_all_frames_have_the_same_limits_and_layout(falls):
     seen, before = [], plt.get_fignums()
 
     def keep(power):
@@ -80,7 +80,7 @@ def test_no_figure_is_left_open_when_one_fails():
     assert plt.get_fignums() == before
 
 
-def test_the_slider_picks_in_the_browser_the_frame_of_its_value():
+def test_the_slider_selects_the_frame_of_its_value_in_the_browser():
     moving = static_slider(draw, POWERS, caption=lambda p: f'to "{2**p}" < 9', **WORDS)
     (play, slider), stack = moving.children[0].children, moving.children[1]
     assert links(moving) >= {
@@ -97,7 +97,7 @@ def test_the_slider_picks_in_the_browser_the_frame_of_its_value():
     assert len({*pages(stack)}) == 3
 
 
-def test_choices_are_frames_of_their_own_and_share_the_slider():
+def test_each_choice_has_its_own_frames_and_the_same_slider():
     given = {"choices": ("plain", "bold"), "choice": "face", "shown": 0, **WORDS}
     moving = static_slider(draw, POWERS, **given)
     menu, _, slider = moving.children[0].children
