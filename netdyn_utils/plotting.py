@@ -111,7 +111,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     return ax
 
 
-def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
+def plot_thresholds(fits, chosen, ax: Axes | None = None, **style) -> Axes:
     """Draw exponent and, in grey, KS distance of fits against their xmin."""
     ax = _axes(ax)
     other = ax.twinx()
@@ -121,7 +121,7 @@ def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
     other.plot(xmin, [fit.ks for fit in fits], "s--", color=GREY, markersize=3)
     ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
     other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
-    ax.set(xscale="log", xlabel="lower cut xmin", ylabel="exponent α")
+    ax.set(xscale="log", xlabel="threshold xmin", ylabel="exponent α")
     other.set(ylabel="KS distance (dashed)", ylim=(0, None))
     other.grid(visible=False)
     return ax

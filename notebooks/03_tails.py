@@ -247,7 +247,7 @@ def cut_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
     plotting.plot_tail(tail, fit, axes[0], **colour)
-    plotting.plot_cuts(cuts, fit, axes[1], **colour)
+    plotting.plot_thresholds(cuts, fit, axes[1], **colour)
     axes[0].set_xlim(1e-6, None)
     return figure
 

@@ -84,9 +84,12 @@ def test_a_propagated_change_is_the_difference_of_two_forward_passes(case):
         for column in (0, layer.weight[0].numel() - 1):
             jacobian = layer.weight_jacobian(activations[start], torch.tensor([column]))
             for size in (1e-3, 1.0, -30.0):
-                change, kept = net.propagate(start, 1, size * jacobian, activations)
+                change, rows, changed = net.propagate(
+                    start, 1, size * jacobian, activations
+                )
                 found = torch.zeros_like(logits)
-                found[kept] = change
+                found[changed] = change
+                assert torch.equal(rows, changed)  # of one displacement
                 state = {name: p.clone() for name, p in model.named_parameters()}
                 state[layer.name].flatten(1)[1, column] += size
                 expected = torch.func.functional_call(model, state, (x,)) - logits

@@ -122,11 +122,11 @@ class SequentialNet:
 
     def propagate(
         self, start: int, unit: int, change: Tensor, activations: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Carry a unit's change, (displacements, samples, 1, ...), up to the logits.
 
-        Return the changes, (rows, classes), where there are any, and the number
-        displacement · samples + sample of each row, ascending.
+        Return the changes, (rows, classes), where there are any, and of each row the
+        sample and the number displacement · samples + sample.
         """
         count, samples = change.shape[:2]
         change, part, changed = change.flatten(0, 1), slice(unit, unit + 1), None
@@ -138,11 +138,10 @@ class SequentialNet:
                 rows = rows[changed]
             change, part = layer.propagate(change, part, x, rows)
         if changed is None:  # no dense layer above: only some of the logits change
-            change, changed = _nonzero_rows(change)
-            logits = change.new_zeros(len(change), activations[-1].shape[1])
-            logits[:, part] = change
-            change = logits
-        return change, changed
+            part_change, changed = _nonzero_rows(change)
+            change = change.new_zeros(len(changed), activations[-1].shape[1])
+            change[:, part], rows = part_change, rows[changed]
+        return change, rows, changed
 
 
 def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
@@ -184,23 +183,22 @@ def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
     return loss / len(inputs), response / len(inputs)
 
 
-def _responses(net, start, sampled, deltas, activations, targets, rows) -> Tensor:
+def _responses(net, start, sampled, deltas, activations, targets, most) -> Tensor:
     """Return a layer's loss changes summed over a batch, (deltas, weights)."""
     count, samples, logits = len(deltas), len(targets), activations[-1]
     response = logits.new_zeros(count, len(sampled.index))
     ends = logits, logits.softmax(1), targets
     for unit in sampled.unit.unique().tolist():
         of_unit = (sampled.unit == unit).nonzero().squeeze(1)
-        for few in of_unit.split(max(1, rows // (count * samples))):
+        for few in of_unit.split(max(1, most // (count * samples))):
             jacobian = net.layers[start].weight_jacobian(
                 activations[start], sampled.column[few]
             )
             change = torch.tensordot(deltas[:, None], jacobian[None], 1).flatten(0, 1)
-            change, changed = net.propagate(start, unit, change, activations)
-            losses = loss_change(change, *ends, changed % samples)
-            sums = losses.new_zeros(count * len(few))
-            sums.index_add_(0, changed // samples, losses)
-            response[:, few] = sums.view(count, -1)
+            change, rows, changed = net.propagate(start, unit, change, activations)
+            losses = logits.new_zeros(count, len(few), samples)
+            losses.view(-1)[changed] = loss_change(change, *ends, rows)
+            response[:, few] = losses.sum(2)
     return response
 
 
