@@ -76,16 +76,23 @@ def log10_bins(histogram: LogHistogram) -> tuple[np.ndarray, np.ndarray]:
     return np.log10(edges), np.add.reduceat(histogram.counts, starts)
 
 
-def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> Log:
+def open_log(
+    kind: str = "",
+    folder: str | Path = "logs",
+    name: str = "run",
+    *,
+    mode: str = "offline",
+) -> Log:
     """Return a log of a kind, or one that takes everything and writes nothing.
 
     Parameters
     ----------
     kind : {"", "tensorboard", "wandb"}
-        "" is off. Weights & Biases gets numbers only, no code, and runs offline unless
-        WANDB_MODE says "online": ``wandb sync`` sends a finished run later.
+        "" is off. Weights & Biases gets numbers only, no code.
     folder, name : str
         Where the files go, and the name of this run among the others there.
+    mode : {"offline", "online", "disabled"}
+        Of Weights & Biases: offline nothing is sent before ``wandb sync``.
 
     Examples
     --------
@@ -100,7 +107,6 @@ def open_log(kind: str = "", folder: str | Path = "logs", name: str = "run") -> 
 
             return TensorBoardLog(SummaryWriter(str(folder / name)))
         if kind == "wandb":
-            mode = os.environ.get("WANDB_MODE", "offline")
             if mode != "online":  # the package reports on itself when it is imported
                 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
             import wandb

@@ -121,10 +121,7 @@ class Task:
 
     @torch.no_grad()
     def check_model(self, model: nn.Module, batch_size: int) -> None:
-        """Refuse, with the shapes in the message, a network that does not fit the data.
-
-        It gets the first batch, in evaluation mode.
-        """
+        """Refuse a network to which the first batch does not fit, with the shapes."""
         x, y = self.train_inputs[:batch_size], self.train_targets[:batch_size]
         name, shape, targets = type(model).__name__, tuple(x.shape), tuple(y.shape)
         try:
@@ -152,18 +149,12 @@ class Task:
     measure, check, classifies = evaluate, check_model, is_classification  # former
 
     def __repr__(self):
-        kind, own = (
-            "regression",
-            f"targets of shape {tuple(self.train_targets[0].shape)}",
-        )
+        x, y, test = self.train_inputs, self.train_targets, self._samples("test")
+        kind, own = "regression", f"targets of shape {tuple(y.shape[1:])}"
         if self.is_classification:
             kind, own = "classification", f"{self.classes} classes"
-        test = self._samples("test")
-        tests = f"{len(test[0]):,} to test" if test else "no test data"
-        return (
-            f"Task({kind}: {len(self.train_inputs):,} samples of shape "
-            f"{tuple(self.train_inputs.shape[1:])}, {own}, {tests})"
-        )
+        own += f", {len(test[0]):,} to test" if test else ", no test data"
+        return f"Task({kind}: {len(x):,} samples of shape {tuple(x.shape[1:])}, {own})"
 
 
 def load_arrays(path: str | Path) -> Task:
