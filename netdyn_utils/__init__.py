@@ -56,13 +56,10 @@ _PUBLIC = {
         *("UpdateTracker", "IntervalTracker", "DriftRecorder"),
         *("ActivationProbe", "probe_batch", "UpdateWindow"),
     ),
-    "custom": (
-        *("Task", "load_arrays", "load_model"),
-        *("open_log", "tensorboard_log", "wandb_log"),
-    ),
+    "custom": ("Task", "load_arrays", "load_model", "open_log"),
     "perturbation": (
         *("perturbation_scan", "loss_under_displacement", "PerturbationResponse"),
-        *("loss_line", "loss_plane", "random_direction"),
+        "loss_plane",
     ),
     "experiments": (
         *("FIVE_LAYERS", "ExperimentConfig", "UpdatesConfig"),
@@ -70,7 +67,7 @@ _PUBLIC = {
         *("run_perturbation", "run_information"),
     ),
     "plotting": ("plot_density", "plot_windows", "plot_loss", "plot_accuracy"),
-    "widgets": ("frame_slider",),
+    "widgets": ("static_slider", "frame_slider"),
     "metrics": ("log_metrics", "read_metrics", "record", "read_recorded"),
     "book.execute": ("run_notebook",),
     "book.sweep": ("Sweep", "read_sweep", "run_sweep"),

@@ -1,7 +1,7 @@
-"""Records to axes.
+"""Plots of records.
 
 A plot takes a record and an axes, draws on that axes only, and returns it. Nothing is
-fitted, shown or saved here; labels are built from what the record holds.
+fitted, shown or saved here.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .histogram import LogHistogram
 
-# One colour per network throughout the book; told apart by colour-blind readers too
-# (after Okabe & Ito 2008).
+# One colour per network, distinct to colour-blind readers too (after Okabe & Ito 2008).
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
 GREY = "#6B7280"
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
@@ -65,17 +64,17 @@ def plot_density(histogram: LogHistogram, ax: Axes | None = None, **style) -> Ax
     Parameters
     ----------
     histogram : LogHistogram
-        Bins with no count are left out; exact zeros count in the total mass only.
+        Empty bins are left out; exact zeros count in the total mass only. Anything
+        with edges and counts will do.
     ax : Axes, optional
         A new one unless given.
     **style
         Passed on to `Axes.plot`: label, color …
     """
     ax = _axes(ax)
-    held = histogram.counts > 0
-    centres = np.sqrt(histogram.edges[1:] * histogram.edges[:-1])
-    ax.set(xscale="log", yscale="log")  # first: no linear limits if nothing is held
-    ax.plot(centres[held], histogram.density[held], **style)
+    total = histogram.counts.sum() + getattr(histogram, "zeros", 0)
+    ax.set(xscale="log", yscale="log")  # first: no linear limits if all bins are empty
+    plot_binned(ax, histogram.edges, histogram.counts / max(total, 1), **style)
     ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
     _fewer_ticks(ax)
     return ax
@@ -101,32 +100,22 @@ def plot_windows(run, group: str = "all", ax: Axes | None = None) -> Axes:
 
 
 def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
-    """Draw a density and the power law that was fitted to its tail, dashed.
+    """Draw a density and, dashed, the power law that was fitted to its tail.
 
-    Of `histogram`, anything with edges and counts; the line of `fit` goes from its xmin
-    to where its support ends, with the mass of the tail and the colour of the density.
+    The line goes from xmin to the end of the support, with the mass of the tail.
     """
-    ax = _axes(ax)
-    edges, counts = histogram.edges, histogram.counts
-    held = counts > 0
-    zeros = getattr(histogram, "zeros", 0)
-    density = counts / (counts.sum() + zeros) / np.diff(edges)
-    centres = np.sqrt(edges[1:] * edges[:-1])
-    (line,) = ax.plot(centres[held], density[held], **style)
-    tail = np.array([fit.xmin, min(fit.xmax, edges[-1])])
-    mass = fit.n_tail / (counts.sum() + zeros)
+    ax = plot_density(histogram, ax, **style)
+    tail = np.array([fit.xmin, min(fit.xmax, histogram.edges[-1])])
+    mass = fit.n_tail / (histogram.counts.sum() + getattr(histogram, "zeros", 0))
     if fit.top == "truncated":
         mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
     law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
     label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
-    ax.plot(tail, law, "--", color=line.get_color(), linewidth=1.2, label=label)
-    ax.set(xscale="log", yscale="log")
-    ax.set(xlabel="magnitude |Δw|", ylabel="density p(|Δw|)")
-    _fewer_ticks(ax)
+    ax.plot(tail, law, "--", color=ax.lines[-1].get_color(), linewidth=1.2, label=label)
     return ax
 
 
-def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
+def plot_thresholds(fits, chosen, ax: Axes | None = None, **style) -> Axes:
     """Draw exponent and, in grey, KS distance of fits against their xmin."""
     ax = _axes(ax)
     other = ax.twinx()
@@ -136,14 +125,14 @@ def plot_cuts(fits, chosen, ax: Axes | None = None, **style) -> Axes:
     other.plot(xmin, [fit.ks for fit in fits], "s--", color=GREY, markersize=3)
     ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
     other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
-    ax.set(xscale="log", xlabel="lower cut xmin", ylabel="exponent α")
+    ax.set(xscale="log", xlabel="threshold xmin", ylabel="exponent α")
     other.set(ylabel="KS distance (dashed)", ylim=(0, None))
     other.grid(visible=False)
     return ax
 
 
 def plot_local_slope(slope, ax: Axes | None = None, **style) -> Axes:
-    """Draw −d ln p / d ln x with one standard error on each side."""
+    """Draw −d ln p / d ln x with a band of one standard error on each side."""
     ax = _axes(ax)
     (line,) = ax.plot(slope.x, slope.slope, **style)
     low, high = slope.slope - slope.sigma, slope.slope + slope.sigma
@@ -155,13 +144,11 @@ def plot_local_slope(slope, ax: Axes | None = None, **style) -> Axes:
 def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
     """Draw alpha of each window with its interval, at the window's last step."""
     ax = _axes(ax)
-    alphas = [fit.alpha for fit in stability.fits]
-    reach = [
-        (max(a - i.low, 0), max(i.high - a, 0))
-        for a, i in zip(alphas, stability.intervals, strict=True)
-    ]
+    alphas = np.array([fit.alpha for fit in stability.fits])
+    ends = np.array([(i.low, i.high) for i in stability.intervals]).T
+    reach = np.maximum((ends - alphas) * [[-1], [1]], 0)
     look = {"fmt": "o", "markersize": 4, "linewidth": 1.2, **style}
-    ax.errorbar(stops, alphas, np.transpose(reach), **look)
+    ax.errorbar(stops, alphas, reach, **look)
     ax.set(xlabel="step", ylabel="exponent α")
     return ax
 
@@ -169,33 +156,26 @@ def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
 def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
     """Draw the density of intervals in logarithmic bins; shuffled times in grey."""
     ax = _axes(ax)
-    binned = counts.binned()
-    widths, centres = (
-        np.diff(binned.edges),
-        np.sqrt(binned.edges[1:] * binned.edges[:-1]),
-    )
-    held = binned.counts > 0
-    density = binned.counts / binned.counts.sum() / widths
-    ax.plot(centres[held], density[held], **style)
+    edges, found = counts.binned().edges, counts.binned().counts
+    density = plot_binned(ax, edges, found / found.sum(), **style)
     if null is not None:
         total = np.concatenate([[0], np.cumsum(null.expected)])
-        places = np.clip((binned.edges - 0.5).astype(int), 0, len(null.expected))
-        expected = np.diff(total[places]) / null.expected.sum() / widths
-        shown = expected > 0
+        places = np.clip((edges - 0.5).astype(int), 0, len(null.expected))
+        expected = np.diff(total[places]) / null.expected.sum()
         look = {"color": GREY, "linestyle": "--", "label": "shuffled times"}
-        ax.plot(centres[shown], expected[shown], **look)
+        plot_binned(ax, edges, expected, **look)
     ax.set(xscale="log", yscale="log", xlabel="interval Δt (steps)")
-    ax.set(ylabel="probability per step", ylim=(density[held].min() / 3, None))
+    ax.set(ylabel="probability per step", ylim=(density.min() / 3, None))
     return ax
 
 
 def plot_survival(values, ax: Axes | None = None, **style) -> Axes:
-    """Draw the fraction of values at or above each; of many all of the largest ones."""
+    """Draw the fraction of values at or above each; of many, some 300 with the top."""
     ax = _axes(ax)
     falling = np.sort(np.ravel(values))[::-1]
     ranks = np.unique(np.geomspace(1, len(falling), 300).astype(int))
     ax.plot(falling[ranks - 1], ranks / len(falling), **style)
-    ax.set(yscale="log", ylabel="share at or above")
+    ax.set(yscale="log", ylabel="fraction at or above")
     return ax
 
 
@@ -208,7 +188,7 @@ def plot_loss(run, ax: Axes | None = None, **style) -> Axes:
 
 
 def plot_accuracy(run, ax: Axes | None = None, **style) -> Axes:
-    """Draw the share of right answers on the test data."""
+    """Draw the fraction of right answers on the test data."""
     ax = _axes(ax)
     steps, _, accuracy = run.tests.T
     ax.plot(steps, accuracy, **{"marker": "o", "markersize": 3, **style})
@@ -219,14 +199,14 @@ def plot_accuracy(run, ax: Axes | None = None, **style) -> Axes:
 def plot_forest(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
     """Draw a row for each setting: runs, mean with its 95 % interval, and the bound.
 
-    The answers have one question and bound; the first row is on top. Without `labels`
-    the settings do not stand at the axis, as in all panels but the first.
+    The answers have one question and bound; the first row is on top. `labels` says
+    whether to name the settings, as in the first of several panels.
     """
     bound, rows = answers[0].bound, range(len(answers))
     for place in {bound, -bound} if answers[0].alternative == "within" else {bound}:
         ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
     for row, answer in zip(rows, answers, strict=True):
-        colour, marker = DECISIONS[answer.decision]  # told apart without colours too
+        colour, marker = DECISIONS[answer.decision]  # distinct without colours too
         ax.plot(
             answer.values, [row] * len(answer.values), ".", color=colour, alpha=0.35
         )
@@ -251,10 +231,10 @@ def plot_images(images, labels, axes) -> None:
 
 
 def stamp_source(drawn: Figure | Axes, *runs) -> None:
-    """Write small at the lower right of a figure which records it is drawn from.
+    """Write at the lower right of a figure which records it is drawn from.
 
-    Named are kind and first eight letters of the key of the first run or RunRecord, and
-    how many others there are. Without any, it says that nothing of it is stored.
+    It names the kind and key of the first run or RunRecord, and how many others there
+    are; without any it says that the figure is computed in this notebook.
 
     >>> from types import SimpleNamespace as Record
     >>> figure = Figure()
@@ -267,20 +247,26 @@ def stamp_source(drawn: Figure | Axes, *runs) -> None:
     records = [getattr(run, "record", run) for run in runs]
     names = [*dict.fromkeys(f"{record.kind} {record.key[:8]}" for record in records)]
     text = names[0] if names else "computed in this notebook"
-    if len(names) > 1:
-        text += f" + {len(names) - 1}"
-    # As a label of the whole figure it has a place that the layout keeps free. Its size
-    # goes with the width, for a page shows all figures equally wide.
-    size = 1.1 * figure.get_figwidth()
-    figure.supxlabel(text, x=0.995, ha="right", fontsize=size, color=GREY)
+    text += f" + {len(names) - 1}" if len(names) > 1 else ""
+    # The layout keeps room for a label of the whole figure. Its size goes with the
+    # width, for a page shows all figures equally wide.
+    look = {"ha": "right", "fontsize": 1.1 * figure.get_figwidth(), "color": GREY}
+    figure.supxlabel(text, x=0.995, **look)
 
 
-# Their names until version 0.2.
-sign, plot_answers = stamp_source, plot_forest
+sign, plot_answers = stamp_source, plot_forest  # former names
 
 
 def _axes(ax: Axes | None) -> Axes:
     return plt.subplots()[1] if ax is None else ax
+
+
+def plot_binned(ax: Axes, edges, fractions, **style) -> np.ndarray:
+    """Draw and return the density in the bins that are not empty."""
+    some = fractions > 0
+    centres, density = np.sqrt(edges[1:] * edges[:-1]), fractions / np.diff(edges)
+    ax.plot(centres[some], density[some], **style)
+    return density[some]
 
 
 def _fewer_ticks(ax: Axes) -> None:

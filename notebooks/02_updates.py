@@ -155,7 +155,7 @@ def window_caption(k, layer):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
-widgets.frame_slider(
+widgets.static_slider(
     window_frame,
     widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",

@@ -247,7 +247,7 @@ def cut_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
     plotting.plot_tail(tail, fit, axes[0], **colour)
-    plotting.plot_cuts(cuts, fit, axes[1], **colour)
+    plotting.plot_thresholds(cuts, fit, axes[1], **colour)
     axes[0].set_xlim(1e-6, None)
     return figure
 
@@ -261,7 +261,7 @@ def cut_caption(fit):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}, "code_prompt_show": "Code of the figure that moves"}
-widgets.frame_slider(
+widgets.static_slider(
     cut_frame,
     cuts,
     label=lambda fit: f"{fit.xmin:.2e}",
@@ -357,7 +357,7 @@ def slope_frame(k):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-slope-window", "caption": "Local slope of the MLP's updates in one window of training (coloured) and that of the log-normal fitted to the same window above its median (grey). The slider takes the window."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
-widgets.frame_slider(
+widgets.static_slider(
     slope_frame,
     widgets.evenly_spaced(range(len(mlp.updates.stops)), 6),
     label=lambda k: f"{stops[k]:,} to {stops[k + 1]:,}",

@@ -167,7 +167,7 @@ def threshold_caption(share):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large. A spike means that many weights were moved far at the same two steps."}, "code_prompt_show": "Code of the figure that moves"}
-widgets.frame_slider(
+widgets.static_slider(
     threshold_frame,
     shares,
     label="top {:.1%}".format,

@@ -331,7 +331,8 @@ correlations = {
 
 # %%
 odd = {
-    size: np.sum(last.odd[i] ** 2) / np.sum(last.odd[i] ** 2 + last.even[i] ** 2)
+    size: np.sum(last.antisymmetric[i] ** 2)
+    / np.sum(last.antisymmetric[i] ** 2 + last.symmetric[i] ** 2)
     for i, size in enumerate(last.deltas)
 }
 
@@ -493,10 +494,14 @@ Markdown(told)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss $\\Delta L$ under $+\\delta$, and of its odd and even parts, against the displacement; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
-parts = {"ΔL(+δ)": curve.response[:, 0], "odd": curve.odd, "even": curve.even}
+parts = {
+    "ΔL(+δ)": curve.response[:, 0],
+    "odd": curve.antisymmetric,
+    "even": curve.symmetric,
+}
 for (name, values), line in zip(parts.items(), ("o-", "s--", "^--"), strict=True):
     ax.loglog(curve.deltas, values.std(axis=1), line, markersize=3, label=name)
-for part, power in ((curve.odd, 1), (curve.even, 2)):
+for part, power in ((curve.antisymmetric, 1), (curve.symmetric, 2)):
     guide = part.std(axis=1)[0] * (curve.deltas / curve.deltas[0]) ** power
     ax.loglog(curve.deltas, guide, ":", color=plotting.GREY)
 ax.set(xlabel="displacement δ (weight)", ylabel="standard deviation (nats)")
@@ -504,7 +509,7 @@ legend = ax.legend()
 plotting.stamp_source(figure, run)
 
 # %%
-spreads = {"odd": curve.odd.std(axis=1), "even": curve.even.std(axis=1)}
+spreads = {"odd": curve.antisymmetric.std(axis=1), "even": curve.symmetric.std(axis=1)}
 gap = np.log(spreads["even"] / spreads["odd"])
 meets = np.flatnonzero((gap[:-1] < 0) & (gap[1:] >= 0))
 
@@ -589,7 +594,7 @@ def displacement_caption(i):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}, "code_prompt_show": "Code of the figure that moves"}
-widgets.frame_slider(
+widgets.static_slider(
     displacement_frame,
     range(1, len(curve.deltas), 2),
     label=lambda i: f"{curve.deltas[i]:.2g}",

@@ -408,7 +408,7 @@ def plane_caption(k):
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "Information and alignment by setting: the window that ends at the slider's step (large) and the ten before it (small). On a dashed line the product is that of the setting's mean."}, "code_prompt_show": "Code of the figure that moves"}
 ends = next(iter(runs.values())).steps[1:]
-widgets.frame_slider(
+widgets.static_slider(
     plane_frame,
     widgets.evenly_spaced(range(len(ends))),
     label=lambda k: f"{ends[k]:,}",

@@ -292,10 +292,10 @@ pd.DataFrame(
         name: {
             "learning rate": f"{rates[name]:g}",
             "training loss, first step": f"{losses[name][0]:.3g}",
-            f"{seen} loss, end": f"{loss:.3g}",
-            "right answers": f"{share:.1%}" if task.is_classification else "–",
+            f"{seen} loss, end": f"{score.loss:.3g}",
+            "right answers": f"{score.accuracy:.1%}" if task.is_classification else "–",
         }
-        for name, (loss, share) in scores.items()
+        for name, score in scores.items()
     }
 ).T
 
@@ -559,7 +559,7 @@ Markdown(
     "\n".join(
         f"- Under {name} the tail {answers[name]}. It spans {span:.1f} decades; rivals "
         f"favoured: {better[name][0]} of {better[name][1]}; loss at the end: "
-        f"{scores[name][0]:.3g}."
+        f"{scores[name].loss:.3g}."
         for name, span in spans.items()
     )
 )
@@ -576,7 +576,7 @@ log_metrics(
     | {f"sigma_{name}": fit.sigma for name, fit in fits.items()}
     | {f"tail_{name}": fit.n_tail for name, fit in fits.items()}
     | {f"largest_{name}": h.max for name, h in histograms.items()}
-    | {f"loss_{name}": loss for name, (loss, _) in scores.items()}
+    | {f"loss_{name}": score.loss for name, score in scores.items()}
     | {f"burstiness_{name}": counts[name].burstiness for name in nulls}
 )
 
@@ -595,7 +595,7 @@ log_metrics(
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
     f"The tail spans {spans['sgd']:.1f} decades under SGD and {spans['adam']:.1f} under "
-    f"Adam, at losses of {scores['sgd'][0]:.3g} and {scores['adam'][0]:.3g}. It takes "
+    f"Adam, at losses of {scores['sgd'].loss:.3g} and {scores['adam'].loss:.3g}. It takes "
     "more seeds, and steps until the losses are equal, to tell whether that is the rule."
     if {"sgd", "adam"} <= spans.keys()
     else "It needs runs of SGD and of Adam, and here they are not both."

@@ -45,7 +45,9 @@ def save(folder, **changes):
 NET = "def build():\n    return nn.Linear(3, 2)\n"
 
 
-def test_a_model_is_what_the_function_builds_now_from_torchs_seed(folder, monkeypatch):
+def test_a_model_is_built_again_at_each_call_from_the_seed_of_torch(
+    folder, monkeypatch
+):
     source = write_model(folder, NET)
     one, other = (torch.manual_seed(3) and load_model(source) for _ in range(2))
     assert isinstance(one, nn.Linear)
@@ -56,42 +58,34 @@ def test_a_model_is_what_the_function_builds_now_from_torchs_seed(folder, monkey
     assert [path.name for path in folder.iterdir()] == ["mine.py"]  # and no cache
 
 
-def test_a_model_may_import_its_neighbours_and_hold_dataclasses(folder):
+def test_a_model_may_import_its_neighbours(folder):
     (folder / "netdyn_neighbour.py").write_text("WIDTH = 5\n")
-    code = (
-        "from dataclasses import dataclass\n"
-        "from netdyn_neighbour import WIDTH\n"
-        "@dataclass\nclass Config:\n    width: int = WIDTH\n"
-        "class build(nn.Linear):\n"
-        "    def __init__(self):\n        super().__init__(Config().width, 2)\n"
-    )
-    source, before = write_model(folder, code), list(sys.path)
+    code = NET.replace("3, 2", "WIDTH, 2")
+    source = write_model(folder, f"from netdyn_neighbour import WIDTH\n{code}")
+    before = list(sys.path)
     assert load_model(source).in_features == 5
     assert sys.path == before
 
 
 @pytest.mark.parametrize(
-    ("code", "error", "message"),
+    ("code", "message"),
     [
-        ("build = 3\n", ValueError, "gave 3: it must be a function"),
-        ("def other(): ...\n", ValueError, "build in .* gave None"),
-        ("def build():\n    return nn.ReLU\n", ValueError, "returns a torch.nn.Module"),
-        ("def build():\n    return 1 / 0\n", ZeroDivisionError, "division"),
+        ("def other(): ...\n", "build in .* gave None: it must be a function"),
+        ("def build():\n    return nn.ReLU\n", "returns a torch.nn.Module"),
     ],
 )
-def test_what_builds_no_model_is_refused(folder, code, error, message):
-    with pytest.raises(error, match=message):
+def test_a_file_that_builds_no_model_is_refused(folder, code, message):
+    with pytest.raises(ValueError, match=message):
         load_model(write_model(folder, code))
 
 
-def test_a_source_that_names_no_function_or_no_file_is_refused(folder, monkeypatch):
-    for source in ("", "mine.py", "mine.py:", "mine.py:a b", "mine.pt:build"):
+def test_a_missing_file_and_a_source_without_a_function_are_refused(folder):
+    for source in ("mine.py", "mine.py:a b", "mine.pt:build"):
         with pytest.raises(ValueError, match="names no function in a file: expected"):
             load_model(source)
-    monkeypatch.chdir(folder)
     for load, name in ((load_model, "no.py:build"), (load_arrays, "no.npz")):
-        with pytest.raises(FileNotFoundError, match=r"文 c.*no"):  # in full
-            load(name)
+        with pytest.raises(FileNotFoundError):
+            load(str(folder / name))
 
 
 # Arrays.
@@ -113,7 +107,6 @@ def test_arrays_become_a_task_of_classes_pixels_and_indices(folder):
     ("changes", "message"),
     [
         ({"x_train": np.full((40, 3), 1e300)}, "x_train has 120 of 120 values"),
-        ({"y_train": np.full(40, np.nan)}, "y_train has 40 of 40 values"),
         ({"x_train": np.zeros((39, 3))}, r"shapes \(39, 3\) and \(40,\): expected as"),
         ({"y_train": np.arange(40) - 1}, "the class -1: classes count from 0"),
         ({"x_train": np.full((40, 3), "a")}, "has the dtype <U1: expected floats"),
@@ -124,7 +117,7 @@ def test_arrays_become_a_task_of_classes_pixels_and_indices(folder):
         ),
     ],
 )
-def test_arrays_that_make_no_task_are_refused(folder, changes, message):
+def test_invalid_arrays_are_refused(folder, changes, message):
     with pytest.raises(ValueError, match=message):
         load_arrays(save(folder, **changes))
 
@@ -136,14 +129,10 @@ def test_nothing_pickled_is_ever_loaded(folder):
 
     evil = np.array([Evil()] * 40, object)
     path = save(folder, y_train=evil)
-    with pytest.raises(ValueError, match="pickled objects, which would be code"):
-        load_arrays(path)
-    evil.dump(str(path))
-    with pytest.raises(ValueError, match="pickled objects, which would be code"):
-        load_arrays(path)
-    torch.save(Evil(), folder / "mine.pt")
-    with pytest.raises(ValueError, match="names no function"):
-        load_model(f"{folder / 'mine.pt'}:build")
+    for write in (lambda: None, lambda: evil.dump(str(path))):
+        write()
+        with pytest.raises(ValueError, match="pickled objects, which would be code"):
+            load_arrays(path)
     assert not (folder / "was run").exists()
 
 
@@ -152,9 +141,9 @@ def test_a_damaged_file_never_gives_other_numbers(folder):
     whole, expected = path.read_bytes(), load_arrays(path)
     refused = 0
     for place in range(0, len(whole), 29):
-        path.write_bytes(
-            whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
-        )
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
         try:
             task = load_arrays(path)
         except Exception:
@@ -175,17 +164,16 @@ def some_task(targets=None):
 
 
 @pytest.mark.parametrize(
-    ("width", "regression", "message"),
+    ("width", "targets", "message"),
     [
-        ((5, 4), False, r"cannot take the first batch, shape \(8, 3\)"),
-        ((3, 3), False, r"outputs of shape \(8, 3\) .* expected \(8, 4\), one value"),
-        ((3, 2), True, r"outputs of shape \(8, 2\) .* expected \(8,\), as the targets"),
+        ((5, 4), None, r"cannot take the first batch, shape \(8, 3\)"),
+        ((3, 3), None, r"outputs of shape \(8, 3\) .* expected \(8, 4\), one value"),
+        ((3, 2), torch.zeros(600), r"outputs of shape \(8, 2\) .* expected \(8,\), as"),
     ],
 )
-def test_a_network_that_does_not_fit_the_data_is_refused(width, regression, message):
-    task = some_task(torch.zeros(600) if regression else None)
+def test_a_network_that_does_not_fit_the_data_is_refused(width, targets, message):
     with pytest.raises(ValueError, match=message):
-        task.check_model(nn.Linear(*width), 8)
+        some_task(targets).check_model(nn.Linear(*width), 8)
 
 
 def test_evaluation_is_the_mean_over_all_test_samples_and_leaves_no_trace():
@@ -193,24 +181,24 @@ def test_evaluation_is_the_mean_over_all_test_samples_and_leaves_no_trace():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     task, state = some_task(), torch.get_rng_state()
     task.check_model(model, 8)
-    loss, accuracy = task.evaluate(model)
+    found = task.evaluate(model)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
     outputs = model.eval()(task.test_inputs)
     expected = nn.functional.cross_entropy(outputs, task.test_targets)
-    assert loss == pytest.approx(expected.item(), rel=1e-5)
-    assert accuracy == (outputs.argmax(1) == task.test_targets).sum().item() / 600
+    assert found.loss == pytest.approx(expected.item(), rel=1e-5)
+    assert found.accuracy == (outputs.argmax(1) == task.test_targets).sum().item() / 600
 
 
 def test_float_targets_are_a_regression_by_mean_squared_error():
     task, line = some_task(torch.linspace(0, 1, 600)), nn.Linear(3, 1)
     task.check_model(line, 8)  # (samples, 1) for (samples,)
     nn.init.zeros_(line.weight), nn.init.constant_(line.bias, 0.5)
-    loss, accuracy = task.evaluate(line)
+    found = task.evaluate(line)
     expected = np.mean((0.5 - np.linspace(0, 1, 600)) ** 2)
-    assert loss == pytest.approx(expected, rel=1e-4)
-    assert np.isnan(accuracy)
+    assert found.loss == pytest.approx(expected, rel=1e-4)
+    assert np.isnan(found.accuracy)
 
 
 def test_no_step_of_adam_is_longer_than_the_bound_of_the_chapter():
@@ -241,9 +229,7 @@ def test_merged_bins_keep_every_count_and_the_ends():
     assert counts == pytest.approx(np.histogram(np.log10(values), edges)[0], abs=2)
 
 
-def test_a_log_that_is_unknown_or_not_installed_says_what_to_do(folder, monkeypatch):
-    with pytest.raises(ValueError, match=r"unknown log 'tensorbord'.*'tensorboard'"):
-        open_log("tensorbord", folder)
+def test_a_log_that_is_not_installed_says_what_to_do(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     with pytest.raises(ImportError, match=r"pip install 'netdyn\[wandb\]'"):
@@ -265,47 +251,42 @@ for kind in ("", "tensorboard", "wandb"):
 """
 
 
-def test_logs_hold_what_was_logged_and_ask_no_host(folder):
-    event_accumulator = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_accumulator"
-    )
+def test_logs_hold_what_was_logged_and_contact_no_host(folder):
+    events = "tensorboard.backend.event_processing.event_accumulator"
+    events = pytest.importorskip(events)
     pytest.importorskip("wandb")
-    with socket.create_server(
-        ("127.0.0.1", 0)
-    ) as proxy:  # all requests would come here
+    with socket.create_server(("127.0.0.1", 0)) as proxy:  # for all requests
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        proxies = {n: address for name in names for n in (name, name.lower())}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-        run = subprocess.run(
-            [sys.executable, "-W", "error", "-c", LOGGED, str(folder / "logs")],
-            cwd=folder,
-            env={**kept, **proxies, "NO_PROXY": "", "no_proxy": ""},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert run.returncode == 0, run.stderr
+        env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+        env |= {n: address for name in names for n in (name, name.lower())}
+        command = [sys.executable, "-W", "error", "-c", LOGGED, str(folder / "logs")]
+        run(command, folder, {**env, "NO_PROXY": "", "no_proxy": ""})
         proxy.setblocking(False)
-        with pytest.raises(BlockingIOError):  # nobody waits for an answer
+        with pytest.raises(BlockingIOError):  # there was no request
             proxy.accept()
 
-    events = event_accumulator.EventAccumulator(str(folder / "logs" / "one")).Reload()
-    loss = [(e.step, e.value) for e in events.Scalars("loss")]
+    log = events.EventAccumulator(str(folder / "logs" / "one")).Reload()
+    loss = [(e.step, e.value) for e in log.Scalars("loss")]
     assert loss == [(100, pytest.approx(0.01)), (200, pytest.approx(0.005))]
-    assert [e.value for e in events.Scalars("updates/zeros")] == [0.25, 0.25, 0]
-    assert sum(events.Histograms("updates/log10")[0].histogram_value.bucket) == 3
+    assert [e.value for e in log.Scalars("updates/zeros")] == [0.25, 0.25, 0]
+    assert sum(log.Histograms("updates/log10")[0].histogram_value.bucket) == 3
     written = list((folder / "logs" / "wandb").glob("offline-run-*/*.wandb"))
     assert len(written) == 2
     assert all(b"updates/log10" in path.read_bytes() for path in written)
-    assert [path.name for path in folder.iterdir()] == ["logs"]
+
+
+def run(command, folder, env=None):
+    """Run a command in a folder and expect it to succeed."""
+    look = {"capture_output": True, "text": True, "timeout": 300, "check": False}
+    done = subprocess.run(command, cwd=folder, env=env, **look)
+    assert done.returncode == 0, done.stderr
 
 
 # The chapter, by plain papermill.
 
 
-def test_the_chapter_reports_on_a_network_of_ones_own(folder):
+def test_the_chapter_reports_on_a_custom_network(folder):
     source = write_model(
         folder,
         "def build():\n    return nn.Sequential("
@@ -316,28 +297,19 @@ def test_the_chapter_reports_on_a_network_of_ones_own(folder):
     given |= {"log": "tensorboard", "steps": 90, "batch_size": 8}
     words = [word for key, value in given.items() for word in ("-p", key, str(value))]
     chapter = str(ROOT / "notebooks" / "08_your_model.ipynb")
-    run = subprocess.run(
-        [sys.executable, "-m", "papermill", chapter, str(output), *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    run([sys.executable, "-m", "papermill", chapter, str(output), *words], folder)
     cells = nbformat.read(output, as_version=4).cells
     outputs = [out for cell in cells for out in cell.get("outputs", ())]
     texts = [value for out in outputs for value in out.get("data", {}).values()]
-    shown = "\n".join(text for text in texts if isinstance(text, str))
-    assert "(122, ['0', '1', '2', '3'])" in shown
-    assert "40 samples of shape (3,), 2 classes, no test data" in shown
-    assert "1 of 1 second passes ended with the weights of the first" in shown
-    assert "those on the training data" in shown
-    assert "sgd" not in shown
+    page = "\n".join(text for text in texts if isinstance(text, str))
+    assert "(122, ['0', '1', '2', '3'])" in page
+    assert "40 samples of shape (3,), 2 classes, no test data" in page
+    assert "1 of 1 second passes ended with the weights of the first" in page
+    assert "sgd" not in page
     assert list((folder / "logs" / "momentum-seed0").glob("events.*"))
     largest, alpha = plain_loop(source, path)
-    assert f"The largest update: momentum {largest:.2g} (" in shown
-    assert f"momentum **{alpha:.2f}**" in shown
+    assert f"The largest update: momentum {largest:.2g} (" in page
+    assert f"momentum **{alpha:.2f}**" in page
 
 
 def plain_loop(source, path):

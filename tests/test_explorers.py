@@ -79,7 +79,7 @@ def test_a_training_goes_on_when_it_is_asked_to_until_it_ends():
     assert tracker.steps == 0
     live.advance(25)
     assert tracker.steps == 25
-    live.layer.value, live.shown.value = tracker.groups[-1], "the last window"
+    live.layer.value, live.window.value = tracker.groups[-1], "the last window"
     largest = tracker.histogram(tracker.groups[-1], -1).largest
     assert f"<td>{largest:.1e}</td>" in live.readout.value
 

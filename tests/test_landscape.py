@@ -1,4 +1,4 @@
-"""Slices of the loss: the network in the middle, filters of its own norms around it."""
+"""A plane of the loss around the network, along directions with its filters' norms."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,7 @@ import torch
 from torch import nn
 
 from netdyn_utils.networks import build_model
-from netdyn_utils.perturbation.landscape import (
-    LossLine,
-    LossPlane,
-    loss_line,
-    loss_plane,
-    random_direction,
-)
+from netdyn_utils.perturbation.landscape import LossPlane, loss_plane, random_direction
 from netdyn_utils.perturbation.scan import loss_under_displacement
 
 
@@ -27,23 +21,15 @@ def network():
     return model, x, torch.randint(3, (40,), generator=seed(2))
 
 
-def test_the_middle_is_the_network_itself(network):
+def test_the_middle_of_a_plane_is_the_network_itself(network):
     loss = loss_under_displacement(*network, name="fc1.weight", index=0, delta=0.0)
-    line = loss_line(*network, generator=seed(), steps=5, batch_size=7)
-    plane = loss_plane(*network, generator=seed(), steps=5)
-    assert line.steps.tolist() == plane.steps.tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert line.losses[2] == pytest.approx(loss, rel=1e-14)
+    plane = loss_plane(*network, generator=seed(), steps=5, batch_size=7)
+    assert plane.steps.tolist() == [-1, -0.5, 0, 0.5, 1]
     assert plane.losses[2, 2] == pytest.approx(loss, rel=1e-14)
     assert len(np.unique(plane.losses)) == 25
 
 
-def test_the_first_axis_of_a_plane_is_the_line_of_the_same_seed(network):
-    line = loss_line(*network, generator=seed(), steps=5)
-    plane = loss_plane(*network, generator=seed(), steps=5)
-    np.testing.assert_allclose(plane.losses[:, 2], line.losses, rtol=1e-14)
-
-
-def test_filters_keep_their_norms_and_biases_and_norms_stay():
+def test_directions_have_the_norms_of_the_filters_and_no_biases():
     model = build_model("convnet", channels=(3, 4), hidden=5, generator=seed())
     direction = random_direction(model, seed(1))
     assert set(direction) == {f"{n}.weight" for n in ("conv1", "conv2", "fc1", "fc2")}
@@ -55,7 +41,7 @@ def test_filters_keep_their_norms_and_biases_and_norms_stay():
         )
 
 
-def test_the_picture_does_not_see_how_a_rectified_layer_is_scaled(network):
+def test_rescaling_relu_layers_leaves_the_plane_as_it_is(network):
     model, *batch = network
     before = loss_plane(model, *batch, generator=seed(), steps=3).losses
     with torch.no_grad():
@@ -66,13 +52,14 @@ def test_the_picture_does_not_see_how_a_rectified_layer_is_scaled(network):
     np.testing.assert_allclose(after, before, rtol=1e-10)
 
 
-def test_a_softmax_layer_has_its_line_in_closed_form():
+def test_a_softmax_layer_has_its_plane_in_closed_form():
     model, x = nn.Linear(3, 2, bias=False), torch.eye(3)
-    line = loss_line(model, x, torch.tensor([0, 1, 0]), generator=seed(), steps=3)
-    drawn = random_direction(model, seed())["weight"].numpy()
-    weight = model.weight.detach().double().numpy()
-    for step, loss in zip(line.steps, line.losses, strict=True):
-        gap = (weight + step * drawn) * [1, -1, 1]  # of the target over the other
+    plane = loss_plane(model, x, torch.tensor([0, 1, 0]), generator=seed(), steps=3)
+    generator = seed()
+    one, other = (random_direction(model, generator)["weight"] for _ in range(2))
+    for (i, j), loss in np.ndenumerate(plane.losses):
+        weight = model.weight + plane.steps[i] * one + plane.steps[j] * other
+        gap = weight.detach().numpy() * [1, -1, 1]  # of the target over the other
         expected = np.log1p(np.exp(gap[1] - gap[0])).mean()
         assert loss == pytest.approx(expected, rel=1e-14)
 
@@ -87,24 +74,17 @@ def test_the_model_is_as_it_was(network):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_records_survive_a_file_and_print_as_one_line(network):
+def test_a_plane_survives_a_file_and_prints_as_one_line(network):
     plane = loss_plane(*network, generator=seed(), steps=3)
-    line = loss_line(*network, generator=seed(), steps=3)
-    for one, kind in ((plane, LossPlane), (line, LossLine)):
-        again = kind.from_arrays(one.to_arrays())
-        assert np.array_equal(again.losses, one.losses)
-        assert "\n" not in repr(again)
-        assert "points within ±1, loss" in repr(again)
+    again = LossPlane.from_arrays(plane.to_arrays())
+    assert np.array_equal(again.losses, plane.losses)
+    assert repr(again).startswith("LossPlane(3 × 3 points within ±1, loss ")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        ({"steps": 4}, "odd and 3 or more"),
-        ({"reach": 0.0}, "reach must be a positive"),
-        ({"batch_size": 0}, "batch size must be"),
-    ],
+    [({"steps": 4}, "odd and 3 or more"), ({"reach": 0.0}, "reach must be a positive")],
 )
-def test_unfit_slices_are_refused(network, options, message):
+def test_invalid_arguments_are_refused(network, options, message):
     with pytest.raises(ValueError, match=message):
-        loss_line(*network, generator=seed(), **options)
+        loss_plane(*network, generator=seed(), **options)

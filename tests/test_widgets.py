@@ -15,7 +15,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from netdyn_utils.widgets import evenly_spaced, frame_slider
+from netdyn_utils.widgets import evenly_spaced, static_slider
 from netdyn_utils.widgets.static_slider import draw_frames
 
 POWERS = (1, 2, 3)
@@ -48,7 +48,7 @@ def links(widget):
 
 
 @pytest.mark.parametrize("falls", [False, True])
-def test_every_frame_has_the_limits_that_hold_all_and_its_axes_in_one_place(falls):
+def test_all_frames_have_the_same_limits_and_layout(falls):
     seen, before = [], plt.get_fignums()
 
     def keep(power):
@@ -80,8 +80,8 @@ def test_no_figure_is_left_open_when_one_fails():
     assert plt.get_fignums() == before
 
 
-def test_the_slider_picks_in_the_browser_the_frame_of_its_value():
-    moving = frame_slider(draw, POWERS, caption=lambda p: f'to "{2**p}" < 9', **WORDS)
+def test_the_slider_selects_the_frame_of_its_value_in_the_browser():
+    moving = static_slider(draw, POWERS, caption=lambda p: f'to "{2**p}" < 9', **WORDS)
     (play, slider), stack = moving.children[0].children, moving.children[1]
     assert links(moving) >= {
         ((slider.model_id, "index"), (stack.model_id, "selected_index")),
@@ -97,9 +97,9 @@ def test_the_slider_picks_in_the_browser_the_frame_of_its_value():
     assert len({*pages(stack)}) == 3
 
 
-def test_choices_are_frames_of_their_own_and_share_the_slider():
+def test_each_choice_has_its_own_frames_and_the_same_slider():
     given = {"choices": ("plain", "bold"), "choice": "face", "shown": 0, **WORDS}
-    moving = frame_slider(draw, POWERS, **given)
+    moving = static_slider(draw, POWERS, **given)
     menu, _, slider = moving.children[0].children
     outer = moving.children[1]
     assert menu.options == ("plain", "bold")
@@ -116,7 +116,7 @@ def test_choices_are_frames_of_their_own_and_share_the_slider():
 
 
 def test_a_page_has_the_plain_picture_beside_the_widget():
-    moving = frame_slider(draw, POWERS, shown=1, **WORDS)
+    moving = static_slider(draw, POWERS, shown=1, **WORDS)
     bundle = moving._repr_mimebundle_()
     view = "application/vnd.jupyter.widget-view+json"
     page = bundle["text/html"]
@@ -126,24 +126,23 @@ def test_a_page_has_the_plain_picture_beside_the_widget():
     assert pages(moving.children[1])[1] in page
 
 
-def test_one_value_has_nothing_to_slide():
-    assert frame_slider(draw, [2], **WORDS).children[0].children == ()
+def test_one_value_has_no_slider():
+    assert static_slider(draw, [2], **WORDS).children[0].children == ()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"values": []}, "the values are"),
-        ({"values": [1, 1]}, "all distinct"),
-        ({"alt": " "}, "alt is empty"),
+        ({"values": []}, "one value or more"),
+        ({"values": [1, 1]}, "no two alike"),
+        ({"alt": " "}, "alt, description or choice is empty"),
         ({"choices": ("a",)}, "choice is empty"),
-        ({"choices": ("a", "a"), "choice": "face"}, "the choices are"),
     ],
 )
-def test_what_is_missing_is_named(change, message):
+def test_invalid_arguments_are_refused(change, message):
     given = {"values": POWERS, **WORDS, **change}
     with pytest.raises(ValueError, match=message):
-        frame_slider(draw, given.pop("values"), **given)
+        static_slider(draw, given.pop("values"), **given)
 
 
 def test_evenly_spaced_values_hold_the_first_and_the_last():

@@ -1,13 +1,6 @@
 """User-supplied models and data, and optional TensorBoard or W&B logging."""
 
-from .loggers import open_log, tensorboard_log, wandb_log
+from .loggers import open_log
 from .task import Task, load_arrays, load_model
 
-__all__ = [
-    "Task",
-    "load_arrays",
-    "load_model",
-    "open_log",
-    "tensorboard_log",
-    "wandb_log",
-]
+__all__ = ["Task", "load_arrays", "load_model", "open_log"]

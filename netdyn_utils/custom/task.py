@@ -1,7 +1,6 @@
-"""A reader's own network and data: what is learned, and by which loss.
+"""A reader's own network and data.
 
-A model file is code. It is run when it is named, with all the rights of whoever names
-it, and never otherwise. A data file is numbers: nothing in it is run.
+A model file is code: naming it runs it. A data file is numbers: nothing in it is run.
 """
 
 import runpy
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from ..data.batches import InMemoryBatches
 from ..data.images import ImageData
-from ..training import cross_entropy, eval_mode, evaluate
+from ..training import Evaluation, cross_entropy, eval_mode, evaluate
 
 REQUIRED, OPTIONAL = ("x_train", "y_train"), ("x_test", "y_test")
 EVAL_BATCH_SIZE = 250  # bounds the memory of an evaluation
@@ -34,11 +33,6 @@ class Task:
         int64, shape (samples,) or (samples, places): classes from 0, learned by cross
         entropy. Or float32, shape (samples, ...): numbers, learned by mean squared
         error.
-
-    Raises
-    ------
-    ValueError
-        If lengths or shapes disagree, there is no sample, or a class is negative.
 
     Examples
     --------
@@ -57,33 +51,30 @@ class Task:
     def __post_init__(self):
         if (self.test_inputs is None) != (self.test_targets is None):
             raise ValueError("test data need both x_test and y_test: give both or none")
-        self._check_part(self.train_inputs, self.train_targets, "train")
-        if self.test_inputs is not None:
-            self._check_part(self.test_inputs, self.test_targets, "test")
-
-    def _check_part(self, inputs: Tensor, targets: Tensor, part: str) -> None:
-        """Refuse samples that cannot be paired, or are unlike those to train on."""
-        if not inputs.numel() or not targets.numel() or len(inputs) != len(targets):
-            raise ValueError(
-                f"x_{part} and y_{part} have the shapes {tuple(inputs.shape)} and "
-                f"{tuple(targets.shape)}: expected as many samples in each along the "
-                "first axis, and at least one"
-            )
-        for name, own, train in (
-            ("x", inputs, self.train_inputs),
-            ("y", targets, self.train_targets),
-        ):
-            if (own.shape[1:], own.dtype) != (train.shape[1:], train.dtype):
+        train, test = self._samples("train"), self._samples("test")
+        for part, (x, y) in {"train": train, "test": test or train}.items():
+            if not x.numel() or not y.numel() or len(x) != len(y):
                 raise ValueError(
-                    f"{name}_{part} has samples of shape {tuple(own.shape[1:])} and "
-                    f"{own.dtype}, {name}_train of {tuple(train.shape[1:])} and "
-                    f"{train.dtype}: both must agree"
+                    f"x_{part} and y_{part} have the shapes {tuple(x.shape)} and "
+                    f"{tuple(y.shape)}: expected as many samples in each along the "
+                    "first axis, and at least one"
                 )
-        if self.is_classification and targets.min() < 0:
-            raise ValueError(
-                f"y_{part} has the class {int(targets.min())}: classes count from 0 "
-                "up; renumber them, or store y as floats for a regression"
-            )
+            for name, own, like in zip("xy", (x, y), train, strict=True):
+                if (own.shape[1:], own.dtype) != (like.shape[1:], like.dtype):
+                    raise ValueError(
+                        f"{name}_{part} has samples of shape {tuple(own.shape[1:])} "
+                        f"and {own.dtype}, {name}_train of {tuple(like.shape[1:])} and "
+                        f"{like.dtype}: both must agree"
+                    )
+            if self.is_classification and y.min() < 0:
+                raise ValueError(
+                    f"y_{part} has the class {int(y.min())}: classes count from 0 up; "
+                    "renumber them, or store y as floats for a regression"
+                )
+
+    def _samples(self, part: str) -> tuple[Tensor, Tensor] | None:
+        x, y = getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets")
+        return None if x is None else (x, y)
 
     @classmethod
     def of(cls, images: ImageData) -> "Task":
@@ -99,8 +90,8 @@ class Task:
     @property
     def classes(self) -> int:
         """How many classes there are, the highest one plus 1; 0 for a regression."""
-        parts = [t for t in (self.train_targets, self.test_targets) if t is not None]
-        return max(int(t.max()) + 1 for t in parts) if self.is_classification else 0
+        parts = [p for p in (self.train_targets, self.test_targets) if p is not None]
+        return max(int(p.max()) + 1 for p in parts) if self.is_classification else 0
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross entropy in nats, or the mean squared error."""
@@ -116,32 +107,21 @@ class Task:
         )
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module) -> tuple[float, float]:
-        """Return loss and accuracy on the test data, without any on the training data.
+    def evaluate(self, model: nn.Module) -> Evaluation:
+        """Return loss and accuracy (NaN for a regression), in evaluation mode.
 
-        In evaluation mode; the model's own mode comes back. A regression has the
-        accuracy NaN.
+        On the test data, or if there are none on the training data.
         """
-        inputs, targets = self.test_inputs, self.test_targets
-        if inputs is None:
-            inputs, targets = self.train_inputs, self.train_targets
+        x, y = self._samples("test") or self._samples("train")
         if self.is_classification:
-            found = evaluate(model, inputs, targets, batch_size=EVAL_BATCH_SIZE)
-            return found.loss, found.accuracy
+            return evaluate(model, x, y, batch_size=EVAL_BATCH_SIZE)
         with eval_mode(model):
-            outputs = torch.cat([model(x) for x in inputs.split(EVAL_BATCH_SIZE)])
-        return self.loss(outputs, targets).item(), nan
+            outputs = torch.cat([model(part) for part in x.split(EVAL_BATCH_SIZE)])
+        return Evaluation(self.loss(outputs, y).item(), nan)
 
     @torch.no_grad()
     def check_model(self, model: nn.Module, batch_size: int) -> None:
-        """Try the first batch in evaluation mode: does the network fit the data?
-
-        Raises
-        ------
-        ValueError
-            If the network cannot take the inputs, or its outputs do not fit the
-            targets; the message has both shapes.
-        """
+        """Refuse a network to which the first batch does not fit, with the shapes."""
         x, y = self.train_inputs[:batch_size], self.train_targets[:batch_size]
         name, shape, targets = type(model).__name__, tuple(x.shape), tuple(y.shape)
         try:
@@ -166,48 +146,39 @@ class Task:
                 "regression"
             )
 
-    # Their names until version 0.2.
-    measure, check, classifies = evaluate, check_model, is_classification
+    measure, check, classifies = evaluate, check_model, is_classification  # former
 
     def __repr__(self):
-        kind = f"targets of shape {tuple(self.train_targets.shape[1:])}"
+        x, y, test = self.train_inputs, self.train_targets, self._samples("test")
+        kind, own = "regression", f"targets of shape {tuple(y.shape[1:])}"
         if self.is_classification:
-            kind = f"{self.classes} classes"
-        tests = "no test data"
-        if self.test_inputs is not None:
-            tests = f"{len(self.test_inputs):,} to test"
-        return (
-            f"Task({'classification' if self.is_classification else 'regression'}: "
-            f"{len(self.train_inputs):,} samples of shape "
-            f"{tuple(self.train_inputs.shape[1:])}, {kind}, {tests})"
-        )
+            kind, own = "classification", f"{self.classes} classes"
+        own += f", {len(test[0]):,} to test" if test else ", no test data"
+        return f"Task({kind}: {len(x):,} samples of shape {tuple(x.shape[1:])}, {own})"
 
 
 def load_arrays(path: str | Path) -> Task:
-    """Read a learning task from an npz file, as numbers: a pickled object is refused.
+    """Read a learning task from an npz file of numbers; pickled objects are refused.
 
     Parameters
     ----------
     path : str or Path
         Of a file with the arrays x_train and y_train, and if wanted x_test and y_test,
-        samples along the first axis. It may begin with ``~``; a relative path counts
-        from the current folder.
+        samples along the first axis.
 
     Returns
     -------
     Task
         Inputs: uint8 is taken for pixels and scaled to [−1, 1], as the book's own
         images are; other whole numbers are kept, for an embedding; floats become
-        float32. Targets: whole numbers are classes from 0, floats are numbers to be met
+        float32. Targets: whole numbers are classes from 0, floats are numbers
         (regression). A column of classes, shape (samples, 1), becomes (samples,).
 
     Raises
     ------
-    OSError, zipfile.BadZipFile
-        If there is no such file, or it is damaged.
-    ValueError
-        If it is no npz, or an array is missing, holds objects, text, NaN or
-        infinities, or does not fit the others.
+    OSError, zipfile.BadZipFile, ValueError
+        If the file is missing or damaged, or an array is missing, holds objects, text,
+        NaN or infinities, or does not fit the others.
 
     Examples
     --------
@@ -237,10 +208,9 @@ def load_arrays(path: str | Path) -> Task:
 
 def _to_tensor(array: np.ndarray, name: str) -> Tensor:
     """Return pixels scaled, classes as int64, and other numbers as finite float32."""
-    array, targets = np.asarray(array), name in ("y_train", "y_test")
+    targets, kind = name in ("y_train", "y_test"), array.dtype.kind
     if array.dtype == np.uint8 and not targets:
         return torch.from_numpy(array).float().div_(255).sub_(0.5).div_(0.5)
-    kind = array.dtype.kind
     if kind in "iu" or (kind == "b" and targets):
         whole = torch.from_numpy(array.astype(np.int64))
         return whole.flatten() if targets and whole.shape[1:] == (1,) else whole
@@ -259,32 +229,17 @@ def _to_tensor(array: np.ndarray, name: str) -> Tensor:
 
 
 def load_model(source: str) -> nn.Module:
-    """Run the file that is named and return the network that its function builds.
+    """Run a Python file and return the network that a function in it builds.
 
     Parameters
     ----------
     source : str
-        ``"path/to/file.py:function"``. The path may begin with ``~``; a relative one
-        counts from the current folder. The function, or class, takes no arguments.
-
-    Returns
-    -------
-    torch.nn.Module
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If `source` has another form, or what it names builds no network.
-    Exception
-        What the file itself raises.
+        ``"path/to/file.py:function"``. The function, or class, takes no arguments.
 
     Notes
     -----
-    The file is run anew at each call. It may import what lies in its own folder, as a
-    script may. What is random in the function draws from torch's global generator:
-    call ``torch.manual_seed`` before, and the weights are the same each time.
+    The file is run again at each call, and may import from its own folder as a script
+    may. Call ``torch.manual_seed`` before for the same weights each time.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The fast path of a scan: a sequential network, through which the change itself runs.
+"""The fast path of a scan: changes propagated through a sequential network.
 
 A displaced weight w_ij changes the pre-activation of unit i by δ·x_j: a change of rank
-one over the samples. It is carried to the logits as a change, so that nothing is
-computed twice and subtracted, and only for the samples where a ReLU lets it through.
+one over the samples. It runs on to the logits as a change, so that no two large numbers
+are subtracted, and only for the samples where a ReLU lets it through.
 
 Axis 0 is samples (of activations) or rows (of a change: one sample under one
 displacement), axis 1 is units or channels. A change that fills only some of them comes
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -25,20 +26,18 @@ from .._numba import njit
 
 ALL = slice(None)
 BLOCK_BYTES = 2**23  # of rows at a time: more leave the processor's cache
-CACHED_ROWS = 64  # of logits: 5 KB where there are ten classes
 BATCH = 4_096  # samples at a time, at most
 # Above it the exponential of a difference of logits may be infinite, and a probability
 # that underflowed could come back: the two losses are subtracted instead.
 MAX_EXPONENT = 100.0
 
 
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One layer: its outputs, and what it makes of a change of its inputs."""
 
+    forward: Callable[[Tensor], Tensor]  # of inputs (samples, units, ...)
     is_dense = False  # whether one unit going in changes all units coming out
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs for inputs `x`, (samples, units, ...)."""
 
     def propagate(self, change: Tensor, part: slice, x: Tensor, rows: Tensor):
         """Return the outputs' change and its part; row r changes ``x[rows[r]]``."""
@@ -46,19 +45,15 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Layer):
-    """Linear or Conv2d: ``run(x, weight, bias)`` with weight (outputs, inputs, ...)."""
+    """Linear or Conv2d: ``operation(x, weight)``, plus a constant."""
 
+    operation: Callable[[Tensor, Tensor], Tensor]
     name: str  # of the weight in the model
-    weight: Tensor
-    bias: Tensor | None
-    run: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    weight: Tensor  # (outputs, inputs, ...)
     is_dense = True
 
-    def forward(self, x):
-        return self.run(x, self.weight, self.bias)
-
     def propagate(self, change, part, _x, _rows):
-        return self.run(change, self.weight[:, part], None), ALL
+        return self.operation(change, self.weight[:, part]), ALL
 
     def weight_jacobian(self, x: Tensor, columns: Tensor) -> Tensor:
         """Return ∂(a unit's output)/∂(its weights), (weights, samples, 1, ...)."""
@@ -68,75 +63,51 @@ class Weighted(Layer):
         maps = []
         for column in columns.tolist():
             channel, place = divmod(column, kernel[0].numel())
-            one = torch.zeros_like(kernel[0]).flatten()
-            one[place] = 1
-            one = one.view(1, 1, *kernel.shape[1:])
-            maps.append(self.run(x[:, channel, None], one, None))
+            one = torch.zeros_like(kernel[0])
+            one.view(-1)[place] = 1
+            maps.append(self.operation(x[:, channel, None], one[None, None]))
         return torch.stack(maps)
 
 
-@dataclass(frozen=True, eq=False)
-class EvalBatchNorm(Layer):
-    """BatchNorm in evaluation mode: every channel times a factor, plus a constant."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def forward(self, x):
-        shape = -1, *[1] * (x.ndim - 2)
-        return x * self.scale.view(shape) + self.shift.view(shape)
+class LinearPool(Layer):
+    """Anything linear, without a constant, that keeps channels apart."""
 
     def propagate(self, change, part, _x, _rows):
-        return change * self.scale[part].view(-1, *[1] * (change.ndim - 2)), part
+        return self.forward(change), part
+
+
+class MaxPool(Layer):
+    """The largest value of each window."""
+
+    def propagate(self, change, part, x, rows):
+        before = x[:, part][rows]
+        return self.forward(before + change) - self.forward(before), part
 
 
 class ReLU(Layer):
     """x ↦ max(x, 0)."""
 
-    def forward(self, x):
-        return x.relu()
-
     def propagate(self, change, part, x, rows):
         return relu_change(change, x[:, part], rows), part
-
-
-@dataclass(frozen=True, eq=False)
-class MaxPool(Layer):
-    """The largest value of each window."""
-
-    run: Callable[[Tensor], Tensor]
-
-    def forward(self, x):
-        return self.run(x)
-
-    def propagate(self, change, part, x, rows):
-        before = x[:, part][rows]
-        return self.run(before + change) - self.run(before), part
-
-
-@dataclass(frozen=True, eq=False)
-class LinearPool(Layer):
-    """Anything linear, without a constant, that keeps channels apart."""
-
-    run: Callable[[Tensor], Tensor]
-
-    def forward(self, x):
-        return self.run(x)
-
-    def propagate(self, change, part, _x, _rows):
-        return self.run(change), part
 
 
 class Flatten(Layer):
     """Maps as one axis of features: a channel becomes a span of them."""
 
-    def forward(self, x):
-        return x.flatten(1)
-
     def propagate(self, change, part, _x, _rows):
         size = change[0, 0].numel()
         span = part if part == ALL else slice(part.start * size, part.stop * size)
         return change.flatten(1), span
+
+
+@dataclass(frozen=True, eq=False)
+class EvalBatchNorm(Layer):
+    """BatchNorm in evaluation mode: every channel times `scale`, plus a constant."""
+
+    scale: Tensor  # (channels, ...), as many axes as a sample has
+
+    def propagate(self, change, part, _x, _rows):
+        return change * self.scale[part], part
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,46 +118,33 @@ class SequentialNet:
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """Return the input of every layer, and last the logits."""
-        found = [x]
-        for layer in self.layers:
-            found.append(layer.forward(found[-1]))
-        return found
+        return [*accumulate(self.layers, lambda x, layer: layer.forward(x), initial=x)]
 
     def propagate(
         self, start: int, unit: int, change: Tensor, activations: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Carry a unit's change, (displacements, samples, 1, ...), up to the logits.
 
-        Returns the changes, (rows, classes), where there are any, and the number
-        displacement · samples + sample of each row, ascending.
+        Return the changes, (rows, classes), where there are any, and of each row the
+        sample and the number displacement · samples + sample.
         """
         count, samples = change.shape[:2]
-        change, part = change.flatten(0, 1), slice(unit, unit + 1)
-        rows, kept = torch.arange(samples, device=change.device).repeat(count), None
+        change, part, changed = change.flatten(0, 1), slice(unit, unit + 1), None
+        rows = torch.arange(samples, device=change.device).repeat(count)
         above = zip(self.layers[start + 1 :], activations[start + 1 : -1], strict=True)
         for layer, x in above:
-            if layer.is_dense and kept is None:
-                change, kept = _nonzero_rows(change)
-                rows = rows[kept]
+            if layer.is_dense and changed is None:
+                change, changed = _nonzero_rows(change)
+                rows = rows[changed]
             change, part = layer.propagate(change, part, x, rows)
-        if kept is None:  # no dense layer above: only some of the logits change
-            change, kept = _nonzero_rows(change)
-            logits = change.new_zeros(len(change), activations[-1].shape[1])
-            logits[:, part] = change
-            change = logits
-        return change, kept
+        if changed is None:  # no dense layer above: only some of the logits change
+            part_change, changed = _nonzero_rows(change)
+            change = change.new_zeros(len(changed), activations[-1].shape[1])
+            change[:, part], rows = part_change, rows[changed]
+        return change, rows, changed
 
 
-def scan_sequential(
-    net: SequentialNet,
-    inputs: Tensor,
-    targets: Tensor,
-    *,
-    sampled: Sequence,
-    deltas: Tensor,
-    memory: int,
-    advance: Callable[[float], object],
-) -> tuple[float, Tensor]:
+def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
     """Return the loss, and its change (deltas, weights) under each signed displacement.
 
     Batches run side by side, each on one thread: the threads of a small product would
@@ -225,36 +183,35 @@ def scan_sequential(
     return loss / len(inputs), response / len(inputs)
 
 
-def _responses(net, start, sampled, deltas, activations, targets, rows) -> Tensor:
+def _responses(net, start, sampled, deltas, activations, targets, most) -> Tensor:
     """Return a layer's loss changes summed over a batch, (deltas, weights)."""
     count, samples, logits = len(deltas), len(targets), activations[-1]
     response = logits.new_zeros(count, len(sampled.index))
     ends = logits, logits.softmax(1), targets
     for unit in sampled.unit.unique().tolist():
         of_unit = (sampled.unit == unit).nonzero().squeeze(1)
-        for few in of_unit.split(max(1, rows // (count * samples))):
+        for few in of_unit.split(max(1, most // (count * samples))):
             jacobian = net.layers[start].weight_jacobian(
                 activations[start], sampled.column[few]
             )
             change = torch.tensordot(deltas[:, None], jacobian[None], 1).flatten(0, 1)
-            change, kept = net.propagate(start, unit, change, activations)
-            losses = loss_change(change, *ends, kept % samples)
-            sums = losses.new_zeros(count * len(few))
-            sums.index_add_(0, kept // samples, losses)
-            response[:, few] = sums.view(count, -1)
+            change, rows, changed = net.propagate(start, unit, change, activations)
+            losses = logits.new_zeros(count, len(few), samples)
+            losses.view(-1)[changed] = loss_change(change, *ends, rows)
+            response[:, few] = losses.sum(2)
     return response
 
 
 def _nonzero_rows(change: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows that hold a change, and their numbers."""
+    """Return the rows that are not all zero, and their numbers."""
     flat = change.flatten(1)
     some = flat.squeeze(1) if flat.shape[1] == 1 else flat.any(1)
-    kept = some.nonzero().squeeze(1)
-    return change[kept], kept
+    numbers = some.nonzero().squeeze(1)
+    return change[numbers], numbers
 
 
-# How a change passes a kink and a loss. The torch forms are the definitions, and what
-# runs on other devices; on a CPU one compiled pass over the rows is far faster.
+# A change past a kink and into the loss. The torch forms are the definitions and run on
+# other devices; on a CPU one compiled pass over the rows takes half their time.
 
 
 def relu_change(change: Tensor, x: Tensor, rows: Tensor) -> Tensor:
@@ -273,24 +230,29 @@ def loss_change(
 ) -> Tensor:
     """Return by how much −ln p(target) of ``logits[rows[r]]`` grows, (rows,), in nats.
 
-    ln(1 + Σ_c p_c (exp(Δ_c − Δ_y) − 1)), p the softmax, y the target: it keeps the
-    digits that a difference of losses loses. Where it can not, the difference is taken.
+    ln(1 + Σ_c p_c (exp(Δ_c − Δ_y) − 1)), p the softmax, y the target, keeps the digits
+    that a difference of losses loses. Where it overflows, the difference is taken.
     """
+    relative = change.contiguous()
     if change.device.type == "cpu":
-        arrays = change.contiguous(), logits, probabilities, targets, rows
-        result = change.new_empty(len(rows))
-        _loss_rows(*(array.numpy() for array in (*arrays, result)))
-        return result
-    logits, targets = logits[rows], targets[rows]
-    relative = change - change.gather(1, targets[:, None])
-    total = probabilities[rows] * relative.clamp(max=MAX_EXPONENT).expm1()
-    total = total.sum(1)
-    plain = (total < -0.5) | (relative.abs().amax(1) > MAX_EXPONENT)
-    after, before = (
-        F.cross_entropy(outputs, targets, reduction="none")
-        for outputs in (logits + change, logits)
-    )
-    return torch.where(plain, after - before, total.clamp(min=-0.5).log1p())
+        total = change.new_empty(len(rows))
+        arrays = relative, probabilities, targets, rows, total
+        _loss_rows(*(array.numpy() for array in arrays))  # overwrites `relative`
+    else:
+        relative = change - change.gather(1, targets[rows, None])
+        terms = relative.clamp(-MAX_EXPONENT, MAX_EXPONENT).expm1()
+        total = (probabilities[rows] * terms).sum(1)
+        total[relative.abs().amax(1) > MAX_EXPONENT] = -math.inf
+    result = total.clamp(min=-0.5).log1p()
+    plain = (total <= -0.5).nonzero().squeeze(1)
+    if len(plain):
+        base, own = logits[rows[plain]], targets[rows[plain]]
+        after, before = (
+            F.cross_entropy(outputs, own, reduction="none")
+            for outputs in (base + relative[plain], base)
+        )
+        result[plain] = after - before
+    return result
 
 
 _compiled = njit(fastmath={"contract"})
@@ -307,36 +269,18 @@ def _relu_rows(change, x, rows):
 
 
 @_compiled
-def _loss_rows(change, logits, probabilities, targets, rows, result):
-    classes = change.shape[1]
-    # A few rows at a time, so that they stay in the nearest cache.
-    relative = np.empty((CACHED_ROWS, classes))
-    powers = np.empty_like(relative)
-    for first in range(0, len(rows), CACHED_ROWS):
-        count = min(CACHED_ROWS, len(rows) - first)
-        for k in range(count):
-            own = change[first + k, targets[rows[first + k]]]
-            for c in range(classes):
-                relative[k, c] = change[first + k, c] - own
-        size = count * classes
-        _expm1(powers.reshape(-1)[:size], relative.reshape(-1)[:size])
-        for k in range(count):
-            r, total, largest = first + k, 0.0, 0.0
-            s = rows[r]
-            for c in range(classes):
-                total += probabilities[s, c] * powers[k, c]
-                largest = max(largest, abs(relative[k, c]))
-            if total > -0.5 and largest <= MAX_EXPONENT:
-                result[r] = math.log1p(total)
-            else:
-                after, before = logits[s] + change[r], logits[s]
-                result[r] = _log_sum(after) - _log_sum(before) - change[r, targets[s]]
-
-
-@_compiled
-def _log_sum(values):
-    top = values.max()
-    return top + math.log(np.exp(values - top).sum())
+def _loss_rows(change, probabilities, targets, rows, total):
+    for r in range(len(rows)):
+        own, largest = change[r, targets[rows[r]]], 0.0
+        for c in range(change.shape[1]):
+            change[r, c] -= own
+            largest = max(largest, abs(change[r, c]))
+        total[r] = 0.0 if largest <= MAX_EXPONENT else -math.inf
+    terms = np.empty_like(change)
+    _expm1(terms.reshape(-1), change.reshape(-1))
+    for r in range(len(rows)):
+        for c in range(change.shape[1]):
+            total[r] += probabilities[rows[r], c] * terms[r, c]
 
 
 # ln 2 in two parts, the first with few bits so that its multiples are exact; Taylor
@@ -349,8 +293,7 @@ _SERIES = tuple(1.0 / math.factorial(k) for k in range(13, 1, -1))
 def _expm1(result, values):
     """Write exp(v) − 1, cut at ±MAX_EXPONENT: math.expm1, in a form that vectorises."""
     for i in range(len(values)):
-        v = values[i] if values[i] < MAX_EXPONENT else MAX_EXPONENT
-        v = v if v > -MAX_EXPONENT else -MAX_EXPONENT
+        v = min(max(values[i], -MAX_EXPONENT), MAX_EXPONENT)
         octaves = math.floor(v * (1 / math.log(2)) + 0.5)
         r = (v - octaves * _LN2[0]) - octaves * _LN2[1]
         series = 0.0
@@ -371,7 +314,7 @@ MAXIMA = {nn.MaxPool2d, F.max_pool2d}
 RECTIFIERS = {nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
 RESHAPES = {nn.Flatten, torch.flatten, "flatten", "view", "reshape"}
 SIZES = {"size", getattr, operator.getitem}
-AGREE = 1e-9  # relative: layers and module in float64 may differ in rounding only
+AGREEMENT = 1e-9  # relative: layers and module in float64 may differ in rounding only
 
 
 class NotSequentialError(ValueError):
@@ -385,102 +328,77 @@ def read_sequential(
 
     `state` has its parameters and buffers in float64.
     """
-    for module in model.modules():  # what a trace does not show
-        if any(value for key, value in vars(module).items() if key.endswith("_hooks")):
-            raise NotSequentialError(f"a {type(module).__name__} carries hooks")
-    named = [*model.named_parameters(remove_duplicate=False)]
-    if len(named) > len({*model.parameters()}):
-        raise NotSequentialError("two of its layers share a weight")
     outer = nn.Sequential(model)  # so that a single layer is a layer of something
     try:
-        graph = fx.symbolic_trace(outer).graph
+        nodes = fx.symbolic_trace(outer).graph.nodes
     except Exception as error:  # whatever the module's own code raises
-        raise NotSequentialError(
-            f"its forward pass can not be traced: {error}"
-        ) from error
-    layers, current, seen, sizes = [], None, set(), set()
-    for node in graph.nodes:
-        if node.op == "placeholder" and current is None:
+        message = f"its forward pass cannot be traced: {error}"
+        raise NotSequentialError(message) from error
+    layers, current, sizes = [], None, set()
+    for node in nodes:
+        if node.op == "placeholder":
             current = node
-        elif node.target in SIZES and node.args[0] in seen | sizes:
+        elif node.target in SIZES:
             sizes.add(node)
-            continue
-        elif node.op == "output":
-            if node.args[0] is not current:
-                raise NotSequentialError(
-                    "it returns something else than its last layer"
-                )
-            continue
-        elif node.args[:1] != (current,) or {*node.all_input_nodes} - {current} - sizes:
-            raise NotSequentialError(f"{node.name} branches off")
-        else:
+        elif node.op != "output":
+            if {*node.all_input_nodes} - sizes != {current}:
+                raise NotSequentialError(f"{node.name} branches off")
             layers.append(_layer(outer, state, node))
             current = node
-        seen.add(node)
     names = [layer.name for layer in layers if isinstance(layer, Weighted)]
-    for name in set(names):
-        if names.count(name) > 1:
-            raise NotSequentialError(f"{name} is used twice")
+    if len({*names}) < len(names):
+        raise NotSequentialError("a layer is used twice")
     net = SequentialNet(layers)
-    _require_agreement(net, model, state, sample)
+    try:
+        expected = torch.func.functional_call(model, state, (sample.double(),))
+        found = net.activations(sample.double())
+        for layer, x in zip(layers, found, strict=False):
+            if isinstance(layer, Weighted) and x.ndim != layer.weight.ndim:
+                raise ValueError(f"{layer.name} has inputs of {x.ndim} axes")
+        difference = (found[-1] - expected).abs().max()
+    except Exception as error:
+        raise NotSequentialError(f"it does not run layer by layer: {error}") from error
+    fits = found[-1].ndim == 2 and found[-1].shape == expected.shape
+    if not fits or difference > AGREEMENT * expected.abs().max():
+        raise NotSequentialError(f"it differs from its layers by {difference:.1e}")
     return net
 
 
 def _layer(outer, state, node) -> Layer:
     """Return the layer that a node of the graph stands for."""
-    kind, run = node.target, None
+    kind = node.target
     if node.op == "call_module":
-        run = outer.get_submodule(node.target)
-        kind, name = type(run), node.target.removeprefix("0").removeprefix(".")
-        own = {
-            k: state.get(f"{name}.{k}".removeprefix(".")) for k in ("weight", "bias")
-        }
-        name = f"{name}.weight".removeprefix(".")
-        if kind is nn.Linear:
-            return Weighted(name, **own, run=F.linear)
+        run, path = outer.get_submodule(node.target), f"{node.target}."
+        kind, path = type(run), path.removeprefix("0.")
+        name = f"{path}weight"
+        weight, bias = state.get(name), state.get(f"{path}bias")
+        operation = F.linear if kind is nn.Linear else None
         if kind is nn.Conv2d and (run.groups, run.padding_mode) == (1, "zeros"):
             geometry = {k: getattr(run, k) for k in ("stride", "padding", "dilation")}
-            return Weighted(name, **own, run=partial(F.conv2d, **geometry))
+            operation = partial(F.conv2d, **geometry)
+        if operation:
+            forward = partial(operation, weight=weight, bias=bias)
+            return Weighted(forward, operation, name, weight)
         if kind in (nn.BatchNorm1d, nn.BatchNorm2d) and run.track_running_stats:
-            mean, variance = run.running_mean.double(), run.running_var.double()
-            weight, bias = (1.0, 0.0) if own["weight"] is None else own.values()
-            scale = (variance + run.eps).rsqrt() * weight
-            return EvalBatchNorm(scale, bias - mean * scale)
-    elif isinstance(kind, str):
-        run = partial(_call, getattr(Tensor, kind, None), node.args[1:], node.kwargs)
+            mean, variance = (state[f"{path}running_{k}"] for k in ("mean", "var"))
+            scale = (variance + run.eps).rsqrt() * (1.0 if weight is None else weight)
+            scale = scale.view(-1, 1, 1) if kind is nn.BatchNorm2d else scale
+            own = {"weight": weight, "bias": bias, "eps": run.eps}
+            return EvalBatchNorm(
+                lambda x: F.batch_norm(x, mean, variance, **own), scale
+            )
     else:
-        run = partial(_call, kind, node.args[1:], node.kwargs)
+        function = getattr(Tensor, kind, None) if isinstance(kind, str) else kind
+        run = partial(_call, function, node.args[1:], node.kwargs)
     if kind in RECTIFIERS:
-        return ReLU()
+        return ReLU(torch.relu)
     if kind in RESHAPES:
-        return Flatten()
-    if kind in MAXIMA:
-        return MaxPool(run)
-    if kind in LINEAR:
-        return LinearPool(run)
+        return Flatten(partial(torch.flatten, start_dim=1))
+    if kind in MAXIMA | LINEAR:
+        return (MaxPool if kind in MAXIMA else LinearPool)(run)
     name = getattr(kind, "__name__", kind)
     raise NotSequentialError(f"{node.name} ({name}) is not known")
 
 
 def _call(function, args, kwargs, x):
     return function(x, *args, **kwargs)
-
-
-def _require_agreement(net, model, state, sample):
-    """Compare the layers with the module itself, both in float64."""
-    try:
-        x = sample.double()
-        expected = torch.func.functional_call(model, state, (x,))
-        found = net.activations(x)
-    except Exception as error:
-        raise NotSequentialError(f"it does not run layer by layer: {error}") from error
-    fits = all(
-        x.ndim == layer.weight.ndim
-        for layer, x in zip(net.layers, found, strict=False)
-        if isinstance(layer, Weighted)
-    )
-    if not fits or found[-1].ndim != 2 or found[-1].shape != expected.shape:
-        raise NotSequentialError("its layers do not work on (samples, units)")
-    off = (found[-1] - expected).abs().max()
-    if off > AGREE * expected.abs().max():
-        raise NotSequentialError(f"it differs from its layers by {off:.1e}")

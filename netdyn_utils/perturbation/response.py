@@ -9,36 +9,16 @@ from ..validation import check_choice
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PerturbationResponse:
-    """Loss response to single displaced weights, in nats, float64.
+    """Loss response to single displaced weights, ΔL = L(w + δ e_k) − L(w), in nats."""
 
-    Parameters
-    ----------
-    layers : tuple of str
-        Names of the layers that were scanned.
-    layer : array of int64, (weights,)
-        Which of the layers each weight belongs to.
-    index : array of int64, (weights,)
-        Which entry of its layer's weight each one is, counted in row-major order.
-    deltas : array of float64, (deltas,)
-        Sizes of the displacement, ascending, in units of the weight.
-    loss : float
-        L(w), mean over all samples.
-    response : array of float64, (deltas, 2, weights)
-        ΔL = L(w + δ e_k) − L(w) for +δ and −δ.
-    samples : int
-        Size of the batch that L is the mean over.
-    method : str
-        The path that computed it: "chain" or "general".
-    """
-
-    layers: tuple[str, ...]
-    layer: np.ndarray
-    index: np.ndarray
-    deltas: np.ndarray
-    loss: float
-    response: np.ndarray
-    samples: int
-    method: str
+    layers: tuple[str, ...]  # names of those that were scanned
+    layer: np.ndarray  # index of each weight's layer, (weights,)
+    index: np.ndarray  # row-major place in its layer's weights, (weights,)
+    deltas: np.ndarray  # sizes of the displacement, ascending, in units of the weight
+    loss: float  # L(w), mean over all samples
+    response: np.ndarray  # ΔL for +δ and −δ, float64, (deltas, 2, weights)
+    samples: int  # that L is the mean over
+    method: str  # the path that computed it: "chain" or "general"
 
     @property
     def antisymmetric(self) -> np.ndarray:
@@ -50,7 +30,7 @@ class PerturbationResponse:
         """(ΔL(+δ) + ΔL(−δ))/2, even in δ, (deltas, weights)."""
         return (self.response[:, 0] + self.response[:, 1]) / 2
 
-    odd, even = antisymmetric, symmetric  # the names before
+    odd, even = antisymmetric, symmetric  # former names
 
     def changes(self, delta: float, layer: str = "all") -> np.ndarray:
         """Return ΔL of a layer's weights, or of all, for a signed δ, (weights,)."""

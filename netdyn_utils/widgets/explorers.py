@@ -1,7 +1,6 @@
-"""Figures that a running kernel draws anew: the tail of a run, a training in progress.
+"""Figures that a running kernel redraws: the tail of a run, a training in progress.
 
-A static page has no kernel. There the figure stands as it was drawn when the notebook
-ran, with one sentence that says where its controls are.
+A static page, without a kernel, shows the figure as it was when the notebook ran.
 """
 
 import asyncio
@@ -12,13 +11,13 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..histogram import LogHistogram
 from ..plotting import (
     COLOURS,
     GREY,
+    plot_binned,
     plot_density,
     plot_local_slope,
     plot_tail,
@@ -34,33 +33,28 @@ ALTERNATIVES = {  # and how each is drawn, all in grey
     "power law with cutoff": (0, (1, 1)),
 }
 LOSS_POINTS = 200  # of a loss curve at most
+NO_KERNEL = "In a running notebook this figure has controls, which redraw it."
 PAUSE_SECONDS = 0.02  # that the kernel has for messages while it trains
 _WHOLE_LABEL = {"description_width": "initial"}
 
 
 class LiveFigure(ipywidgets.VBox):
-    """Controls, a figure, and what is read off it, drawn anew by the kernel.
-
-    ``draw()`` returns the figure and its readout, in HTML, of what the controls say
-    now; `where` is what a page without a kernel says of the controls.
-    """
+    """Controls, and below them the figure and readout in HTML that `draw` returns."""
 
     def __init__(
         self,
         controls: Sequence[ipywidgets.Widget],
         draw: Callable[[], tuple[Figure, str]],
-        *,
         alt: str,
-        where: str,
     ):
         row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
         self.picture, self.readout = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw, self._alt, self._where = draw, alt, where
+        self._draw, self._alt = draw, alt
         super().__init__([row, self.picture, self.readout])
         self.add_class("netdyn-live")
 
     def redraw(self, *_) -> None:
-        """Draw what the controls say now."""
+        """Draw the figure for the controls as they are."""
 
         def draw():
             figure, self.readout.value = self._draw()
@@ -70,17 +64,16 @@ class LiveFigure(ipywidgets.VBox):
         self.picture.value = frame_html(frame, self._alt)
 
     def redraw_on(self, *controls: ipywidgets.Widget) -> None:
-        """Draw whenever one of these gets another value, and once now."""
+        """Draw now, and whenever one of these changes."""
         for control in controls:
             control.observe(self.redraw, "value")
         self.redraw()
 
     def _repr_mimebundle_(self, **kwargs):
         """Return the widget, and for a page without a kernel the figure as it is."""
-        where = f"<p><em>{escape(self._where)}</em></p>"
-        page = f'<div class="netdyn-still">{self.picture.value}'
-        page += f"{self.readout.value}{where}</div>"
-        return {**super()._repr_mimebundle_(**kwargs), "text/html": page}
+        page = f"{self.picture.value}{self.readout.value}<p><em>{NO_KERNEL}</em></p>"
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": f'<div class="netdyn-still">{page}</div>'}
 
 
 def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
@@ -92,27 +85,22 @@ def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
     marks = (0, *updates.stops)
     pooled = updates.histogram()
     edges = pooled.edges[pooled.edges >= pooled.median / 10]
-    layer = ipywidgets.Dropdown(
-        options=("all", *updates.groups), description="layer", style=_WHOLE_LABEL
-    )
+    layer = _dropdown("layer", ("all", *updates.groups))
     steps = _range_slider("steps", [(f"{m:,}", k) for k, m in enumerate(marks)])
     fitted = _range_slider("fit from, to", [(f"{e:.2e}", e) for e in edges.tolist()])
     best = ipywidgets.Button(description="Least KS distance", layout={"width": "auto"})
+    names = [*ALTERNATIVES]
     alternatives = ipywidgets.SelectMultiple(
-        options=[*ALTERNATIVES],
-        value=[*ALTERNATIVES][:2],
-        rows=4,
-        description="alternatives",
-        style=_WHOLE_LABEL,
+        options=names, value=names[:2], rows=4, description="alternatives"
     )
 
-    def counted() -> LogHistogram:
+    def selected() -> LogHistogram:
         first, last = steps.value
         first = min(first, len(marks) - 2)  # both handles on one mark: one window
         return updates.histogram(layer.value, slice(first, max(last, first + 1)))
 
     def seek(*_):
-        histogram, high = counted(), fitted.value[1]
+        histogram, high = selected(), fitted.value[1]
         try:
             xmin = fit_power_law(histogram.edges, histogram.counts).xmin
         except ValueError:
@@ -121,23 +109,24 @@ def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
         fitted.value = nearest, max(high, nearest)
 
     def draw():
-        figure, readout = draw_tail(
-            counted(), *fitted.value, alternatives.value, colour
-        )
+        limits = fitted.value
+        figure, readout = draw_tail(selected(), *limits, alternatives.value, colour)
         stamp_source(figure, run)
         return figure, readout
 
-    where = (
-        "In a running notebook this figure has controls: the layer, the steps, the "
-        "range of the fit, and the alternatives that are drawn."
-    )
     controls = layer, steps, fitted, best, alternatives
-    live = LiveFigure(controls, draw, alt=alt, where=where)
+    live = LiveFigure(controls, draw, alt)
     live.layer, live.steps, live.range, live.best, live.alternatives = controls
     seek()
     best.on_click(seek)
     live.redraw_on(layer, steps, fitted, alternatives)
     return live
+
+
+def _dropdown(description: str, options: Sequence[str]) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(
+        options=options, description=description, style=_WHOLE_LABEL
+    )
 
 
 def _range_slider(description: str, options) -> ipywidgets.SelectionRangeSlider:
@@ -154,19 +143,15 @@ def _range_slider(description: str, options) -> ipywidgets.SelectionRangeSlider:
 def draw_tail(
     histogram: LogHistogram, low: float, high: float, names: Sequence[str], colour: str
 ) -> tuple[Figure, str]:
-    """Draw density and local slope with the power law between two edges; tell the fit.
-
-    An upper end below the last edge truncates the support there.
-    """
-    edges, counts = histogram.edges, histogram.counts
-    bound = {}
+    """Draw density, local slope and power law between two edges; return the fit too."""
+    edges, counts, bound = histogram.edges, histogram.counts, {}
     if len(edges) and high < edges[-1]:
         bound = {"upper": "truncated", "xmax": high}
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
     try:
         fit = fit_power_law(edges, counts, xmin=low, **bound)
         comparison = compare_tails(edges, counts, fit)
-    except ValueError as reason:  # of the reader's choice: told below the figure
+    except ValueError as reason:  # of the reader's choice
         readout = f"<p>No fit: {escape(str(reason))}</p>"
         plot_density(histogram, left, color=colour)
     else:
@@ -177,7 +162,16 @@ def draw_tail(
         if rows:
             readout += table.to_html(index=False, float_format="{:.2g}".format)
         plot_tail(histogram, fit, left, color=colour)
-        plot_alternatives(comparison, names, histogram.total, left)
+        lowest = left.get_ylim()[0]  # some alternatives fall very far
+        for one in chosen:
+            look = {
+                "linestyle": ALTERNATIVES[one.name],
+                "linewidth": 1.2,
+                "color": GREY,
+            }
+            expected = one.expected / histogram.total
+            plot_binned(left, comparison.edges, expected, label=one.name, **look)
+        left.set_ylim(bottom=lowest)
         ends = fit.xmin, min(fit.xmax, edges[-1])
         right.plot(ends, [fit.alpha] * 2, "--", color=colour)
         left.legend(fontsize=8, loc="lower left")
@@ -190,44 +184,31 @@ def draw_tail(
     return figure, readout
 
 
-def plot_alternatives(comparison, names: Sequence[str], total: int, ax: Axes) -> Axes:
-    """Draw the densities that alternatives give to the tail they were fitted to."""
-    widths = np.diff(comparison.edges)
-    centres = np.sqrt(comparison.edges[1:] * comparison.edges[:-1])
-    lowest = ax.get_ylim()[0]  # kept: some alternatives fall very far
-    for name in names:
-        density = comparison[name].expected / total / widths
-        held = density > 0
-        look = {"linestyle": ALTERNATIVES[name], "linewidth": 1.2, "label": name}
-        ax.plot(centres[held], density[held], color=GREY, **look)
-    ax.set_ylim(bottom=lowest)
-    return ax
-
-
 class TrainingExplorer(LiveFigure):
-    """A pausable training loop; see `training_explorer`."""
+    """A training loop that its controls, or `advance`, let go on and pause.
 
-    def __init__(self, steps: Iterable, tracker, *, every: int, alt: str, colour: str):
+    `steps` is the loop as `train_steps` gives it, and `tracker` an UpdateTracker of the
+    network, made before the first step. It draws after every so many steps.
+    """
+
+    def __init__(
+        self,
+        steps: Iterable,
+        tracker,
+        *,
+        every: int = 50,
+        alt: str,
+        colour: str = COLOURS["mlp"],
+    ):
         self._source, self._tracker, self._every = iter(steps), tracker, every
         self._losses, self._error, self._task = [], "", None
         self._colour = colour
         self.train = ipywidgets.ToggleButton(description="Train", icon="play")
-        self.layer = ipywidgets.Dropdown(
-            options=("all", *tracker.groups), description="layer", style=_WHOLE_LABEL
-        )
-        self.shown = ipywidgets.Dropdown(
-            options=("the whole run", "the last window"),
-            description="updates of",
-            style=_WHOLE_LABEL,
-        )
-        where = (
-            "In a running notebook this training goes on at the press of a button, and "
-            "the figure with it."
-        )
-        controls = [self.train, self.layer, self.shown]
-        super().__init__(controls, self._view, alt=alt, where=where)
+        self.layer = _dropdown("layer", ("all", *tracker.groups))
+        self.window = _dropdown("updates of", ("the whole run", "the last window"))
+        super().__init__([self.train, self.layer, self.window], self._view, alt)
         self.train.observe(self._switch, "value")
-        self.redraw_on(self.layer, self.shown)
+        self.redraw_on(self.layer, self.window)
 
     def advance(self, steps: int) -> "TrainingExplorer":
         """Take so many steps now, fewer if the training ends, and draw."""
@@ -245,7 +226,7 @@ class TrainingExplorer(LiveFigure):
             return False
         except (ArithmeticError, ValueError, RuntimeError) as reason:
             self._error = f"<p>Training stopped: {escape(str(reason))}</p>"
-            return False  # told below the figure: no cell would show it
+            return False  # the figure shows it: no cell would
         return True
 
     def _switch(self, change) -> None:
@@ -255,7 +236,7 @@ class TrainingExplorer(LiveFigure):
             self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def _go_on(self) -> None:
-        """Train in stretches; between them the kernel hears the controls."""
+        """Train in stretches; between them the kernel answers the controls."""
         more = True
         while more and self.train.value:
             more = self._take(self._every)
@@ -265,37 +246,23 @@ class TrainingExplorer(LiveFigure):
             self.train.value, self.train.disabled = False, True
 
     def _view(self) -> tuple[Figure, str]:
-        window = -1 if self.shown.value == "the last window" else None
+        window = -1 if self.window.value == "the last window" else None
         histogram = self._tracker.histogram(self.layer.value, window)
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
-        told = {"step": f"{self._tracker.steps:,}"}
+        readout = {"step": f"{self._tracker.steps:,}"}
         if self._losses:
             parts = np.array_split(self._losses, min(LOSS_POINTS, len(self._losses)))
             ends = np.cumsum([len(part) for part in parts])
             left.semilogy(ends, [part.mean() for part in parts], color=self._colour)
             recent = np.mean(self._losses[-self._every :])
-            told["loss, last steps"] = f"{recent:.3f} nats"
-            told["median update"] = f"{histogram.median:.1e}"
-            told["largest update"] = f"{histogram.max:.1e}"
+            readout["loss, last steps"] = f"{recent:.3f} nats"
+            readout["median update"] = f"{histogram.median:.1e}"
+            readout["largest update"] = f"{histogram.max:.1e}"
         left.set(xlabel="step", ylabel="training loss (nats)")
         plot_density(histogram, right, color=self._colour)
         stamp_source(figure)
-        table = pd.Series(told).to_frame().to_html(header=False)
+        table = pd.Series(readout).to_frame().to_html(header=False)
         return figure, self._error + table
 
 
-def training_explorer(
-    steps: Iterable,
-    tracker,
-    *,
-    every: int = 50,
-    alt: str,
-    colour: str = COLOURS["mlp"],
-) -> TrainingExplorer:
-    """Return a training loop that goes on and pauses by its controls.
-
-    `steps` is the loop as `train_steps` gives it: a step is taken when it is asked for.
-    `tracker` is an UpdateTracker of the network, made before the first step. `every` so
-    many steps it draws; `advance(n)` takes n at once.
-    """
-    return TrainingExplorer(steps, tracker, every=every, alt=alt, colour=colour)
+training_explorer = TrainingExplorer

@@ -1,7 +1,6 @@
-"""A figure with a slider that works wherever the page is, with no kernel behind it.
+"""A figure with a slider that works on a static page, with no kernel behind it.
 
-All states of the figure are drawn beforehand. The slider picks one of them in the
-browser: what links the two is part of the page.
+All frames of the figure are drawn beforehand; the slider picks one in the browser.
 """
 
 import json
@@ -26,13 +25,13 @@ MIN_SCROLL_WIDTH = 640  # pixels from which a phone scrolls instead of shrinking
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-class FrameSlider(ipywidgets.VBox):
-    """Controls above the frames that they pick; see `frame_slider`."""
+class StaticSlider(ipywidgets.VBox):
+    """Controls above the frames that they pick; see `static_slider`."""
 
-    plain = ""  # HTML of the frame that stands where no script runs
+    plain = ""  # HTML of the frame for a page without scripts
 
     def _repr_mimebundle_(self, **kwargs):
-        """Return the widget, and a page's HTML of it with the plain figure beside."""
+        """Return the widget, and HTML of it with the plain figure for a page."""
         bundle = super()._repr_mimebundle_(**kwargs)
         view = json.dumps(bundle[_VIEW])
         script = f'<script type="{_VIEW}">{view}</script>'
@@ -40,7 +39,7 @@ class FrameSlider(ipywidgets.VBox):
         return {**bundle, "text/html": page}
 
 
-def frame_slider(
+def static_slider(
     draw: Callable,
     values: Sequence,
     *,
@@ -52,14 +51,11 @@ def frame_slider(
     choice: str = "",
     shown: int = -1,
     runs: Sequence = (),
-) -> FrameSlider:
+) -> StaticSlider:
     """Draw a figure for every value, and return it with a slider that moves it.
 
-    One call gives three things. On a static page the frames are linked to the slider in
-    the browser, and move with no kernel and no network. In a running notebook the same
-    slider is live. And one frame stands on the page as a plain picture: on paper, in a
-    browser without scripts, and until the scripts have come. Caption and number are
-    those of the cell's header, as for any figure.
+    The slider moves on a static page, without a kernel or a network, as in a running
+    notebook. On paper and in a browser without scripts one frame is a plain picture.
 
     Parameters
     ----------
@@ -68,63 +64,44 @@ def frame_slider(
         returns it or one of its axes. All frames get the same limits and layout.
     values : sequence
         One frame each, in the order of the slider.
-    description : str
-        What the slider sets, with its unit: "steps".
-    alt : str
-        What the figure shows, for those who cannot see it. Each frame adds its own
-        label and caption to it.
-    label : callable, optional
-        From a value to its text beside the slider.
-    caption : callable, optional
-        From what `draw` takes to a line below the frame, with the numbers that move.
-    choices : sequence of str, optional
-        Of a menu beside the slider, such as layers; every value is drawn for each.
-    choice : str
-        What the menu sets.
+    description, alt : str
+        What the slider sets, with its unit; and the alternative text, to which each
+        frame adds its own label and caption.
+    label, caption : callable, optional
+        From a value to its text beside the slider, and from the arguments of `draw` to
+        a line below the frame.
+    choices, choice : sequence of str and str, optional
+        Items and name of a menu beside the slider; every value is drawn for each item.
     shown : int
         Index of the value that is shown first, and on paper; with the first choice.
     runs : sequence of run or RunRecord, optional
         What the figure is drawn from, on every frame; see `plotting.stamp_source`.
 
-    Returns
-    -------
-    FrameSlider
-        A widget; as the last expression of a cell the notebook shows it.
-
-    Raises
-    ------
-    ValueError
-        If there is no value, if two have one label, or if the alternative text or the
-        name of a control is missing.
-
     Examples
     --------
-    >>> from netdyn_utils.histogram import LogHistogram
-    >>> from netdyn_utils.plotting import plot_density
-    >>> sample = {n: LogHistogram.from_values(range(1, n)) for n in (10, 100, 1_000)}
-    >>> moving = frame_slider(
-    ...     lambda n: plot_density(sample[n]),
-    ...     list(sample),
-    ...     description="largest number",
-    ...     alt="Density of the whole numbers up to a limit.",
-    ...     caption=lambda n: f"{sample[n].total} numbers",
+    >>> moving = static_slider(
+    ...     lambda power: plt.figure().gca().plot([0, 1, 2**power])[0].axes,
+    ...     range(1, 4),
+    ...     description="power",
+    ...     alt="A line that rises.",
     ... )
     >>> controls, frames = moving.children
     >>> controls.children[1].options, frames.selected_index
-    (('10', '100', '1000'), 2)
+    (('1', '2', '3'), 2)
     """
-    labels = [label(value) for value in values]
-    for what, texts in (("values", labels), ("choices", list(choices))):
-        if len({*texts}) < len(texts) or (what == "values" and not texts):
-            raise ValueError(f"the {what} are {texts}: give one or more, all distinct")
-    names = {"alt": alt, "description": description}
-    names |= {"choice": choice} if choices else {}
-    if empty := [name for name, text in names.items() if not text.strip()]:
-        raise ValueError(f"{empty[0]} is empty: say in words what it is")
+    labels, beside = [label(value) for value in values], list(choices)
+    if not labels or any(len({*texts}) < len(texts) for texts in (labels, beside)):
+        raise ValueError(
+            f"the values are {labels} and the choices {beside}: expected one value or "
+            "more, and no two alike"
+        )
+    if not (alt.strip() and description.strip() and (choice.strip() or not beside)):
+        raise ValueError("alt, description or choice is empty: say in words what it is")
 
     shown = range(len(labels))[shown]
-    beside = [(one,) for one in choices] or [()]  # what is drawn beside the value
-    rows = [[(value, *each) for value in values] for each in beside]
+    rows = [
+        [(value, *one) for value in values] for one in ([(c,) for c in beside] or [()])
+    ]
     frames = iter(draw_frames(draw, [state for row in rows for state in row], runs))
     stacks = []
     for row in rows:
@@ -136,21 +113,24 @@ def frame_slider(
         stack = ipywidgets.Stack([*map(ipywidgets.HTML, pages)], selected_index=shown)
         stacks.append(stack)
 
-    controls = _slider_and_play(labels, description, shown, stacks)
+    controls = _play_and_slider(labels, description, shown, stacks)
     whole = stacks[0]
-    if choices:
+    if beside:
         whole = ipywidgets.Stack(stacks, selected_index=0)
-        menu = ipywidgets.Dropdown(options=list(choices), description=choice, index=0)
+        menu = ipywidgets.Dropdown(options=beside, description=choice, index=0)
         ipywidgets.jslink((menu, "index"), (whole, "selected_index"))
         controls = [menu, *controls]
     row = ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
-    moving = FrameSlider([row, whole])
+    moving = StaticSlider([row, whole])
     moving.plain = stacks[0].children[shown].value
     return moving.add_class("netdyn-frames")
 
 
+frame_slider = static_slider  # former name
+
+
 def evenly_spaced(values: Sequence, at_most: int = 12) -> list:
-    """Return so many of the values, evenly spaced, the first and the last among them.
+    """Return at most so many of the values, evenly spaced, with the first and the last.
 
     >>> evenly_spaced(range(100), 4), evenly_spaced("ab", 4)
     ([0, 33, 66, 99], ['a', 'b'])
@@ -161,24 +141,17 @@ def evenly_spaced(values: Sequence, at_most: int = 12) -> list:
     return [values[round(k * last / parts)] for k in range(at_most)]
 
 
-def _slider_and_play(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
+def _play_and_slider(labels, description, shown, stacks) -> list[ipywidgets.Widget]:
     """Return a play button and a slider, linked to the frames; nothing for one."""
     if len(labels) == 1:
         return []
     slider = ipywidgets.SelectionSlider(
-        options=labels,
-        index=shown,
-        description=description,
-        style={"description_width": "initial"},
-        layout={"flex": "1 1 16rem", "width": "auto"},
+        options=labels, index=shown, description=description
     )
-    play = ipywidgets.Play(
-        value=shown,
-        max=len(labels) - 1,
-        interval=FRAME_MILLISECONDS,
-        show_repeat=False,
-        layout={"width": "5rem"},
-    )
+    slider.style.description_width = "initial"
+    slider.layout.flex, slider.layout.width = "1 1 16rem", "auto"
+    limits = {"value": shown, "max": len(labels) - 1, "interval": FRAME_MILLISECONDS}
+    play = ipywidgets.Play(**limits, show_repeat=False, layout={"width": "5rem"})
     ipywidgets.jslink((play, "value"), (slider, "index"))
     for stack in stacks:
         ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
