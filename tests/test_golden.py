@@ -208,8 +208,11 @@ def test_no_golden_run_is_left_over(compute):
 # A wrong constant in each part of the engine, and the golden run that must show it.
 MUTATIONS = {
     "updates counted at half their size": (
-        *("updates", "tracking/updates.py"),
-        *("abs(current[i] - previous[i])", "abs(current[i] - previous[i]) / 2"),
+        *("updates", "tracking/kernels.py"),
+        *(
+            "value = np.float32(abs(new[i] - old[i]))",
+            "value = np.float32(abs(new[i] - old[i]) / 2)",
+        ),
     ),
     "a learning rate two percent too high": (
         *("updates", "training.py", "alpha=-self.lr", "alpha=-1.02 * self.lr"),

@@ -71,7 +71,7 @@ def test_stream_equals_definition(groups, skip, size, monkeypatch):
     for threshold in thresholds:
         whole = IntervalCounts.of(magnitudes, threshold)
         assert equal(tracker.counts(threshold), whole)
-        for group, parts in tracker.tracker.parameters.groups(groups).items():
+        for group, parts in FlatParameters(model).groups(groups).items():
             columns = np.concatenate([np.arange(p.start, p.stop) for p in parts])
             expected = IntervalCounts.of(magnitudes[:, columns], threshold)
             assert equal(tracker.counts(threshold, group), expected)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.tracking import updates
 from netdyn_utils.tracking.updates import SILENT_STEPS, UpdateTracker
 
 
@@ -485,13 +486,12 @@ class NoReading(torch.utils._python_dispatch.TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
 @pytest.mark.parametrize("relative", [False, True])
 def test_the_path_of_other_devices_counts_alike_and_reads_nothing_back(
-    relative, monkeypatch
+    relative, dtype, monkeypatch
 ):
-    from netdyn_utils.tracking import updates
-
-    model = nn.Sequential(nn.Linear(30, 40), nn.Linear(40, 3))
+    model = nn.Sequential(nn.Linear(30, 40), nn.Linear(40, 3)).to(dtype)
     cpu = UpdateTracker(model, relative=relative)
     monkeypatch.setattr(
         updates, "CpuCounter", lambda *a: updates.DeviceCounter(*a, torch.device("cpu"))
@@ -501,6 +501,8 @@ def test_the_path_of_other_devices_counts_alike_and_reads_nothing_back(
     cpu.update()
     device.update()
     shake(model)
+    with torch.no_grad():
+        model[1].bias.copy_(torch.tensor([torch.inf, torch.nan, 1e-42]))
     cpu.update()
     with NoReading():
         device.update()
@@ -509,6 +511,7 @@ def test_the_path_of_other_devices_counts_alike_and_reads_nothing_back(
         for group in ("all", *cpu.groups):
             one, two = (getattr(t, name)(group) for t in (cpu, device))
             assert np.array_equal(one.counts, two.counts)
-            assert (one.zeros, one.infs, one.max) == (two.zeros, two.infs, two.max)
+            outside = [(h.zeros, h.infs, h.nans, h.max) for h in (one, two)]
+            assert outside[0] == outside[1]
     one, two = (t.rms_histograms().histogram() for t in (cpu, device))
     assert np.array_equal(one.counts, two.counts)

@@ -7,12 +7,7 @@ from torch import nn
 
 from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.histogram import LogHistogram
-from netdyn_utils.tracking.updates import (
-    N_REPLICAS,
-    UpdateTracker,
-    _count_step,
-    _count_step_by_torch,
-)
+from netdyn_utils.tracking.updates import UpdateTracker
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.1),
@@ -96,24 +91,6 @@ def test_stream_equals_definition_for_other_precisions(dtype):
     tracker = UpdateTracker(model)
     magnitudes = train(model, tracker.update)
     assert equal(tracker.histogram("all"), LogHistogram.from_values(magnitudes))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_numba_kernel_equals_torch_operations(dtype):
-    generator = torch.Generator().manual_seed(2)
-    before, after = torch.randn(2, 5_000, generator=generator).to(dtype)
-    after[::7] = before[::7]
-    after[3], after[11], after[13] = torch.inf, torch.nan, before[13] + 1e-42
-    one, other = (
-        (before.clone(), torch.zeros(5_000), torch.zeros(5_000), counts)
-        for counts in torch.zeros((2, N_REPLICAS, 1 + (1 << 11)), dtype=torch.int64)
-    )
-    top = _count_step(*(t.numpy() for t in (after, *one)), 20)
-    assert top == _count_step_by_torch(after, *other, 20)
-    assert torch.equal(one[3].sum(0), other[3].sum(0))
-    assert one[3].sum() == 5_000
-    pairs = zip(one[:3], other[:3], strict=True)
-    assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs)
 
 
 def test_magnitude_is_that_of_the_last_step_and_reading_changes_nothing():

@@ -145,6 +145,8 @@ class UpdateTracker:
                 "this after building the model, and check requires_grad and groups"
             )
         self._fresh.clear()
+        for slot in self._slots:
+            slot.since = 0
         self._stops: list[int] = []
         self._cells: list[tuple[LogHistogram, ...]] = []
         self._relative_cells: list[tuple[LogHistogram, ...]] = []
