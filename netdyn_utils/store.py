@@ -95,13 +95,13 @@ class RunSpec:
             name: value
             for name, value in self.config.items()
             if name not in self.neutral
-            or _canonical(value) != _canonical(self.neutral[name])
+            or canonical(value) != canonical(self.neutral[name])
         }
 
     @cached_property
     def key(self) -> str:
         """Hash of kind, configuration and data, 32 letters; the same on any machine."""
-        lines = [self.kind, *(f"{n}={_canonical(v)}" for n, v in self.identity.items())]
+        lines = [self.kind, *(f"{n}={canonical(v)}" for n, v in self.identity.items())]
         text = "\n".join([*lines, f"data={self.data}"])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -379,18 +379,18 @@ def git_commit(folder: Path = Path(__file__).parent) -> str | None:
     return run.stdout.decode().strip()
 
 
-def _canonical(value: object) -> str:
+def canonical(value: object) -> str:
     """Return a value as a key has it: `12 significant digits`, one form for 1 and 1.0.
 
-    >>> _canonical(0.1 + 0.2), _canonical(1.0), _canonical((1, None)), _canonical("a")
+    >>> canonical(0.1 + 0.2), canonical(1.0), canonical((1, None)), canonical("a")
     ('0.3', '1', '[1,null]', '"a"')
     """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{n}:{_canonical(v)}' for n, v in value.items())}}}"
+        return f"{{{','.join(f'{n}:{canonical(v)}' for n, v in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(_canonical, value))}]"
+        return f"[{','.join(map(canonical, value))}]"
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"a configuration holds finite numbers only, got {value}")
@@ -414,7 +414,7 @@ def _readable(name: str, value: object) -> str:
     if isinstance(value, bool):
         return label if value else f"no-{label}"
     items = value if isinstance(value, list | tuple) else (value,)
-    words = ["all" if item is None else _canonical(item).strip('"') for item in items]
+    words = ["all" if item is None else canonical(item).strip('"') for item in items]
     text = label + "-".join(words)
     return "".join(c if c.isalnum() or c in ".-" else "-" for c in text)
 

@@ -126,7 +126,7 @@ def quantities(record):
     elif record.kind == "intervals":
         run = IntervalsRun.of(record)
         yield "thresholds", np.array(run.thresholds)
-        for share in run.shares:
+        for share in run.fractions:
             for group in run.groups:
                 counts = np.zeros(64, np.int64)
                 found = run.counts(share, group).counts

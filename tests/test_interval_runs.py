@@ -49,12 +49,12 @@ def positions_by_hand(config):
 
 @pytest.mark.parametrize("start", [0, 20])
 def test_intervals_are_those_of_the_definition(start, tmp_path):
-    found = run(SMALL, tmp_path, shares=(0.05, 0.01), start=start)
+    found = run(SMALL, tmp_path, fractions=(0.05, 0.01), start=start)
     magnitudes = np.abs(np.diff(positions_by_hand(SMALL), axis=0))[start:]
     assert (found.start, found.groups) == (start, ("fc1", "fc2"))
     first = 784 * 16 + 16
     columns = {"all": slice(None), "fc1": slice(first), "fc2": slice(first, None)}
-    for share, threshold in zip(found.shares, found.thresholds, strict=True):
+    for share, threshold in zip(found.fractions, found.thresholds, strict=True):
         for group, chosen in columns.items():
             counts = found.counts(share, group)
             expected = IntervalCounts.of(magnitudes[:, chosen], threshold)
@@ -89,7 +89,7 @@ def test_the_same_question_twice_is_computed_once_and_keeps_its_bits(tmp_path):
     second = run(SMALL, tmp_path, compute=False)
     for name, array in first.record.arrays.items():
         assert second.record[name].tobytes() == array.tobytes()
-    other = run(SMALL, tmp_path, shares=(0.02,))
+    other = run(SMALL, tmp_path, fractions=(0.02,))
     assert other.record.key != first.record.key
     assert {path.name.partition("_")[0] for path in tmp_path.glob("*.json")} == {
         "updates",
@@ -104,7 +104,7 @@ def test_the_same_question_twice_is_computed_once_and_keeps_its_bits(tmp_path):
 def test_replay_is_bit_identical_on_every_network(network, steps, parameters, tmp_path):
     config = ExperimentConfig.from_paper(network, steps, batch_size=8, windows=2)
     found = run(config, tmp_path)
-    for share in found.shares:
+    for share in found.fractions:
         counts = found.counts(share)
         assert counts.weights == parameters
         assert 0 < counts.share <= share
@@ -112,9 +112,9 @@ def test_replay_is_bit_identical_on_every_network(network, steps, parameters, tm
 
 
 def test_two_shares_in_one_bin_of_the_histogram_are_both_answered(tmp_path):
-    found = run(SMALL, tmp_path, shares=(0.01, 0.0101, 0.01001))
+    found = run(SMALL, tmp_path, fractions=(0.01, 0.0101, 0.01001))
     assert len(set(found.thresholds)) < 3
-    for share in found.shares:
+    for share in found.fractions:
         assert found.counts(share).total > 0
 
 
@@ -193,10 +193,10 @@ def test_an_interval_record_needs_no_first_pass_once_it_is_there(tmp_path):
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
 def test_a_share_outside_zero_and_one_is_refused(share, tmp_path):
-    with pytest.raises(ValueError, match="shares must lie between 0 and 1"):
-        run(SMALL, tmp_path, shares=(0.01, share))
-    with pytest.raises(ValueError, match="shares must lie between 0 and 1"):
-        run(SMALL, tmp_path, shares=())
+    with pytest.raises(ValueError, match="fractions must lie between 0 and 1"):
+        run(SMALL, tmp_path, fractions=(0.01, share))
+    with pytest.raises(ValueError, match="fractions must lie between 0 and 1"):
+        run(SMALL, tmp_path, fractions=())
     assert not list(tmp_path.iterdir())
 
 
@@ -217,5 +217,5 @@ def test_a_share_or_a_layer_that_is_not_there_is_named(tmp_path):
     found = run(SMALL, tmp_path)
     assert found.counts() is not None
     for arguments in ((0.5,), (0.01, "conv1")):
-        with pytest.raises(ValueError, match=r"no intervals of share .* there are \(0"):
+        with pytest.raises(ValueError, match=r"no intervals of fraction .*are \(0"):
             found.counts(*arguments)

@@ -297,7 +297,7 @@ def _intervals(record, again, run, folder):
     found = IntervalsRun.of(record)
     later = slice(found.start // run.config.window, None)
     whole = first.updates.histogram(window=later)
-    for share, threshold in zip(found.shares, found.thresholds, strict=True):
+    for share, threshold in zip(found.fractions, found.thresholds, strict=True):
         name = f"threshold of {share:.1%}"
         again_at = whole.tail_threshold(share)
         yield Comparison(name, np.array([threshold]), np.array([again_at]))
