@@ -1,12 +1,14 @@
 """A run displaces weights of the network it trained, and hands the network back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments.config import ExperimentConfig
-from netdyn_utils.experiments.perturbation import run_perturbation
+from netdyn_utils.experiments.perturbation import perturbation_spec, run_perturbation
 from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
@@ -17,17 +19,14 @@ SMALL = ExperimentConfig(
     digits=(0, 1),
     train=TrainConfig(learning_rate=0.1, batch_size=200),
 )
-ASKED = {"deltas": (0.01, 1.0), "weights_per_layer": 15, "curve": (0.1,)}
-
-
-def measure(root, **options):
-    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED, **options}
-    return run_perturbation(SMALL, **asked, store=RunStore(root), device="cpu")
+OPTIONS = {"epochs": (1, 2), "deltas": (0.01, 1.0), "curve": (0.1,), "curve_weights": 4}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return measure(tmp_path_factory.mktemp("perturbation"))
+    store = RunStore(tmp_path_factory.mktemp("perturbation"))
+    options = {**OPTIONS, "weights_per_layer": 15}
+    return run_perturbation(SMALL, **options, store=store, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -84,21 +83,20 @@ def test_plane_is_the_one_around_the_last_weights(run, trained):
     assert run.plane.losses[middle, middle] == pytest.approx(loss, rel=1e-4)
 
 
-def test_steps_of_the_config_change_nothing(run, tmp_path):
-    from dataclasses import replace
-
+def test_steps_and_windows_of_the_config_change_nothing(run):
     other = replace(SMALL, window=7, train=replace(SMALL.train, steps=3))
-    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED}
-    again = run_perturbation(other, **asked, store=RunStore(tmp_path), device="cpu")
-    assert again.record.manifest["key"] == run.record.manifest["key"]
+    spec = perturbation_spec(other, **OPTIONS, weights_per_layer=15)
+    assert spec.key == run.record.key
 
 
-@pytest.mark.parametrize("epochs", [(), (0, 1), (2, 1), (1, 1)])
-def test_epochs_must_ascend(epochs, tmp_path):
-    with pytest.raises(ValueError, match="positive and ascending"):
-        measure(tmp_path, epochs=epochs)
-
-
-def test_displacement_of_zero_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(ValueError, match="delta"):
-        measure(tmp_path, deltas=(0.0,), epochs=(10_000,))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *[({"epochs": e}, "positive and ascending") for e in ((), (0, 1), (2, 1))],
+        ({"deltas": (0.0,)}, "delta"),
+        ({"curve_weights": 0}, "number of weights"),
+    ],
+)
+def test_impossible_options_are_refused_before_training(options, message):
+    with pytest.raises(ValueError, match=message):
+        run_perturbation(SMALL, **options)
