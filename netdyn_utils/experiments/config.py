@@ -118,27 +118,29 @@ class Experiment:
     kind: str
     version: int  # raised when, and only when, the numbers are meant to change
     defaults: Mapping[str, object] = field(default_factory=dict)  # of its options
-    check: Callable[..., object] = id  # raises for impossible options
+    check: Callable[..., None] | None = None  # raises for impossible options
     unused: tuple[str, ...] = ()  # fields that its numbers do not depend on
 
     def spec(self, config: ExperimentConfig, *, data_root=None, **options) -> RunSpec:
         """Return what the record of a configuration and options is found by."""
         options = {**self.defaults, **options}
-        self.check(config, **options)
-        network = NETWORKS[config.network][1]()
+        if self.check:
+            self.check(config, **options)
+        plain = vars(NETWORKS[config.network][1]())
         changed = {  # in the order of the network's fields
-            f.name: config.options[f.name]
-            for f in fields(network)
-            if f.name in config.options
-            and canonical(config.options[f.name]) != canonical(getattr(network, f.name))
+            name: config.options[name]
+            for name, value in plain.items()
+            if canonical(config.options.get(name, value)) != canonical(value)
         }
         values = {**config.flat(), **options, "options": changed}
         values["learning_rate"] = float(values["learning_rate"])
         defaults = {**DEFAULTS, **self.defaults}
         names = [n for n in (*KEY_FIELDS, *defaults) if n not in self.unused]
-        said = {name: values[name] for name in names}
-        digest = data_digest(config, data_root)
-        return RunSpec(self.kind, self.version, said, digest, defaults)
+        values = {name: values[name] for name in names}
+        data = DATASET[config.network], config.source
+        known = data in SHA256  # then a record is found where the full set is not
+        digest = known_digest(*data) if known else load_data(config, data_root).digest
+        return RunSpec(self.kind, self.version, values, digest, defaults)
 
     def record(
         self,
@@ -216,14 +218,6 @@ def load_data(config: ExperimentConfig, root=None):
     return with_control(data, config.control, generator)
 
 
-def data_digest(config: ExperimentConfig, root=None) -> str:
-    """Return the digest of the data, without reading them where it is known."""
-    name = DATASET[config.network]
-    if (name, config.source) in SHA256:
-        return known_digest(name, config.source)
-    return load_data(config, root).digest
-
-
 def prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
     """Put `prefix` before every name."""
     return {prefix + name: array for name, array in arrays.items()}
@@ -231,8 +225,8 @@ def prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
 
 def strip_prefix(arrays, prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays whose names begin with `prefix`, without it."""
-    found = {name: a for name, a in arrays.items() if name.startswith(prefix)}
-    return {name.removeprefix(prefix): array for name, array in found.items()}
+    size = len(prefix)
+    return {n[size:]: array for n, array in arrays.items() if n.startswith(prefix)}
 
 
 def _network_options(config: ExperimentConfig, data) -> dict[str, object]:

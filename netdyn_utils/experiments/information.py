@@ -91,34 +91,12 @@ def run_information(
 ) -> InformationRun:
     """Train a network and measure information and alignment in every window.
 
-    Parameters
-    ----------
-    config : ExperimentConfig
-        Windows have ``config.window`` steps; an incomplete last one is not measured.
-    permutations : int
-        Number of permutations in each null.
-    **where
-        `store`, `device` and `data_root`, as for `run_updates`.
-
-    Raises
-    ------
-    ValueError
-        If the run has fewer than two windows.
-    DivergenceError
-        If the loss is no longer finite; nothing is stored.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
-    >>> from netdyn_utils import RunStore, TrainConfig
-    >>> config = ExperimentConfig(window=20, train=TrainConfig(steps=40))
-    >>> run = run_information(config, permutations=2, store=RunStore(Path(mkdtemp())))
-    >>> run.information("rank").nats.shape, run.alignment("path").shape
-    ((2,), (1,))
+    Windows have ``config.window`` steps; an incomplete last one is not measured.
+    `permutations` is their number in each null; `where` are `store`, `device` and
+    `data_root` of `run_updates`. ValueError for fewer than two windows.
     """
-    options = {"permutations": permutations, **where}
-    return InformationRun.of(INFORMATION.record(_inform, config, **options))
+    record = INFORMATION.record(_inform, config, permutations=permutations, **where)
+    return InformationRun.of(record)
 
 
 def _check(config: ExperimentConfig, permutations) -> None:

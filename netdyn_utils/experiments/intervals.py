@@ -16,13 +16,7 @@ from ..store import RunRecord, environment_info
 from ..tracking.drift import DriftCurves, DriftRecorder
 from ..tracking.intervals import IntervalTracker
 from ..tracking.updates import UpdateTracker
-from .config import (
-    Experiment,
-    ExperimentConfig,
-    TrainingRun,
-    prefixed,
-    strip_prefix,
-)
+from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 from .updates import UpdatesRun, run_updates
 
 FRACTIONS = (0.01, 0.005)
@@ -102,8 +96,7 @@ def run_intervals(
     config : ExperimentConfig
         As for `run_updates`, which is the first pass.
     fractions : tuple of float
-        Fractions of all updates in the window, zeros included, that count as large,
-        each in (0, 1).
+        Fractions of all updates in the window, zeros included, that count as large.
     start : int
         Step before the window, at the border of two windows of `config`. The window
         reaches from there to the end of the run.
@@ -112,20 +105,8 @@ def run_intervals(
 
     Raises
     ------
-    ValueError
-        If a fraction or the start is out of range.
     ReplayError
         If the second pass differs from the first; nothing is stored.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
-    >>> from netdyn_utils import RunStore, TrainConfig
-    >>> config = ExperimentConfig(window=10, train=TrainConfig(steps=20))
-    >>> run = run_intervals(config, store=RunStore(Path(mkdtemp())))
-    >>> run.groups, run.counts(0.01).weights, run.counts(0.01).exceedances > 0
-    (('fc1', 'fc2'), 101770, True)
     """
 
     def two_passes(config, data, device, **options):
@@ -133,8 +114,10 @@ def run_intervals(
             run_updates(config, **where), config, data, device, **options
         )
 
-    options = {"shares": fractions, "start": start, **where}
-    return IntervalsRun.of(INTERVALS.record(two_passes, config, **options))
+    record = INTERVALS.record(
+        two_passes, config, shares=fractions, start=start, **where
+    )
+    return IntervalsRun.of(record)
 
 
 def _check(config: ExperimentConfig, shares, start) -> None:

@@ -16,13 +16,7 @@ from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation
 from ..store import RunRecord
 from ..training import evaluate
 from ..validation import check_positive_int
-from .config import (
-    Experiment,
-    ExperimentConfig,
-    TrainingRun,
-    prefixed,
-    strip_prefix,
-)
+from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
 # Displacements of the scaling curve: from 0.001 to 3 in equal ratios. Written out, for
 # processors compute the last digit differently, and these are part of a record's key.
@@ -83,26 +77,6 @@ def run_perturbation(config: ExperimentConfig, **options) -> PerturbationRun:
         Displacements and weights per layer of the scaling curve.
     store, device, data_root
         As for `run_updates`.
-
-    Raises
-    ------
-    ValueError
-        If epochs, displacements or numbers of weights are out of range.
-    DivergenceError
-        If the loss is no longer finite; nothing is stored.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
-    >>> from netdyn_utils import RunStore
-    >>> config = ExperimentConfig(options={"widths": (784, 5, 10)}, digits=(0, 1))
-    >>> run = run_perturbation(
-    ...     config, epochs=(1,), weights_per_layer=3, curve_weights=2,
-    ...     store=RunStore(Path(mkdtemp()))
-    ... )
-    >>> run.responses[1].response.shape        # (displacements, signs, weights)
-    (2, 2, 6)
     """
     return PerturbationRun.of(PERTURBATION.record(_perturb, config, **options))
 

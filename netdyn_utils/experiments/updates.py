@@ -8,13 +8,7 @@ from ..histogram import WindowedHistograms
 from ..store import RunRecord, RunStore
 from ..tracking.updates import UpdateTracker
 from ..training import DivergenceError, evaluate
-from .config import (
-    Experiment,
-    ExperimentConfig,
-    TrainingRun,
-    prefixed,
-    strip_prefix,
-)
+from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
 UPDATES = Experiment("updates", version=1)
 updates_spec = UPDATES.spec
