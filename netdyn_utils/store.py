@@ -17,7 +17,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import metadata
@@ -30,8 +30,7 @@ from platformdirs import user_cache_dir
 from .validation import check_choice
 
 LIBRARIES = ("netdyn", "numpy", "torch")  # whose versions a manifest names
-KEY_LETTERS = 8  # of the key, in a file name
-NAME_LETTERS = 150  # of a file name, at most, before the key
+MAX_NAME = 150  # letters of a file name before those of the key
 REQUIRED = ("kind", "key", "version", "config", "seconds", "sha256")  # of a manifest
 _SHORT = {"learning_rate": "lr", "batch_size": "bs", "freeze_batchnorm_after": "freeze"}
 _VALUE_ONLY = ("network", "optimizer", "source", "control")  # no field name before them
@@ -72,8 +71,8 @@ class RunSpec:
     def identity(self) -> dict[str, object]:
         """The fields in key and name."""
         neutral = {name: canonical(value) for name, value in self.neutral.items()}
-        fields = self.config.items()
-        return {n: v for n, v in fields if canonical(v) != neutral.get(n)}
+        config = self.config.items()
+        return {n: v for n, v in config if canonical(v) != neutral.get(n)}
 
     @cached_property
     def key(self) -> str:
@@ -86,7 +85,7 @@ class RunSpec:
     def name(self) -> str:
         """File name of the record, without suffix."""
         parts = [self.kind, *(_readable(*item) for item in self.identity.items())]
-        return f"{'_'.join(parts)[:NAME_LETTERS]}_{self.key[:KEY_LETTERS]}"
+        return f"{'_'.join(parts)[:MAX_NAME]}_{self.key[:8]}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,39 +155,34 @@ class RunStore:
         stale record of `root` is computed again; one of an archive is returned with
         `stale` set. The manifest also has `notes`.
 
-        Raises
-        ------
-        OSError
-            Before anything is computed, if `root` cannot be written to.
-        MissingRecordError
-            If the record is missing or damaged, and computing is switched off.
-        TypeError
-            If an array has Python objects, which only a pickle could store.
+        Raises `MissingRecordError` if the record is missing or damaged and computing is
+        switched off, OSError before computing if `root` cannot be written to, and
+        TypeError if an array has Python objects.
         """
-        record, damage = self._find(spec, (*self.archives, self.root))
-        if damage:
-            warnings.warn(damage, RecordWarning, stacklevel=3)
-        if record is None and not self.compute:
-            folder = (*self.archives, self.root)[0].name
-            raise MissingRecordError(
-                f"{damage or f'the record {spec.name} is not in {folder}'}: "
-                "compute it with `make results`, or unset NETDYN_COMPUTE"
-            )
-        if record is not None:
-            return record
-        with self._lock(spec):
-            record, _ = self._find(spec, (self.root,))  # computed while we waited?
+        record, damage = self._find(spec)
+        computing = record is None and self.compute
+        with self._lock(spec) if computing else nullcontext():
+            if computing:  # another process may have computed it before we had the lock
+                record, damage = self._find(spec)
+            if damage:
+                warnings.warn(damage, RecordWarning, stacklevel=3)
+            if record is None and not computing:
+                folder = (*self.archives, self.root)[0].name
+                raise MissingRecordError(
+                    f"{damage or f'the record {spec.name} is not in {folder}'}: "
+                    "compute it with `make results`, or unset NETDYN_COMPUTE"
+                )
             if record is None:
                 start = time.perf_counter()
                 arrays = {name: np.asarray(a) for name, a in compute().items()}
                 notes = {**(notes or {}), "seconds": time.perf_counter() - start}
                 record = write_record(self.root, spec, arrays, notes)
-            return record
+        return record
 
-    def _find(self, spec, folders) -> tuple[RunRecord | None, str]:
+    def _find(self, spec) -> tuple[RunRecord | None, str]:
         """Return a record that can be used, and what is wrong with a damaged one."""
         damage = ""
-        for folder in folders:
+        for folder in (*self.archives, self.root):
             try:
                 record = read_record(folder, spec)
             except FileNotFoundError:
