@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.experiments.config import TrainingRun
 from netdyn_utils.experiments.updates import updates_spec
-from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.updates import UpdateTracker
-from netdyn_utils.training import DivergenceError, TrainConfig, evaluate, train_steps
+from netdyn_utils.training import DivergenceError, TrainConfig, evaluate
 
 SMALL = ExperimentConfig(
     options={"widths": (784, 3, 10)}, window=5, train=TrainConfig(steps=12)
@@ -27,20 +25,6 @@ def run(config, root, **options):
 
 def same_bits(one, other):
     return all(one[name].tobytes() == other[name].tobytes() for name in one.arrays)
-
-
-def train_by_hand(config):
-    """Train without the package's experiments; return losses, evaluation, tracker."""
-    data = load_images("mnist")
-    generator = torch.Generator().manual_seed(config.train.seed)
-    model = build_model("mlp", generator=generator, **config.options)
-    training = data.train_inputs, data.train_targets
-    batches = InMemoryBatches(*training, config.train.batch_size, generator=generator)
-    tracker, losses = UpdateTracker(model), []
-    for step in train_steps(model, batches, config.train):
-        tracker.update()
-        losses.append(step.loss)
-    return losses, evaluate(model, data.test_inputs, data.test_targets), tracker
 
 
 def test_a_run_is_computed_once_and_a_repetition_has_the_same_bits(tmp_path):
@@ -68,7 +52,12 @@ def test_every_parameter_is_counted_at_every_step(tmp_path):
 def test_a_record_has_the_numbers_of_training_by_hand(tmp_path):
     config = replace(SMALL, train=TrainConfig(steps=1_003, batch_size=16))
     result = run(config, tmp_path)
-    losses, evaluation, tracker = train_by_hand(config)
+    data, model, steps = train_by_hand(config)
+    tracker, losses = UpdateTracker(model), []
+    for step in steps:
+        tracker.update()
+        losses.append(step.loss)
+    evaluation = evaluate(model, data.test_inputs, data.test_targets)
 
     stops, means = result.loss
     assert stops.tolist() == [*range(2, 1_003, 2), 1_003]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.information import (
     DIRECTIONS,
@@ -15,10 +15,9 @@ from netdyn_utils.experiments.information import (
     run_information,
 )
 from netdyn_utils.information.window import STRIDE, read_window
-from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.activations import probe_batch
-from netdyn_utils.training import TrainConfig, train_steps
+from netdyn_utils.training import TrainConfig
 
 SIZE = 20  # steps in a window
 SMALL = ExperimentConfig(
@@ -37,19 +36,12 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def by_hand():
     """Return weights of each step and mean activations, by the plainest loop."""
-    data = load_images("mnist")
-    generator = torch.Generator().manual_seed(SMALL.train.seed)
-    model = build_model("mlp", generator=generator, **SMALL.options)
-    batches = InMemoryBatches(
-        data.train_inputs, data.train_targets, 50, generator=generator
-    )
+    data, model, steps = train_by_hand(SMALL)
     probe, labels = probe_batch(data.test_inputs, data.test_targets, PER_CLASS)
-    weights = [[p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]]
-    active = []
-    for _ in train_steps(model, batches, SMALL.train):
-        weights.append(
-            [p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]
-        )
+    both, active = (model.fc1.weight, model.fc2.weight), []
+    weights = [[p.detach().clone() for p in both]]
+    for _ in steps:
+        weights.append([p.detach().clone() for p in both])
         with torch.no_grad():
             hidden = model.fc1(probe.flatten(1)).relu()
             outputs = hidden, model.fc2(hidden)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.diffusion import squared_displacements
 from netdyn_utils.experiments import intervals
 from netdyn_utils.experiments.config import ExperimentConfig
@@ -16,9 +16,8 @@ from netdyn_utils.experiments.updates import run_updates
 from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.intervals.counts import IntervalCounts
 from netdyn_utils.intervals.null_model import interval_null
-from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
-from netdyn_utils.training import TrainConfig, train_steps
+from netdyn_utils.training import TrainConfig
 
 FIELDS = ("counts", "left_censored", "right_censored", "exceedance_histogram", "pairs")
 SMALL = ExperimentConfig(
@@ -34,15 +33,11 @@ def run(config, root, **options):
 
 def positions_by_hand(config):
     """Return the weights before the first step and after each, (steps + 1, weights)."""
-    data = load_images("mnist")
-    generator = torch.Generator().manual_seed(config.train.seed)
-    model = build_model("mlp", generator=generator, **config.options)
-    pair = data.train_inputs, data.train_targets
-    batches = InMemoryBatches(*pair, config.train.batch_size, generator=generator)
+    _, model, steps = train_by_hand(config)
     flat = FlatParameters(model)
-    rows = [flat.vector().numpy()]
-    for _ in train_steps(model, batches, config.train):
-        rows.append(flat.vector().numpy())
+    rows = [flat.to_vector().numpy()]
+    for _ in steps:
+        rows.append(flat.to_vector().numpy())
     return np.array(rows)
 
 

@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.data import load_images
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.perturbation import perturbation_spec, run_perturbation
-from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
-from netdyn_utils.training import TrainConfig, evaluate, train_steps
+from netdyn_utils.training import TrainConfig, evaluate
 
 SMALL = ExperimentConfig(
     options={"widths": (784, 6, 10)},
     digits=(0, 1),
     train=TrainConfig(learning_rate=0.1, batch_size=200),
 )
+EPOCH = -(-len(load_images("mnist", digits=(0, 1)).train_targets) // 200)  # steps
 OPTIONS = {"epochs": (1, 2), "deltas": (0.01, 1.0), "curve": (0.1,), "curve_weights": 4}
 
 
@@ -32,19 +32,12 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained():
     """Return data and the network after one and after two epochs, trained apart."""
-    data = load_images("mnist", digits=(0, 1))
-    pair = data.train_inputs, data.train_targets
-    states = []
+    models = {}
     for epochs in (1, 2):
-        generator = torch.Generator().manual_seed(0)
-        model = build_model("mlp", generator=generator, widths=(784, 6, 2))
-        batches = InMemoryBatches(*pair, 200, generator=generator)
-        steps = epochs * -(-len(data.train_targets) // 200)
-        config = TrainConfig(steps=steps, learning_rate=0.1, batch_size=200)
-        for _ in train_steps(model, batches, config):
-            pass
-        states.append(model)
-    return data, dict(zip((1, 2), states, strict=True))
+        train = replace(SMALL.train, steps=epochs * EPOCH)
+        data, models[epochs], steps = train_by_hand(replace(SMALL, train=train))
+        assert len([*steps]) == train.steps
+    return data, models
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
