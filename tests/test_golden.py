@@ -1,7 +1,7 @@
 """Golden runs: tiny runs of each kind, computed again and compared with what they were.
 
 A difference means that the numbers of this kind have changed. If they were not meant
-to, take the change back. If they were, raise VERSION beside the experiment, write the
+to, take the change back. If they were, raise the version of the `Experiment`, write the
 golden runs again (`NETDYN_GOLDEN=write pytest tests/test_golden.py`), and run `make
 results`.
 
@@ -159,7 +159,7 @@ def test_a_golden_run_gives_the_numbers_that_it_gave(compute, name):
     again = compute(name)
     golden = open_record(FOLDER / f"{again.name}.json")
     assert golden.size < 50_000
-    advice = f"revert, or raise VERSION of {again.kind!r} and run `make results`"
+    advice = f"revert, or raise the version of {again.kind!r} and run `make results`"
     assert golden.manifest["version"] == again.manifest["version"], advice
     assert {*golden.arrays} == {*again.arrays}
     if json.loads(MACHINE.read_text()) == machine():
