@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.paper_format import read_published
@@ -152,7 +152,9 @@ Markdown(
 
 # %%
 def published(network, steps, **changes):
-    return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
+    return run_updates(
+        ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
+    )
 
 
 # %%

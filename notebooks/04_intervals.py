@@ -21,7 +21,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import UpdatesConfig, run_intervals
+from netdyn_utils.experiments import ExperimentConfig, run_intervals
 from netdyn_utils.intervals import (
     IntervalCounts,
     compare_intervals,
@@ -66,10 +66,10 @@ counts, counts.opening, counts.closing
 # %%
 settings = {"learning_rate": learning_rate, "batch_size": batch_size}
 configs = {
-    "mlp": UpdatesConfig.as_published(
+    "mlp": ExperimentConfig.from_paper(
         "mlp", mlp_steps, seed=seed, source=source, **settings
     ),
-    "convnet": UpdatesConfig.as_published(
+    "convnet": ExperimentConfig.from_paper(
         "convnet", convnet_steps, seed=seed, source=source
     ),
 }
@@ -94,7 +94,7 @@ pd.DataFrame(
     {
         f"{name}, {share:.1%}": row(run, share)
         for name, run in runs.items()
-        for share in run.shares
+        for share in run.fractions
     }
 ).T
 
@@ -116,14 +116,14 @@ pd.DataFrame(
 nulls = {
     (name, share): interval_null(run.counts(share).per_weight, run.counts(share).steps)
     for name, run in runs.items()
-    for share in run.shares
+    for share in run.fractions
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
-    for share, shade in zip(run.shares, (1.0, 0.5), strict=True):
-        null = nulls[name, share] if share == run.shares[0] else None
+    for share, shade in zip(run.fractions, (1.0, 0.5), strict=True):
+        null = nulls[name, share] if share == run.fractions[0] else None
         colour = (plotting.COLOURS[name], shade)
         counts = run.counts(share)
         plotting.plot_intervals(
@@ -139,10 +139,10 @@ plotting.stamp_source(figure, *runs.values())
 
 # %%
 shares = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-few = UpdatesConfig.as_published(
+few = ExperimentConfig.from_paper(
     "mlp", min(mlp_steps, 500), seed=seed, source="sample", **settings
 )
-short = run_intervals(few, shares=shares, store=RunStore(RunStore.default().root))
+short = run_intervals(few, fractions=shares, store=RunStore(RunStore.default().root))
 chance = {
     share: interval_null(short.counts(share).per_weight, short.counts(share).steps)
     for share in shares
@@ -203,10 +203,12 @@ pd.DataFrame(
 
 # %%
 beyond = {
-    name: {s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.shares}
+    name: {
+        s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.fractions
+    }
     for name, run in runs.items()
 }
-excess = {name: found[runs[name].shares[0]] for name, found in beyond.items()}
+excess = {name: found[runs[name].fractions[0]] for name, found in beyond.items()}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -303,7 +305,7 @@ Markdown(
 # %%
 higher = {}
 for name in pooled:
-    counts = runs[name].counts(runs[name].shares[-1])
+    counts = runs[name].counts(runs[name].fractions[-1])
     if np.count_nonzero(counts.counts) > 10:
         higher[name] = fit_discrete_power_law(counts)
 

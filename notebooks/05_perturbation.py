@@ -29,7 +29,7 @@ from IPython.display import Markdown
 from matplotlib.colors import LogNorm
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_perturbation
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.networks import build_model
@@ -107,7 +107,7 @@ float(response.changes(0.01)[5] - (after - before))
 # both times. (The authors measure after 50 and after 100 epochs.)
 
 # %%
-config = UpdatesConfig.as_published(
+config = ExperimentConfig.from_paper(
     "mlp",
     steps=1,  # the epochs say how long
     seed=seed,

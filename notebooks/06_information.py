@@ -24,7 +24,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_information
 from netdyn_utils.information import conservation, mutual_information, shuffled_null
 from netdyn_utils.metrics import log_metrics
 
@@ -160,7 +160,7 @@ settings = {
 }
 runs = {
     name: run_information(
-        UpdatesConfig.as_published(
+        ExperimentConfig.from_paper(
             "mlp",
             steps,
             seed=seed,
@@ -564,7 +564,7 @@ log_metrics(
 # ```python
 # name, setting = next(iter(settings.items()))
 # longer = run_information(
-#     UpdatesConfig.as_published(
+#     ExperimentConfig.from_paper(
 #         "mlp", steps, seed=seed, source=source, window=5 * window,
 #         options=FIVE_LAYERS, **setting,
 #     )
