@@ -165,17 +165,14 @@ def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
 def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
     """Draw the density of intervals in logarithmic bins; shuffled times in grey."""
     ax = _axes(ax)
-    binned = counts.binned()
-    widths, centres = (
-        np.diff(binned.edges),
-        np.sqrt(binned.edges[1:] * binned.edges[:-1]),
-    )
-    held = binned.counts > 0
-    density = binned.counts / binned.counts.sum() / widths
+    edges, binned = counts.binned()
+    widths, centres = np.diff(edges), np.sqrt(edges[1:] * edges[:-1])
+    held = binned > 0
+    density = binned / binned.sum() / widths
     ax.plot(centres[held], density[held], **style)
     if null is not None:
         total = np.concatenate([[0], np.cumsum(null.expected)])
-        places = np.clip((binned.edges - 0.5).astype(int), 0, len(null.expected))
+        places = np.clip((edges - 0.5).astype(int), 0, len(null.expected))
         expected = np.diff(total[places]) / null.expected.sum() / widths
         shown = expected > 0
         look = {"color": GREY, "linestyle": "--", "label": "shuffled times"}

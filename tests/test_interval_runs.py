@@ -24,7 +24,10 @@ from netdyn_utils.training import TrainConfig, train_steps
 SMALL = ExperimentConfig(
     options={"widths": (784, 16, 10)}, window=10, train=TrainConfig(steps=40)
 )
-ARRAYS = ("counts", "opening", "closing", "events", "pairs")
+FIELDS = (
+    *("counts", "left_censored", "right_censored"),
+    *("exceedance_histogram", "serial_moments"),
+)
 
 
 def run(config, root, **options):
@@ -58,13 +61,13 @@ def test_intervals_are_those_of_the_definition(start, tmp_path):
         for group, chosen in columns.items():
             counts = found.counts(share, group)
             expected = IntervalCounts.of(magnitudes[:, chosen], threshold)
-            for name in ARRAYS:
+            for name in FIELDS:
                 ours, theirs = getattr(counts, name), getattr(expected, name)
                 assert list(ours) == list(theirs), name
-            assert (counts.steps, counts.longer) == (40 - start, 0)
+            assert (counts.steps, counts.overflow) == (40 - start, 0)
         whole = found.counts(share)
-        assert 0.6 * share < whole.share <= share
-        assert whole.share == np.mean(magnitudes >= threshold)
+        assert 0.6 * share < whole.exceedance_fraction <= share
+        assert whole.exceedance_fraction == np.mean(magnitudes >= threshold)
         null = interval_null(whole.per_weight, whole.steps)
         assert null.total == pytest.approx(whole.total)
 
@@ -107,7 +110,7 @@ def test_replay_is_bit_identical_on_every_network(network, steps, parameters, tm
     for share in found.shares:
         counts = found.counts(share)
         assert counts.weights == parameters
-        assert 0 < counts.share <= share
+        assert 0 < counts.exceedance_fraction <= share
     assert found.record.size < 400_000
 
 

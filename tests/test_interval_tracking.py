@@ -51,7 +51,7 @@ def equal(one, other):
     for name in ARRAYS:
         assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
     assert (one.threshold, one.steps) == (other.threshold, other.steps)
-    assert (one.longer, one.pairs) == (other.longer, other.pairs)
+    assert (one.overflow, one.serial_moments) == (other.overflow, other.serial_moments)
     return True
 
 
@@ -166,8 +166,8 @@ def test_long_intervals_are_counted_together(longest, monkeypatch):
         counter.add(step, index, values[index])
     ours = counter.read(0, slice(None), slice(None), len(magnitudes))
     whole = IntervalCounts.of(magnitudes, 0.5)
-    assert ours.longer == whole.counts[longest:].sum()
-    assert (ours.total, ours.pairs) == (whole.total, whole.pairs)
+    assert ours.overflow == whole.counts[longest:].sum()
+    assert (ours.total, ours.serial_moments) == (whole.total, whole.serial_moments)
     assert ours.counts.tolist() == np.trim_zeros(whole.counts[:longest], "b").tolist()
     for name in ("left_censored", "right_censored"):
         ends, all_ends = getattr(ours, name), getattr(whole, name)

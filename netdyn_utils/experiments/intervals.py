@@ -30,7 +30,12 @@ VERSION = 1  # raised when, and only when, the numbers of a record are meant to 
 NEUTRAL = {"shares": (0.01, 0.005), "start": 0}  # see `config.NEUTRAL`
 PROBES = {"transformer": 16}  # samples of the fixed batch for the drift, …
 PROBE = 64  # … and of the other networks
-LENGTHS = ("counts", "opening", "closing", "events")  # arrays of `IntervalCounts`
+ARRAYS = {  # of `IntervalCounts`, by their names in a record
+    "counts": "counts",
+    "opening": "left_censored",
+    "closing": "right_censored",
+    "events": "exceedance_histogram",
+}
 
 
 class ReplayError(RuntimeError):
@@ -80,9 +85,9 @@ class IntervalsRun:
                 IntervalCounts(
                     threshold,
                     stop - start,
-                    *(_ragged(arrays, name, i * len(groups) + j) for name in LENGTHS),
-                    longer=int(arrays["longer"][i, j]),
-                    pairs=tuple(arrays["pairs"][i, j].tolist()),
+                    *(_ragged(arrays, name, i * len(groups) + j) for name in ARRAYS),
+                    overflow=int(arrays["longer"][i, j]),
+                    serial_moments=tuple(arrays["pairs"][i, j].tolist()),
                 )
                 for j in range(len(groups))
             )
@@ -150,7 +155,8 @@ def run_intervals(
     >>> from netdyn_utils.training import TrainConfig
     >>> config = ExperimentConfig(window=10, train=TrainConfig(steps=20))
     >>> run = run_intervals(config, store=RunStore(Path(mkdtemp())))
-    >>> run.groups, run.counts(0.01).weights, run.counts(0.01).share <= 0.01
+    >>> found = run.counts(0.01)
+    >>> run.groups, found.weights, found.exceedance_fraction <= 0.01
     (('fc1', 'fc2'), 101770, True)
     """
     store = store or RunStore.default()
@@ -221,13 +227,14 @@ def _second_pass(config, shares, start, first, data, device):
         "shares": np.array(shares),
         "thresholds": np.array(thresholds),
         "window": np.array([start, config.train.steps]),
-        "longer": np.array([[cell.longer for cell in row] for row in cells]),
-        "pairs": np.array([[cell.pairs for cell in row] for row in cells]),
+        "longer": np.array([[cell.overflow for cell in row] for row in cells]),
+        "pairs": np.array([[cell.serial_moments for cell in row] for row in cells]),
         **prefixed("drift_", drift.curves().to_arrays()),
     }
-    for name in LENGTHS:
-        arrays[name] = np.concatenate([getattr(cell, name) for cell in flat])
-        arrays[f"{name}_stops"] = np.cumsum([len(getattr(cell, name)) for cell in flat])
+    for name, field in ARRAYS.items():
+        arrays[name] = np.concatenate([getattr(cell, field) for cell in flat])
+        stops = np.cumsum([len(getattr(cell, field)) for cell in flat])
+        arrays[f"{name}_stops"] = stops
     return arrays
 
 

@@ -222,8 +222,8 @@ class IntervalCounter:
             np.trim_zeros(left_censored, "b").copy(),
             np.bincount(right_censored)[1:],
             np.bincount(often),
-            longer=int(closed[self.max_interval :].sum()),
-            pairs=tuple(self._moments[rank, groups].sum(0).tolist()),
+            overflow=int(closed[self.max_interval :].sum()),
+            serial_moments=tuple(self._moments[rank, groups].sum(0).tolist()),
         )
 
     def exceedances(self, rank: int) -> np.ndarray:
