@@ -82,7 +82,7 @@ def test_linear_information_is_that_of_pairs_written_out(run, by_hand, window):
     one_by_one = [plug_in(*pair) for pair in zip(sizes[at], rows[at], strict=True)]
     found = run.information("linear").nats[window]
     assert found == pytest.approx(np.mean(one_by_one), abs=2e-3)
-    whole = run.information("linear", reading="window").nats[window]
+    whole = run.information("linear", aggregate="pooled").nats[window]
     assert whole == pytest.approx(plug_in(sizes.ravel(), np.ravel(rows)), abs=2e-3)
 
 
@@ -122,7 +122,7 @@ def test_a_window_that_is_not_full_is_left_out(tmp_path):
     ("call", "words"),
     [
         (lambda r: r.information("ranks"), "unknown estimator 'ranks'.*'rank'"),
-        (lambda r: r.information(reading="step"), "did you mean 'steps'"),
+        (lambda r: r.information(aggregate="per_steps"), "did you mean 'per_step'"),
         (lambda r: r.information(layer="fc3"), "unknown layer 'fc3'"),
         (lambda r: r.alignment("weights"), "unknown direction 'weights'"),
     ],
@@ -138,18 +138,18 @@ def test_fewer_than_two_windows_are_refused(tmp_path):
         run_information(config, store=RunStore(tmp_path))
 
 
-def test_a_silent_layer_is_left_out_and_the_others_stay():
+def test_a_constant_layer_is_left_out_and_the_others_stay():
     rng = np.random.default_rng(0)
     alive = rng.random((10, 5, 30)), rng.random((10, 5))
     silent = np.zeros((10, 4, 30)), rng.random((10, 4))
     alone = read_window([alive], seed=1, permutations=3)
     found = read_window([silent, alive], seed=1, permutations=3)
-    for reading, rows in found.items():
+    for aggregate, rows in found.items():
         assert np.isnan(rows[1]).all()
-        assert np.array_equal(rows[[0, 2]], alone[reading])
+        assert np.array_equal(rows[[0, 2]], alone[aggregate])
 
 
-def test_readings_are_nan_where_all_layers_are_silent():
+def test_estimates_are_nan_where_all_layers_are_constant():
     silent = np.zeros((10, 4, 30)), np.zeros((10, 4))
     found = read_window([silent], seed=1, permutations=2)
     assert all(np.isnan(rows).all() for rows in found.values())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..information.window import CORRECTION_OF as ESTIMATORS
-from ..information.window import READINGS, read_window
+from ..information.window import read_window
 from ..principal_direction import PrincipalDirection, alignment, leading_direction
 from ..store import RunRecord, RunSpec, RunStore
 from ..tracking.activations import ActivationProbe, probe_batch
@@ -29,6 +29,7 @@ VERSION = 1  # raised when, and only when, the numbers of a record are meant to 
 NEUTRAL = {"permutations": 20}  # see `config.NEUTRAL`
 DIRECTIONS = ("path", "updates", "magnitudes")
 PER_CLASS = 10  # samples of each class in the probe batch
+AGGREGATES = {"per_step": "steps", "pooled": "window"}  # and their names in a record
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,11 @@ class InformationRun:
         return cls(record, layers, record["steps"], record["loss"])
 
     def information(
-        self, estimator: str = "rank", *, reading: str = "steps", layer: str = "all"
+        self,
+        estimator: str = "rank",
+        *,
+        aggregate: str = "per_step",
+        layer: str = "all",
     ) -> InformationSeries:
         """Return the information of each window.
 
@@ -82,17 +87,18 @@ class InformationRun:
         ----------
         estimator : {"rank", "linear"}
             Rank bins with the correction of Miller and Madow; or linear bins without.
-        reading : {"steps", "window"}
+        aggregate : {"per_step", "pooled"}
             The mean over steps of the information at one step; or that of all pairs of
             the window at once.
         layer : str
             "all" pools the pairs of all layers.
         """
         check_choice(estimator, ESTIMATORS, "estimator")
-        check_choice(reading, READINGS, "reading")
+        check_choice(aggregate, AGGREGATES, "aggregate")
         check_choice(layer, ("all", *self.layers), "layer")
         place = ("all", *self.layers).index(layer)
-        rows = self.record[f"information_{reading}_{estimator}"][:, place]
+        name = f"information_{AGGREGATES[aggregate]}_{estimator}"
+        rows = self.record[name][:, place]
         return InformationSeries(*rows.T)
 
     def alignment(self, direction: str = "path") -> np.ndarray:
@@ -181,7 +187,9 @@ def _train_and_inform(config, data, device, permutations):
     training = TrainingRun(config, data, device)
     probe = ActivationProbe(training.model, *probe_batch(*training.test_set, PER_CLASS))
     window = UpdateWindow(training.model, config.window)
-    found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
+    found = {
+        f"information_{a}_{e}": [] for a in AGGREGATES.values() for e in ESTIMATORS
+    }
     steps, losses, aligned, explained, before = [], [], [], [], None
     for step, loss in _windows(training, (probe, window), config.window):
         updates, activations = window.pop(), probe.pop()
@@ -193,15 +201,15 @@ def _train_and_inform(config, data, device, permutations):
         readings = read_window(
             layers, seed=config.train.seed, permutations=permutations
         )
-        for (reading, estimator), rows in readings.items():
-            found[f"information_{reading}_{estimator}"].append(rows)
+        for (aggregate, estimator), rows in readings.items():
+            found[f"information_{AGGREGATES[aggregate]}_{estimator}"].append(rows)
         now: list[PrincipalDirection] = [
             leading_direction(rows)
             for rows in (np.cumsum(updates, axis=0), updates, magnitudes)
         ]
         if before is not None:
             aligned.append([alignment(*pair) for pair in zip(before, now, strict=True)])
-        explained.append([direction.explained for direction in now])
+        explained.append([direction.explained_variance_ratio for direction in now])
         steps.append(step)
         losses.append(loss)
         before = now

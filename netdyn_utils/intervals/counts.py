@@ -6,8 +6,7 @@ what lies before a weight's first exceedance and after its last. Only a lower bo
 their lengths is known: they are censored, counted apart by that bound, and enter no
 fit, mean, B or M. All intervals of a weight, censored ones included, sum to steps + 1.
 
-B and M: K.-I. Goh, A.-L. Barabási, "Burstiness and memory in complex systems", EPL 81
-(2008) 48002, doi 10.1209/0295-5075/81/48002.
+B and M: K.-I. Goh, A.-L. Barabási, EPL 81 (2008) 48002, doi 10.1209/0295-5075/81/48002.
 """
 
 from collections.abc import Sequence
@@ -23,20 +22,9 @@ from ..validation import check_positive, check_positive_int
 def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
     """Return the steps between successive large updates of the same weight.
 
-    Parameters
-    ----------
-    magnitudes : array, (steps, weights)
-        abs(Δw); a NaN never exceeds.
-    threshold : float
-        Above zero, in the unit of the magnitudes.
+    Magnitudes abs(Δw), (steps, weights), and threshold in the same unit; NaN never
+    exceeds. The intervals, int64, come weight by weight, without the censored ends.
 
-    Returns
-    -------
-    array, int64 (intervals,)
-        Weight by weight, in order of time, without the censored ends.
-
-    Examples
-    --------
     >>> exceedance_intervals([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]], threshold=5)
     array([2, 1, 3])
     """
@@ -48,41 +36,27 @@ def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
 class IntervalCounts:
     """How often each interval occurred, exactly, with the censored ends apart.
 
-    Parameters
-    ----------
-    threshold : float
-        In the unit of the weight.
-    steps : int
-        Length of the window.
-    counts, left_censored, right_censored : array, int64 (longest,)
-        Entry k − 1 counts the intervals of k steps; the weights whose first exceedance
-        was the k-th step; those whose last was the k-th step from the end.
-    exceedance_histogram : array, int64
-        Entry n counts the weights that exceeded n times.
-    overflow : int
-        Intervals longer than the `max_interval` of an `IntervalTracker`.
-    serial_moments : tuple of int, optional
-        Sums over successive intervals a, b of a weight, of 1, a, b, a², b², ab.
+    Entry k − 1 of `counts` is the number of intervals of k steps, of `left_censored`
+    the number of weights whose first exceedance was the k-th step, of `right_censored`
+    of those whose last was the k-th step from the end.
 
-    Examples
-    --------
     >>> counts = IntervalCounts.of([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]], 5)
     >>> counts
-    IntervalCounts(3 intervals of 1 to 3 steps: 5 exceedances of 5 by 2 of 2 weights \
+    IntervalCounts(3 intervals of up to 3 steps: 5 exceedances of 5 by 2 of 2 weights \
 in 5 steps)
-    >>> counts.left_censored, counts.right_censored
-    (array([1, 1]), array([1, 1]))
-    >>> (counts + counts).counts
-    array([2, 2, 2])
+    >>> counts.left_censored, counts.right_censored, (counts + counts).counts
+    (array([1, 1]), array([1, 1]), array([2, 2, 2]))
     """
 
-    threshold: float
-    steps: int
-    counts: np.ndarray
+    threshold: float  # in the unit of the weight
+    steps: int  # length of the window
+    counts: np.ndarray  # int64 (longest,), as the next two
     left_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     right_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    # entry n: number of weights that exceeded n times
     exceedance_histogram: np.ndarray = field(default_factory=lambda: np.zeros(1, int))
-    overflow: int = 0
+    overflow: int = 0  # intervals longer than the `max_interval` of a tracker
+    # sums over successive intervals a, b of a weight, of 1, a, b, a², b², ab
     serial_moments: tuple[int, ...] | None = None
 
     @classmethod
@@ -111,29 +85,22 @@ in 5 steps)
         )
 
     def __add__(self, other: "IntervalCounts") -> "IntervalCounts":
-        if (self.threshold, self.steps) != (other.threshold, other.steps):
+        window = self.threshold, self.steps
+        if window != (other.threshold, other.steps):
             raise ValueError(
-                f"intervals above {self.threshold:g} in {self.steps} steps and above "
-                f"{other.threshold:g} in {other.steps} do not add up: count both with "
-                "the same threshold over the same number of steps"
+                f"intervals with (threshold, steps) = {window} and "
+                f"{(other.threshold, other.steps)} do not add up: take the same ones"
             )
-        moments = None
-        if self.serial_moments and other.serial_moments:
-            both = self.serial_moments, other.serial_moments
-            moments = tuple(map(sum, zip(*both, strict=True)))
-        arrays = []
-        for name in (
-            "counts",
-            "left_censored",
-            "right_censored",
-            "exceedance_histogram",
-        ):
-            parts = getattr(self, name), getattr(other, name)
+        arrays, moments = [], None
+        names = ("counts", "left_censored", "right_censored", "exceedance_histogram")
+        for parts in ((getattr(self, name), getattr(other, name)) for name in names):
             arrays.append(np.zeros(max(map(len, parts)), np.int64))
             for part in parts:
                 arrays[-1][: len(part)] += part
-        overflow = self.overflow + other.overflow
-        return IntervalCounts(self.threshold, self.steps, *arrays, overflow, moments)
+        if self.serial_moments and other.serial_moments:
+            pairs = zip(self.serial_moments, other.serial_moments, strict=True)
+            moments = tuple(map(sum, pairs))
+        return IntervalCounts(*window, *arrays, self.overflow + other.overflow, moments)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -158,21 +125,20 @@ in 5 steps)
     @property
     def per_weight(self) -> np.ndarray:
         """Exceedances of each weight, ascending, int64 (weights,): for the null."""
-        numbers = np.arange(len(self.exceedance_histogram))
-        return np.repeat(numbers, self.exceedance_histogram)
+        histogram = self.exceedance_histogram
+        return np.repeat(np.arange(len(histogram)), histogram)
 
     @property
     def exceedances(self) -> int:
         """Number of large updates."""
-        histogram = self.exceedance_histogram
-        return int(np.arange(len(histogram)) @ histogram)
+        return int(self.per_weight.sum())
 
     @property
     def exceedance_fraction(self) -> float:
         """Large updates over all updates."""
         return self.exceedances / (self.weights * self.steps)
 
-    # Pooling weights of unequal rates raises B and M: compare both with those of
+    # Pooling weights of unequal rates raises B and M: compare them with those of
     # `interval_null`, which has the same rates.
 
     @property
@@ -189,14 +155,14 @@ in 5 steps)
         return memory_coefficient(self.serial_moments)
 
     def binned(self, per_octave: int = 8) -> tuple[np.ndarray, np.ndarray]:
-        """Return edges halfway between whole numbers, log-spaced, and counts.
+        """Return log-spaced edges halfway between whole numbers, and counts.
 
         >>> IntervalCounts(1.0, 99, np.ones(20, int)).binned(2)[0]
         array([ 0.5,  1.5,  2.5,  3.5,  5.5,  7.5, 10.5, 15.5, 22.5])
         """
         check_positive_int(per_octave, "bins per octave")
         self.raise_if_empty()
-        octaves = np.arange((np.log2(self.lengths[-1]) + 2) * per_octave) / per_octave
+        octaves = np.arange((np.log2(len(self.counts)) + 2) * per_octave) / per_octave
         first = np.unique(np.rint(2**octaves).astype(int))
         first = first[: np.searchsorted(first, len(self.counts), "right") + 1]
         counts = np.add.reduceat(np.append(self.counts, 0), first[:-1] - 1)
@@ -206,20 +172,16 @@ in 5 steps)
         """Raise a ValueError if there is no interval to measure."""
         if not self.counts.any():
             raise ValueError(
-                f"no weight exceeded {self.threshold:g} twice in {self.steps:,} steps "
-                f"({self.exceedances:,} exceedances in all): there is no interval, "
-                "lower the threshold or observe more steps"
+                f"no weight exceeded {self.threshold:g} twice in {self.steps:,} steps: "
+                "there is no interval, lower the threshold or observe more steps"
             )
 
     def __repr__(self):
-        found = f"{self.total:,} intervals"
-        if self.counts.any():
-            low, high = np.flatnonzero(self.counts)[[0, -1]] + 1
-            found += f" of {low:,} to {high:,} steps"
         return (
-            f"IntervalCounts({found}: {self.exceedances:,} exceedances of "
-            f"{self.threshold:.4g} by {self.weights - self.n_never:,} of "
-            f"{self.weights:,} weights in {self.steps:,} steps)"
+            f"IntervalCounts({self.total:,} intervals of up to {len(self.counts):,} "
+            f"steps: {self.exceedances:,} exceedances of {self.threshold:.4g} by "
+            f"{self.weights - self.n_never:,} of {self.weights:,} weights in "
+            f"{self.steps:,} steps)"
         )
 
 
@@ -252,7 +214,7 @@ def memory_coefficient(moments: Sequence[float]) -> float:
     spread = (n * aa - a * a) * (n * bb - b * b)
     if n < 2 or spread <= 0:
         raise ValueError(
-            f"{n} pair(s) of successive intervals, or all of them equal: there is no "
+            f"{n} pairs of successive intervals, or all of them equal: there is no "
             "correlation, observe more steps or lower the threshold"
         )
     return float((n * ab - a * b) / sqrt(spread))

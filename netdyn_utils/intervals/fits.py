@@ -40,19 +40,13 @@ def fit_discrete_power_law(
 ) -> TailFit:
     """Fit p(k) = k^−α/ζ(α, xmin) to counts of whole numbers.
 
-    Parameters
-    ----------
-    counts : IntervalCounts, or array of whole numbers (longest,)
-        Entry k − 1 counts the intervals of k steps.
-    xmin : int, optional
-        Threshold. By default that of least KS distance among all lengths up to 32
-        and 16 to the octave above.
+    Entry k − 1 of an array of counts is the number of intervals of k steps. Without
+    xmin: that of least KS distance among all lengths up to 32 and 16 to the octave
+    above. `fit_power_law_samples` has the same likelihood and tries every length: at
+    30,000 lengths 1.4 s instead of 0.06 s, for an alpha within 0.1 %.
 
     Notes
     -----
-    The likelihood of `fit_power_law_samples`, which tries every length as xmin: at
-    30,000 lengths 1.4 s instead of 0.06 s, for an alpha within 0.1 %.
-
     A window of T steps shows an interval of k steps only if it begins in the first
     T − k, so that counts fall below any law by about 1 − k/T. Look at lengths well
     below T, and compare with `interval_null`, which has the same upper limit.
@@ -89,26 +83,15 @@ def compare_intervals(
 ) -> TailComparison:
     """Compare the fitted power law with alternatives on the same whole numbers.
 
-    Parameters
-    ----------
-    counts : IntervalCounts, or array of whole numbers (longest,)
-        What `fit` was made from, by `fit_discrete_power_law`.
-    null : NullIntervals, optional
-        One more alternative, "shuffled times", without parameters.
-    level, n_effective
-        As for `compare_tails`.
-
-    Returns
-    -------
-    TailComparison
-        With "geometric", "log-normal", "power law with cutoff", and "shuffled times";
-        its edges lie halfway between the lengths.
+    `fit` is that of `fit_discrete_power_law` to the same counts. The alternatives are
+    "geometric", "log-normal", "power law with cutoff" and, given a null, "shuffled
+    times". `level` and `n_effective` as for `compare_tails`.
 
     Notes
     -----
-    Vuong's test, as in `compare_tails`, on the exact likelihood of each length. Only
-    the law with cutoff contains the power law; a window of T steps makes a cutoff of
-    its own near T, so that it says little beyond T/10.
+    Vuong's test, as in `compare_tails`, on the exact likelihood of each length. A
+    window of T steps makes a cutoff of its own near T, so that the law with cutoff says
+    little beyond T/10.
 
     If "shuffled times" is preferred, unequal rates explain the tail. If it is not, the
     times are not random, which is less than to say that they follow a power law.
@@ -218,7 +201,6 @@ def _by_length(counts):
     if isinstance(counts, IntervalCounts):
         counts.raise_if_empty()
         return counts.counts
-    counts = whole_counts(counts)
-    if not counts.any():
+    if not whole_counts(counts).any():
         raise ValueError("all counts are zero: there is no interval to fit")
-    return counts
+    return whole_counts(counts)

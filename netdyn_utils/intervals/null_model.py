@@ -1,13 +1,11 @@
 """The intervals that chance alone would leave: every weight's times shuffled.
 
-A weight that exceeds n times in T steps, at times drawn at random without replacement,
-leaves a random composition of T + 1 into n + 1 whole numbers: one left-censored part,
-n − 1 intervals, one right-censored part. All compositions are equally likely, so each
-part has the same law, in closed form, and nothing needs to be simulated.
-
-The rates of the weights stay as they were. That matters: weights that exceed often
-and weights that exceed rarely make, pooled, a mixture of geometric laws, and a mixture
-can look like a power law although no weight has a memory.
+A weight that exceeds n times in T steps, at random times without replacement, leaves a
+random composition of T + 1 into n + 1 whole numbers: one left-censored part, n − 1
+intervals, one right-censored part. All compositions are equally likely, so each part
+has the same law, in closed form. The rates of the weights stay as they were: pooled,
+unequal rates make a mixture of geometric laws, which can look like a power law although
+no weight has a memory.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,23 +32,12 @@ class NullIntervals:
     censored: np.ndarray = field(compare=False, repr=False)  # the same on either side
     serial_moments: tuple[float, ...] = field(compare=False, repr=False)
 
-    @property
-    def total(self) -> float:
-        """Number of intervals, the same as observed."""
-        return float(self.expected.sum())
-
-    @property
-    def burstiness(self) -> float:
-        """B of the expected counts, pooled: what unequal rates alone make of it."""
-        return burstiness_of(self.expected)
-
-    @property
-    def memory_coefficient(self) -> float:
-        """M of the expected sums, pooled: what unequal rates alone make of it."""
-        return memory_coefficient(self.serial_moments)
+    # B and M of the expected counts: what unequal rates alone make of them.
+    total = property(lambda self: float(self.expected.sum()))
+    burstiness = property(lambda self: burstiness_of(self.expected))
+    memory_coefficient = property(lambda self: memory_coefficient(self.serial_moments))
 
     def __str__(self):
-        """Return the null as one line."""
         return (
             f"shuffled times: {self.total:,.0f} intervals in {self.steps:,} steps, "
             f"B = {self.burstiness:.3f}"
@@ -61,12 +48,8 @@ class NullIntervals:
 def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
     """Return the expected intervals if each weight's times were shuffled.
 
-    Parameters
-    ----------
-    exceedances : array of whole numbers, (weights,)
-        How often each weight exceeded: `IntervalCounts.per_weight`.
-    steps : int
-        Length of the window.
+    Exceedances of each weight, (weights,), as `IntervalCounts.per_weight`, in a window
+    of so many steps.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..histogram import LogHistogram
-from ..information import conservation
+from ..information import conservation_test
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..store import atomic_write
 from ..tails import (
@@ -494,7 +494,7 @@ def information_facts(run, rng, surrogates: int = 300) -> dict[str, float]:
 
     def product(first):
         pair = information[first:], alignment[first:]
-        found = conservation(*pair, rng=rng, surrogates=surrogates)
+        found = conservation_test(*pair, rng=rng, surrogates=surrogates)
         return found, found.autoregressive.relative_spread.mean
 
     (whole, chance), (late, later) = product(0), product(UNSETTLED)
