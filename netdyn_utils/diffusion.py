@@ -39,10 +39,9 @@ def linear_cka(before: ArrayLike, after: ArrayLike) -> float:
     Notes
     -----
     ‖BᵀA‖²/(‖AᵀA‖ ‖BᵀB‖) of the matrices with centred columns, S. Kornblith et al.,
-    "Similarity of neural network representations revisited", ICML (2019); for wide
-    layers by the (samples, samples) Gram matrices, which give the same. With fewer
-    samples than units chance alone lifts it well above 0: compare values at one number
-    of samples only.
+    ICML (2019); for wide layers by the (samples, samples) Gram matrices, which give the
+    same. With fewer samples than units chance alone lifts it well above 0: compare
+    values at one number of samples only.
 
     Examples
     --------
@@ -80,20 +79,14 @@ def squared_displacements(
     """
     positions = np.asarray(positions, float)
     starts, lags = np.asarray(starts), np.asarray(lags)
-    last = len(positions) - 1
-    if (
-        positions.ndim != 2
-        or lags.min() < 1
-        or starts.min() < 0
-        or starts.max() + lags.max() > last
-    ):
+    last, ends = len(positions) - 1, np.add.outer(starts, lags)
+    if positions.ndim != 2 or lags.min() < 1 or starts.min() < 0 or ends.max() > last:
         raise ValueError(
-            f"positions of shape {positions.shape}, starts from {starts.min()} to "
-            f"{starts.max()}, lags from {lags.min()} to {lags.max()}: expected (steps "
-            f"+ 1, weights), starts from 0, lags from 1, and start + lag up to {last}"
+            f"positions of shape {positions.shape}, starts from {starts.min()}, lags "
+            f"from {lags.min()}, ends to {ends.max()}: expected (steps + 1, weights), "
+            f"starts from 0, lags from 1, ends to {last}"
         )
-    ends = positions[np.add.outer(starts, lags)]
-    return ((ends - positions[starts][:, None]) ** 2).mean(-1)
+    return ((positions[ends] - positions[starts][:, None]) ** 2).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -121,14 +114,9 @@ def diffusion_exponent(
 ) -> DiffusionExponent:
     """Fit MSD ~ τ^γ by a straight line through the logarithms.
 
-    Parameters
-    ----------
-    lags : array of whole numbers, (lags,)
-        Two or more, about even in the logarithm, since each weighs the same.
-    squares : array, (starts, lags)
-        Of `squared_displacements`; two starts or more, that do not overlap.
-    level : float
-        Coverage of the interval, in (0, 1).
+    `squares`, (starts, lags), are those of `squared_displacements`, of two starts or
+    more that do not overlap. The lags, two or more, should be about even in the
+    logarithm, since each weighs the same. `level` is the coverage of the interval.
 
     Notes
     -----

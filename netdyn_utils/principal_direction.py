@@ -34,18 +34,10 @@ class PrincipalDirection:
 def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDirection:
     """Return the first principal direction of a window of updates.
 
-    Parameters
-    ----------
-    window : array, (steps, weights)
-        Updates, signed or magnitudes, float32 or float64; two steps or more.
-    centred : bool
-        Subtract the mean over steps, as principal component analysis does. Otherwise a
-        drift common to all steps counts as a direction.
-
-    Returns
-    -------
-    PrincipalDirection
-        The entry of `vector` that is largest in size is positive (the first of them).
+    The window, (steps, weights), has updates, signed or magnitudes, of two steps or
+    more. `centred` subtracts the mean over steps, as principal component analysis does;
+    otherwise a drift common to all steps counts as a direction. The entry of the vector
+    that is largest in size is positive.
 
     Notes
     -----

@@ -103,8 +103,7 @@ def test_statistics_equal_their_definitions_and_repeat_with_the_seed():
     assert found.difference_sd == pytest.approx(np.std(p[1:] - p[:-1], ddof=1))
     assert found.relative_spread == pytest.approx(np.std(p, ddof=1) / p.mean())
     assert found == again
-    for text in map(str, (found, found.shuffled, found.autoregressive)):
-        assert "\n" not in text
+    assert "\n" not in str(found)
 
 
 def test_the_published_run_is_smooth_and_hardly_balanced():
@@ -115,8 +114,8 @@ def test_the_published_run_is_smooth_and_hardly_balanced():
     information, alignment = (np.load(path).ravel() for path in paths)
     found = conservation_test(information, alignment, rng=np.random.default_rng(0))
     assert found.product.size == 99
-    assert found.information.mean() == pytest.approx(0.499, abs=5e-4)
-    assert found.alignment.mean() == pytest.approx(0.112, abs=5e-4)
+    assert information.mean() == pytest.approx(0.499, abs=5e-4)
+    assert alignment.mean() == pytest.approx(0.112, abs=5e-4)
     # The product varies nearly as much as β* alone, for I hardly varies.
     assert found.relative_spread == pytest.approx(0.607, abs=1e-3)
     assert found.alignment_spread == pytest.approx(0.693, abs=1e-3)
@@ -138,8 +137,8 @@ def changed(value):
         (GOOD, GOOD[:-1], r"shape \(12,\), alignment of shape \(11,\)"),
         (GOOD[:9], GOOD[:9], "10 windows or more"),
         (GOOD, np.full(12, 0.3), "alignment is 0.3 in every window"),
-        (changed(-0.1), GOOD, "pass the plug-in one"),
-        (changed(np.nan), GOOD, "above zero and finite, got nan"),
+        (changed(-0.1), GOOD, "pass plug-in estimates"),
+        (changed(np.nan), GOOD, "between 0 and inf, both excluded, got nan"),
         (GOOD, changed(1.0), "between 0 and 1, both excluded, got 1"),
         (GOOD, changed(np.nan), "between 0 and 1, both excluded, got nan"),
     ],

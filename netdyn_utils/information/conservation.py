@@ -8,7 +8,8 @@ less than if the two series, each as smooth as it is, were independent.
 """
 
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,49 +19,32 @@ from scipy.stats import spearmanr
 from ..validation import check_positive_int
 
 MIN_WINDOWS = 10
-MAX_AUTOCORRELATION = 0.99  # of a surrogate
+MAX_AUTOCORRELATION = 0.99
 ROUNDING = 1e-12  # a relative spread below this is that of the arithmetic
 
 
-@dataclass(frozen=True)
-class NullSummary:
+class NullSummary(NamedTuple):
     """Mean, 2.5 and 97.5 percentile of a statistic under the null."""
 
     mean: float
     low: float
     high: float
 
-    @classmethod
-    def of(cls, values: np.ndarray) -> "NullSummary":
-        """Summarise the values of all surrogates."""
-        return cls(float(values.mean()), *np.quantile(values, (0.025, 0.975)).tolist())
-
 
 @dataclass(frozen=True)
 class ConservationNull:
     """What the product does when the two series are independent."""
 
-    kind: str  # "shuffled" or "autoregressive"
     lag_correlation: NullSummary
     relative_spread: NullSummary
     p_value: float  # of a product that spreads no more than observed
-    surrogates: int
-
-    def __str__(self):
-        spread, lag = self.relative_spread, self.lag_correlation
-        return (
-            f"{self.kind}: relative spread {spread.mean:.3f} ({spread.low:.3f} to "
-            f"{spread.high:.3f}), lag correlation {lag.mean:.2f} ({lag.low:.2f} to "
-            f"{lag.high:.2f}), p = {self.p_value:.2g} of {self.surrogates:,} surrogates"
-        )
 
 
 @dataclass(frozen=True)
 class ConservationTest:
     """How constant the product of information and alignment is, beside two nulls."""
 
-    information: np.ndarray = field(compare=False, repr=False)  # nats, (windows,)
-    alignment: np.ndarray = field(compare=False, repr=False)  # (windows,)
+    product: np.ndarray = field(compare=False, repr=False)  # I·β*, nats, (windows,)
     lag_correlation: float  # of the product with the next; nan if it does not vary
     difference_mean: float  # of the next product less this, nats
     difference_sd: float
@@ -70,11 +54,6 @@ class ConservationTest:
     spearman: float  # rank correlation of I and β*
     shuffled: ConservationNull
     autoregressive: ConservationNull
-
-    @property
-    def product(self) -> np.ndarray:
-        """I·β* of each window, in nats."""
-        return self.information * self.alignment
 
     def __str__(self):
         return (
@@ -126,38 +105,44 @@ nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
     """
     check_positive_int(surrogates, "surrogates")
     i, b = _check(information, alignment)
+    product, change = i * b, np.diff(i * b)
+    lag, spread = _lag_and_spread(product)
+
+    def null(products):
+        lags, spreads = _lag_and_spread(products)
+        summaries = (
+            NullSummary(float(x.mean()), *np.quantile(x, (0.025, 0.975)).tolist())
+            for x in (lags, spreads)
+        )
+        p_value = (1 + int((spreads <= spread).sum())) / (1 + surrogates)
+        return ConservationNull(*summaries, p_value)
+
     shuffled = i * rng.permuted(np.tile(b, (surrogates, 1)), axis=1)
     log_i, logit_b = (_surrogates(z, surrogates, rng) for z in (np.log(i), logit(b)))
-    lag, spread = _lag_and_spread(i * b)
-    nulls = {}
-    for kind, product in (
-        ("shuffled", shuffled),
-        ("autoregressive", np.exp(log_i) * expit(logit_b)),
-    ):
-        lags, spreads = _lag_and_spread(product)
-        p = (1 + int((spreads <= spread).sum())) / (1 + surrogates)
-        summaries = NullSummary.of(lags), NullSummary.of(spreads)
-        nulls[kind] = ConservationNull(kind, *summaries, p, surrogates)
     return ConservationTest(
-        i,
-        b,
+        product,
         lag_correlation=float(lag),
-        difference_mean=float(np.diff(i * b).mean()),
-        difference_sd=float(np.diff(i * b).std(ddof=1)),
+        difference_mean=float(change.mean()),
+        difference_sd=float(change.std(ddof=1)),
         relative_spread=float(spread),
-        information_spread=float(i.std(ddof=1) / i.mean()),
-        alignment_spread=float(b.std(ddof=1) / b.mean()),
+        information_spread=float(_relative_spread(i)),
+        alignment_spread=float(_relative_spread(b)),
         spearman=float(spearmanr(i, b).statistic),
-        **nulls,
+        shuffled=null(shuffled),
+        autoregressive=null(np.exp(log_i) * expit(logit_b)),
     )
 
 
 conservation = conservation_test  # former name
 
 
+def _relative_spread(series):
+    return series.std(-1, ddof=1) / series.mean(-1)
+
+
 def _lag_and_spread(product):
     """Return lag correlation and relative spread of series in rows, or of one."""
-    spread = product.std(-1, ddof=1) / product.mean(-1)
+    spread = _relative_spread(product)
     lag = _correlation(product[..., 1:], product[..., :-1])
     return np.where(spread > ROUNDING, lag, nan), spread
 
@@ -190,22 +175,13 @@ def _check(information, alignment):
             f"information of shape {i.shape}, alignment of shape {b.shape}: expected "
             f"one value of each for every window, of {MIN_WINDOWS} windows or more"
         )
-    bad = i[~((i > 0) & np.isfinite(i))]
-    if bad.size:
-        raise ValueError(
-            f"information must be above zero and finite, got {bad[0]:g}: a corrected "
-            "estimate may fall below zero, pass the plug-in one"
-        )
-    bad = b[~((b > 0) & (b < 1))]
-    if bad.size:
-        raise ValueError(
-            f"alignment must lie between 0 and 1, both excluded, got {bad[0]:g}: pass "
-            "abs(cos) of directions that differ"
-        )
-    for name, values in (("information", i), ("alignment", b)):
-        if values.min() == values.max():
+    for name, values, high in (("information", i, inf), ("alignment", b, 1)):
+        bad = values[~((values > 0) & (values < high))]
+        if bad.size:
             raise ValueError(
-                f"{name} is {values[0]:g} in every window: a constant cannot balance "
-                "the other"
+                f"{name} must lie between 0 and {high}, both excluded, got {bad[0]:g}: "
+                "pass plug-in estimates, and abs(cos) of directions that differ"
             )
+        if values.min() == values.max():
+            raise ValueError(f"{name} is {values[0]:g} in every window: no balance")
     return i, b

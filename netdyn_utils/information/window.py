@@ -1,11 +1,10 @@
 """Mutual information between update magnitudes and unit activations in a window.
 
-In a window every weight gives, at each step, a pair: the magnitude of its update, and
-the activation of the unit it leads to. A unit's weights share its activation, so pairs
-are not independent draws, and the null permutes whole units within their layer. T steps
-of U units with F weights each make T·U·F pairs, in which every activation occurs F
-times; the repeats are never stored. The magnitudes of each step and unit are counted
-once; for every permutation these rows of counts are added up by activation bin.
+Every weight gives, at each step, a pair: the magnitude of its update, and the
+activation of the unit it leads to. A unit's weights share its activation, so pairs are
+not independent draws, and the null permutes whole units within their layer. Repeated
+activations are never stored: the magnitudes of each step and unit are counted once, and
+for every permutation these rows of counts are added up by activation bin.
 """
 
 from collections.abc import Sequence
@@ -83,22 +82,22 @@ p = 0.048, n = 60,000); 1 layers
     layers = [_check(i, *layer) for i, layer in enumerate(layers)]
     if not layers:
         raise ValueError("no layers: pass (magnitudes, activations) of one or more")
-    how = {"estimator": estimator, "bins": bins, "correction": correction}
     scopes = _count_rows(layers, estimator, bins)
     units = [activations.shape[1] for _, activations in layers]
     orders = [[np.arange(n) for n in units]]  # as observed, then permuted
     orders += [[rng.permutation(n) for n in units] for _ in range(permutations)]
     tests = []
     for size, members in scopes:
-        observed, *null = (
-            information_of_counts(
-                sum(
-                    add_counts(rows, numbers.take(order[i], axis=1), size)
-                    for i, rows, numbers in members
-                ),
-                **how,
+        tables = (
+            sum(
+                add_counts(rows, y.take(order[i], axis=1), size)
+                for i, rows, y in members
             )
             for order in orders
+        )
+        observed, *null = (
+            information_of_counts(table, estimator, bins, correction)
+            for table in tables
         )
         nats = np.array([one.nats for one in null])
         tests.append(PermutationTest(observed, nats, "units"))
@@ -106,7 +105,7 @@ p = 0.048, n = 60,000); 1 layers
 
 
 def read_window(
-    layers: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int, permutations: int
+    layers, *, seed: int, permutations: int
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return a window's information and null, by every aggregate and estimator.
 
@@ -139,27 +138,23 @@ def read_window(
 
 def _nats(layers, seed: int, options) -> np.ndarray:
     """Return (pooled and layers) × (estimate, null …); nan for a constant layer."""
-    varying = [
-        i
-        for i, pair in enumerate(layers)
-        if all(part.min() < part.max() for part in pair)
-    ]
+    vary = [all(part.min() < part.max() for part in pair) for pair in layers]
+    varying = np.flatnonzero(vary)
     rows = np.full((1 + len(layers), 1 + options["permutations"]), np.nan)
-    if varying:
+    if varying.size:
         # The same seed at every step: the same permutations all the time.
         rng = np.random.default_rng(seed)
         found = window_information([layers[i] for i in varying], rng=rng, **options)
-        places = [0, *(1 + i for i in varying)]
-        for place, one in zip(places, (found.pooled, *found.layers), strict=True):
-            rows[place] = [one.nats, *one.null]
+        tests = found.pooled, *found.layers
+        rows[[0, *(1 + varying)]] = [[test.nats, *test.null] for test in tests]
     return rows
 
 
 def _count_rows(layers, estimator, bins):
-    """Return for all layers together, and each alone, what permutations leave alone.
+    """Return of all layers together, and of each, what permutations leave alone.
 
-    That is the number of activation bins, and of each layer (its index, its counts
-    (steps, units, x_bins), the bins of its activations (steps, units)).
+    The number of activation bins, and of each layer its index, its counts (steps,
+    units, x_bins) and the bins of its activations (steps, units).
     """
     scopes = [range(len(layers)), *([i] for i in range(len(layers)))]
     magnitudes = [m for m, _ in layers]
@@ -231,7 +226,6 @@ def add_counts(rows, bins, size):
 
 
 def _check(i, magnitudes, activations):
-    """Return a layer's arrays as they are counted, or say what is wrong with them."""
     magnitudes, activations = np.asarray(magnitudes), np.asarray(activations, float)
     if magnitudes.dtype != np.float32:
         magnitudes = magnitudes.astype(float, copy=False)
