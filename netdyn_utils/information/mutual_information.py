@@ -196,6 +196,7 @@ def _places_of_groups(groups, n):
 
 def information_of_counts(counts, estimator, bins, correction) -> MutualInformation:
     """Return the mutual information of a table of joint counts, (x_bins, y_bins)."""
+    counts = counts.astype(float)  # products of counts may exceed int64
     n, in_x, in_y = counts.sum(), counts.sum(1), counts.sum(0)
     i, j = np.nonzero(counts)
     cells = counts[i, j]
