@@ -54,7 +54,7 @@ exceedance_intervals(magnitudes, threshold=5)
 
 # %%
 counts = IntervalCounts.of(magnitudes, threshold=5)
-counts, counts.opening, counts.closing
+counts, counts.left_censored, counts.right_censored
 
 # %% [markdown]
 # ## Two passes
@@ -82,10 +82,10 @@ def row(run, share):
     counts = run.counts(share)
     return {
         "threshold": f"{counts.threshold:.2g}",
-        "share above it": f"{counts.share:.2%}",
+        "share above it": f"{counts.exceedance_fraction:.2%}",
         "large updates": f"{counts.exceedances:,}",
         "intervals": f"{counts.total:,}",
-        "weights never large": f"{counts.never / counts.weights:.0%}",
+        "weights never large": f"{counts.n_never / counts.weights:.0%}",
     }
 
 
@@ -194,8 +194,8 @@ pd.DataFrame(
         f"{name}, {share:.1%}": {
             "B": f"{runs[name].counts(share).burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
-            "M": f"{runs[name].counts(share).memory:.2f}",
-            "M shuffled": f"{null.memory:.2f}",
+            "M": f"{runs[name].counts(share).memory_coefficient:.2f}",
+            "M shuffled": f"{null.memory_coefficient:.2f}",
         }
         for (name, share), null in nulls.items()
     }
@@ -489,7 +489,7 @@ log_metrics(
 #     whole = run.counts().total
 #     for group in run.groups:
 #         counts = run.counts(None, group)
-#         never, part = counts.never / counts.weights, counts.total / whole
+#         never, part = counts.n_never / counts.weights, counts.total / whole
 #         print(f"{name} {group}: {never:.1%} never large, {part:.1%} of all intervals")
 # ```
 #

@@ -502,7 +502,7 @@ pd.DataFrame(
         name: {
             "threshold": f"{counts[name].threshold:.2g}",
             "intervals": f"{counts[name].total:,}",
-            "weights never large": f"{counts[name].never / counts[name].weights:.0%}",
+            "weights never large": f"{counts[name].n_never / counts[name].weights:.0%}",
             "B": f"{counts[name].burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
         }

@@ -9,7 +9,7 @@ from netdyn_utils.training import train_steps
 
 def train_by_hand(config):
     """Return data, MLP and steps of a configuration; nothing is trained yet."""
-    data = load_images("mnist", digits=config.digits)
+    data = load_images("mnist", classes=config.digits)
     generator = torch.Generator().manual_seed(config.train.seed)
     widths = (*config.options["widths"][:-1], len(data.classes))
     model = build_model("mlp", generator=generator, widths=widths)

@@ -75,7 +75,7 @@ def test_linear_information_is_that_of_pairs_written_out(run, by_hand, window):
     one_by_one = [plug_in(*pair) for pair in zip(sizes[at], rows[at], strict=True)]
     found = run.information("linear").nats[window]
     assert found == pytest.approx(np.mean(one_by_one), abs=2e-3)
-    whole = run.information("linear", reading="window").nats[window]
+    whole = run.information("linear", aggregate="pooled").nats[window]
     assert whole == pytest.approx(plug_in(sizes.ravel(), np.ravel(rows)), abs=2e-3)
 
 
@@ -109,7 +109,7 @@ def test_windows_end_where_they_should_and_an_incomplete_one_is_left_out(run, tm
     ("call", "message"),
     [
         (lambda r: r.information("ranks"), "unknown estimator 'ranks'.*'rank'"),
-        (lambda r: r.information(reading="step"), "did you mean 'steps'"),
+        (lambda r: r.information(aggregate="per_steps"), "did you mean 'per_step'"),
         (lambda r: r.information(layer="fc3"), "unknown layer 'fc3'"),
         (lambda r: r.alignment("weights"), "unknown direction 'weights'"),
         (
@@ -123,14 +123,18 @@ def test_unknown_names_and_short_runs_are_refused(run, call, message):
         call(run)
 
 
-def test_a_silent_layer_is_left_out_and_the_others_stay():
+def test_a_constant_layer_is_left_out_and_the_others_stay():
     rng = np.random.default_rng(0)
     alive = rng.random((10, 5, 30)), rng.random((10, 5))
     silent = np.zeros((10, 4, 30)), rng.random((10, 4))
     alone = read_window([alive], seed=1, permutations=3)
     found = read_window([silent, alive], seed=1, permutations=3)
-    for reading, rows in found.items():
+    for aggregate, rows in found.items():
         assert np.isnan(rows[1]).all()
-        assert np.array_equal(rows[[0, 2]], alone[reading])
+        assert np.array_equal(rows[[0, 2]], alone[aggregate])
+
+
+def test_estimates_are_nan_where_all_layers_are_constant():
+    silent = np.zeros((10, 4, 30)), np.zeros((10, 4))
     found = read_window([silent], seed=1, permutations=2)
     assert all(np.isnan(rows).all() for rows in found.values())

@@ -19,9 +19,12 @@ from netdyn_utils.intervals.null_model import interval_null
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig
 
-FIELDS = ("counts", "left_censored", "right_censored", "exceedance_histogram", "pairs")
 SMALL = ExperimentConfig(
     options={"widths": (784, 16, 10)}, window=10, train=TrainConfig(steps=40)
+)
+FIELDS = (
+    *("counts", "left_censored", "right_censored"),
+    *("exceedance_histogram", "serial_moments"),
 )
 
 
@@ -54,9 +57,10 @@ def test_intervals_follow_their_definition(start, tmp_path):
             expected = IntervalCounts.of(magnitudes[:, chosen], threshold)
             for name in FIELDS:
                 assert list(getattr(counts, name)) == list(getattr(expected, name))
-            assert (counts.steps, counts.longer) == (40 - start, 0)
+            assert (counts.steps, counts.overflow) == (40 - start, 0)
         whole = found.counts(fraction)
-        assert 0.6 * fraction < np.mean(magnitudes >= threshold) <= fraction
+        assert 0.6 * fraction < whole.exceedance_fraction <= fraction
+        assert whole.exceedance_fraction == np.mean(magnitudes >= threshold)
         null = interval_null(whole.per_weight, whole.steps)
         assert null.total == pytest.approx(whole.total)
 
@@ -95,7 +99,7 @@ def test_replay_is_bit_identical_on_every_network(network, steps, parameters, tm
     for fraction in found.fractions:
         counts = found.counts(fraction)
         assert counts.weights == parameters
-        assert 0 < counts.exceedances <= fraction * parameters * steps
+        assert 0 < counts.exceedance_fraction <= fraction
     assert found.record.size < 400_000
 
 

@@ -18,7 +18,7 @@ SMALL = ExperimentConfig(
     digits=(0, 1),
     train=TrainConfig(learning_rate=0.1, batch_size=200),
 )
-EPOCH = -(-len(load_images("mnist", digits=(0, 1)).train_targets) // 200)  # steps
+EPOCH = -(-len(load_images("mnist", classes=(0, 1)).train_targets) // 200)  # steps
 OPTIONS = {"epochs": (1, 2), "deltas": (0.01, 1.0), "curve": (0.1,), "curve_weights": 4}
 
 

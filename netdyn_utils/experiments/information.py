@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..information.window import CORRECTION_OF as ESTIMATORS
-from ..information.window import READINGS, read_window
+from ..information.window import read_window
 from ..principal_direction import alignment, leading_direction
 from ..store import RunRecord
 from ..tracking.activations import ActivationProbe, probe_batch
@@ -20,6 +20,7 @@ from .config import Experiment, ExperimentConfig, TrainingRun
 
 DIRECTIONS = ("path", "updates", "magnitudes")
 PER_CLASS = 10  # samples of each class in the probe batch
+AGGREGATES = {"per_step": "steps", "pooled": "window"}  # and their names in a record
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,18 +56,23 @@ class InformationRun:
         return cls(record, layers, record["steps"], record["loss"])
 
     def information(
-        self, estimator: str = "rank", *, reading: str = "steps", layer: str = "all"
+        self,
+        estimator: str = "rank",
+        *,
+        aggregate: str = "per_step",
+        layer: str = "all",
     ) -> InformationSeries:
         """Return the information of each window, of a layer or of all layers pooled.
 
-        "rank" bins have the correction of Miller and Madow, "linear" bins none. "steps"
-        is the mean over single steps, "window" takes all pairs of the window at once.
+        "rank" bins have the correction of Miller and Madow, "linear" bins none.
+        "per_step" is the mean over single steps, "pooled" takes all pairs of the window
+        at once.
         """
         check_choice(estimator, ESTIMATORS, "estimator")
-        check_choice(reading, READINGS, "reading")
+        check_choice(aggregate, AGGREGATES, "aggregate")
         layers = ("all", *self.layers)
         place = layers.index(check_choice(layer, layers, "layer"))
-        rows = self.record[f"information_{reading}_{estimator}"][:, place]
+        rows = self.record[f"information_{AGGREGATES[aggregate]}_{estimator}"][:, place]
         return InformationSeries(*rows.T)
 
     def alignment(self, direction: str = "path") -> np.ndarray:
@@ -118,7 +124,9 @@ def _inform(config, data, device, *, permutations):
     window = UpdateWindow(training.model, config.window)
     names = ("steps", "loss", "alignment", "explained")
     found = {name: [] for name in names}
-    found |= {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
+    found |= {
+        f"information_{a}_{e}": [] for a in AGGREGATES.values() for e in ESTIMATORS
+    }
     losses, before = [], None
     for step in training.steps():
         probe.update()
@@ -135,14 +143,15 @@ def _inform(config, data, device, *, permutations):
         readings = read_window(
             layers, seed=config.train.seed, permutations=permutations
         )
-        for (reading, estimator), rows in readings.items():
-            found[f"information_{reading}_{estimator}"].append(rows)
+        for (aggregate, estimator), rows in readings.items():
+            found[f"information_{AGGREGATES[aggregate]}_{estimator}"].append(rows)
         paths = np.cumsum(updates, axis=0)
         now = [leading_direction(rows) for rows in (paths, updates, magnitudes)]
         if before:
             both = zip(before, now, strict=True)
             found["alignment"].append([alignment(*pair) for pair in both])
-        found["explained"].append([direction.explained for direction in now])
+        ratios = [direction.explained_variance_ratio for direction in now]
+        found["explained"].append(ratios)
         found["steps"].append(step.step)
         found["loss"].append(float(np.mean(losses)))
         losses, before = [], now

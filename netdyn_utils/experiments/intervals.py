@@ -61,8 +61,8 @@ class IntervalsRun:
                     thresholds[i],
                     stop - start,
                     **dict(zip(ON_DISK.values(), next(columns), strict=True)),
-                    longer=int(arrays["longer"][i, j]),
-                    pairs=tuple(arrays["pairs"][i, j].tolist()),
+                    overflow=int(arrays["longer"][i, j]),
+                    serial_moments=tuple(arrays["pairs"][i, j].tolist()),
                 )
         drift = DriftCurves.from_arrays(strip_prefix(arrays, "drift_"))
         return cls(record, groups, fractions, thresholds, start, cells, drift)
@@ -161,8 +161,8 @@ def _second_pass(first: UpdatesRun, config, data, device, *, shares, start):
         "shares": np.array(shares, float),
         "thresholds": np.array(thresholds),
         "window": np.array([start, config.train.steps]),
-        "longer": np.array([[cell.longer for cell in row] for row in cells]),
-        "pairs": np.array([[cell.pairs for cell in row] for row in cells]),
+        "longer": np.array([[cell.overflow for cell in row] for row in cells]),
+        "pairs": np.array([[cell.serial_moments for cell in row] for row in cells]),
         **prefixed("drift_", drift.curves().to_arrays()),
     }
     for name, attribute in ON_DISK.items():  # cells end to end

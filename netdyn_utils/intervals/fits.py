@@ -1,20 +1,14 @@
 """Fits of interval counts: the discrete power law, and what else it could be.
 
-Intervals are whole numbers, and most of them are short: a continuous law would be
-wrong where the counts are. So the power law is p(k) = k^−α/ζ(α, xmin), and its
+Intervals are whole numbers, and most of them are short, so that a continuous law would
+be wrong where the counts are. The power law is p(k) = k^−α/ζ(α, xmin), and its
 alternatives are laws of whole numbers k ≥ xmin too:
 
-    geometric              e^{−rate k}           what equal, random times leave
-    log-normal             k^−1 e^{−(ln k − mu)²/(2 sigma²)}
+    geometric              e^{−rate k}           random times at equal rates
+    log-normal             k^−1 e^{−(ln k − mu)²/(2 sigma²)}    Bi et al., KDD (2001) 17
     power law with cutoff  k^−alpha e^{−rate k}
 
-and one that has nothing to fit, the intervals that the weights' own rates would leave
-if their times were shuffled.
-
-References
-----------
-Z. Bi, C. Faloutsos, F. Korn, "The DGX distribution for mining massive, skewed data",
-KDD (2001) 17-26: the discrete log-normal.
+and one without parameters: the intervals of shuffled times (`interval_null`).
 """
 
 import numpy as np
@@ -37,7 +31,7 @@ from .null_model import NullIntervals
 
 PER_OCTAVE = 16  # thresholds tried per octave; every length up to 2 · PER_OCTAVE
 _ROUNDING = 1e-9  # of ln L per count: what two ways to sum may differ by
-_ONE_BY_ONE = 512  # terms of a sum before an integral continues it
+_TERMS = 512  # of a sum, before an integral continues it
 
 
 @np.errstate(under="ignore")
@@ -46,32 +40,16 @@ def fit_discrete_power_law(
 ) -> TailFit:
     """Fit p(k) = k^−α/ζ(α, xmin) to counts of whole numbers.
 
-    Parameters
-    ----------
-    counts : IntervalCounts, or array of whole numbers (longest,)
-        Entry k − 1 counts the intervals of k steps.
-    xmin : int, optional
-        Threshold. Without it the least KS distance wins among all lengths up to 32
-        and 16 to the octave above.
-
-    Returns
-    -------
-    TailFit
-        Of kind "discrete".
-
-    Raises
-    ------
-    ValueError
-        If there is no interval, or fewer than two lengths to fit.
+    Entry k − 1 of an array of counts is the number of intervals of k steps. Without
+    xmin: that of least KS distance among all lengths up to 32 and 16 to the octave
+    above. `fit_power_law_samples` has the same likelihood and tries every length: at
+    30,000 lengths 1.4 s instead of 0.06 s, for an alpha within 0.1 %.
 
     Notes
     -----
-    The exact likelihood, as in `fit_power_law_samples`, which tries every length as
-    xmin: at 30,000 lengths 1.4 s instead of 0.06 s, for an alpha within 0.1 %.
-
     A window of T steps shows an interval of k steps only if it begins in the first
     T − k, so that counts fall below any law by about 1 − k/T. Look at lengths well
-    below T, and compare with `interval_null`, which is cut off the same way.
+    below T, and compare with `interval_null`, which has the same upper limit.
     Intervals of one weight, and weights of one unit, depend on each other: at 1e7
     counts `sigma` says little, the scatter between seeds does.
 
@@ -105,59 +83,37 @@ def compare_intervals(
 ) -> TailComparison:
     """Compare the fitted power law with alternatives on the same whole numbers.
 
-    Parameters
-    ----------
-    counts : IntervalCounts, or array of whole numbers (longest,)
-        What `fit` was made from.
-    fit : TailFit
-        Of `fit_discrete_power_law`.
-    null : NullIntervals, optional
-        Shuffled times as one more alternative, "shuffled times", with nothing to fit.
-    level, n_effective
-        As for `compare_tails`.
-
-    Returns
-    -------
-    TailComparison
-        Of "geometric", "log-normal", "power law with cutoff", and "shuffled times".
-        Its edges lie halfway between the lengths.
-
-    Raises
-    ------
-    ValueError
-        If `fit` is not a discrete fit of these counts.
+    `fit` is that of `fit_discrete_power_law` to the same counts. The alternatives are
+    "geometric", "log-normal", "power law with cutoff" and, given a null, "shuffled
+    times". `level` and `n_effective` as for `compare_tails`.
 
     Notes
     -----
-    Vuong's test, as in `compare_tails`, on the exact likelihood of each length. Only
-    the law with cutoff contains the power law; a window of T steps makes a cutoff of
-    its own near T, so that it says little beyond T/10.
+    Vuong's test, as in `compare_tails`, on the exact likelihood of each length. A
+    window of T steps makes a cutoff of its own near T, so that the law with cutoff says
+    little beyond T/10.
 
-    "shuffled times" is `interval_null` from xmin up. If it is favoured, unequal rates
-    explain the tail. If it is beaten, the times are not random, which is less than to
-    say that they follow a power law.
+    If "shuffled times" is preferred, unequal rates explain the tail. If it is not, the
+    times are not random, which is less than to say that they follow a power law.
 
     Examples
     --------
     >>> k = np.arange(1, 100)
     >>> counts = np.rint(1e6 * 0.9**k).astype(int)        # random times, p = 0.1
     >>> comparison = compare_intervals(counts, fit_discrete_power_law(counts, xmin=1))
-    >>> comparison.verdict.partition(";")[0]
-    'At level 0.05, favoured over the power law: geometric, log-normal, power law \
-with cutoff.'
+    >>> comparison["geometric"].preferred
+    'geometric'
     >>> round(comparison["geometric"].parameters["p"], 3)
     0.1
     """
     if fit.at_bound:
-        raise ValueError(
-            "alpha is at a bound of the search: there is no fit to compare"
-        )
-    everything, xmin = _by_length(counts), int(fit.xmin)
-    h = everything[xmin - 1 :].astype(float)
-    if fit.kind != "discrete" or (h.sum(), everything.sum()) != (fit.n_tail, fit.n):
+        raise ValueError("alpha is at a bound of the search: there is no fit")
+    total, xmin = _by_length(counts), int(fit.xmin)
+    h = total[xmin - 1 :].astype(float)
+    if fit.kind != "discrete" or (h.sum(), total.sum()) != (fit.n_tail, fit.n):
         raise ValueError(
             f"the {fit.kind} fit of {fit.n_tail:,} of {fit.n:,} counts is not one of "
-            f"these {everything.sum():,} intervals: use fit_discrete_power_law on them"
+            f"these {total.sum():,} intervals: use fit_discrete_power_law on them"
         )
     length = np.arange(xmin, xmin + len(h))
     power_law = -fit.alpha * np.log(length) - np.log(zeta(fit.alpha, xmin))
@@ -165,10 +121,9 @@ with cutoff.'
     families = discrete_families(length, fit.alpha, float(h @ length / h.sum()))
     rows = [*map(test.of_family, families)]
     if null is not None:
-        tail = np.zeros(len(h))
-        part = null.expected[xmin - 1 :][: len(h)]
-        tail[: len(part)] = part / null.expected[xmin - 1 :].sum()
-        cells = np.log(np.maximum(tail, np.finfo(float).tiny))
+        tail = null.expected[xmin - 1 :]
+        p = np.pad(tail / tail.sum(), (0, len(h)))[: len(h)]
+        cells = np.log(np.maximum(p, np.finfo(float).tiny))
         rows.append(test.of_cells("shuffled times", {}, cells))
     edges = np.append(length, length[-1] + 1) - 0.5
     return TailComparison(fit, tuple(rows), level, edges)
@@ -183,8 +138,8 @@ def discrete_families(length, alpha, mean):
     z, spread = np.log(length / xmin), np.log(1 + mean / xmin)
     # The sums over all k have no closed form: added one by one, then continued by the
     # midpoint rule of Euler and Maclaurin with its first correction, exact to 1e-12.
-    z_sum = np.log1p(np.arange(_ONE_BY_ONE) / xmin)
-    end = xmin + _ONE_BY_ONE - 0.5
+    z_sum = np.log1p(np.arange(_TERMS) / xmin)
+    end = xmin + _TERMS - 0.5
     z_end = np.log(end / xmin)
 
     def normalised(log_f, beyond, slope):
@@ -246,7 +201,6 @@ def _by_length(counts):
     if isinstance(counts, IntervalCounts):
         counts.raise_if_empty()
         return counts.counts
-    counts = whole_counts(counts)
-    if not counts.any():
+    if not whole_counts(counts).any():
         raise ValueError("all counts are zero: there is no interval to fit")
-    return counts
+    return whole_counts(counts)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..histogram import LogHistogram
-from ..information import conservation
+from ..information import conservation_test
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..store import RunRecord, atomic_write
 from ..tails import (
@@ -400,7 +400,7 @@ def summarize_information(
 
     def product(first):
         pair = series.nats[1:][first:], alignment[first:]
-        found = conservation(*pair, rng=rng, surrogates=surrogates)
+        found = conservation_test(*pair, rng=rng, surrogates=surrogates)
         null = found.autoregressive.relative_spread.mean
         return found, found.relative_spread / null
 
