@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_sample():
 
 def test_ratio_and_z_are_those_of_scipys_densities():
     x = np.random.default_rng(3).lognormal(size=1_000)
-    found = power_law_or_exponential(x, share=0.25)
+    found = power_law_or_exponential(x, fraction=0.25)
     tail = np.sort(x)[-250:]
     cut = np.sort(x)[-251]
     assert (found.xmin, found.n) == (cut, 250)
@@ -92,7 +92,7 @@ def test_no_crossover_where_the_law_never_changes():
 )
 def test_samples_without_a_tail_are_refused(x, share, words):
     with pytest.raises(ValueError, match=words):
-        power_law_or_exponential(x, share=share)
+        power_law_or_exponential(x, fraction=share)
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_a_mixture_keeps_the_mean_of_each_group_and_nothing_else():
 def test_one_group_is_no_mixture_and_many_scales_pass_for_a_power_law():
     rng = np.random.default_rng(6)
     one = exponential_mixture(np.ones(5_000), np.zeros(5_000, int), rng=rng)
-    assert power_law_or_exponential(one, share=0.5).z < -5
+    assert power_law_or_exponential(one, fraction=0.5).z < -5
     groups = np.repeat(np.arange(5), 1_000)
     means = np.array([1.0, 1.2, 1.5, 3.0, 15.0])[groups]
     five = exponential_mixture(means, groups, rng=rng)
-    assert power_law_or_exponential(five, share=0.5).z > 5
+    assert power_law_or_exponential(five, fraction=0.5).z > 5
 
 
 def test_every_value_needs_its_group():

@@ -32,7 +32,7 @@ def drawn(kind, rng):
         "wide log-normal": lambda: rng.lognormal(0.0, 1.5, N),
         "unequal gaussian": lambda: np.abs(rng.normal(size=N)) * rng.lognormal(size=N),
     }
-    return LogHistogram.of(draws[kind]())
+    return LogHistogram.from_values(draws[kind]())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -96,7 +96,9 @@ def test_unequal_gaussian_steps_are_their_own_null_and_equal_heavy_ones_are_not(
 
 def test_facts_do_not_depend_on_the_unit():
     values = np.random.default_rng(2).lognormal(0, 1, 200_000)
-    one, other = (judged.tail_facts(LogHistogram.of(values * u)) for u in (1, 2**-9))
+    one, other = (
+        judged.tail_facts(LogHistogram.from_values(values * u)) for u in (1, 2**-9)
+    )
     assert one == pytest.approx(other, rel=1e-4, abs=1e-9)
 
 
@@ -182,8 +184,10 @@ def test_what_statistics_do_not_know_is_derived(study, tmp_path):
 def test_landscapes_are_read_like_the_chapter_reads_them(study, facts):
     run = study["landscape"][0]
     sizes = np.abs(run.responses[50].changes(1.0))
-    contest = power_law_or_exponential(sizes, share=0.5)
-    assert facts["landscape, epoch 50, +1"]["pooled"][0] == pytest.approx(contest.ratio)
+    contest = power_law_or_exponential(sizes, fraction=0.5)
+    assert facts["landscape, epoch 50, +1"]["pooled"][0] == pytest.approx(
+        contest.loglik_ratio
+    )
 
 
 def test_every_claim_is_answered_by_all_seeds(claims):

@@ -1,7 +1,4 @@
-"""Power-law fits hold on closed forms, under change of unit, and against brute force.
-
-The long statistical runs are marked slow; their short forms run every time.
-"""
+"""Power-law fits hold on closed forms, in any unit, and against brute force."""
 
 import os
 from pathlib import Path
@@ -63,18 +60,18 @@ def test_three_decades_give_the_closed_form_of_each_upper_bound(upper, alpha, xm
     fit = fit_power_law(DECADES, COUNTS, upper=upper, xmin=xmin)
     assert fit.alpha == pytest.approx(alpha, abs=6e-7)
     assert (fit.xmin, fit.n_tail, fit.n, fit.upper) == (1, 999, 999, upper)
+    if upper == "truncated":
+        assert fit.alpha == pytest.approx(2, abs=1e-12)
+        assert fit.ks == pytest.approx(0, abs=1e-14)
 
 
-def test_truncated_decades_give_two_exactly_and_a_perfect_fit():
-    fit = fit_power_law(DECADES, COUNTS, upper="truncated")
-    assert fit.alpha == pytest.approx(2, abs=1e-12)
-    assert fit.ks == pytest.approx(0, abs=1e-14)
+def test_former_names_of_the_upper_bounds_give_the_same_fit():
+    for top, upper in (("open", "censored"), ("unbounded", "infinite")):
+        former = fit_power_law(DECADES, COUNTS, top=top)
+        assert former == fit_power_law(DECADES, COUNTS, upper=upper)
 
 
 def test_equal_log_bins_give_the_geometric_closed_form():
-    fit = fit_power_law([1, 10, 100], [90, 9])
-    assert fit.alpha == pytest.approx(1 + np.log(1 + 99 / 9) / np.log(10), abs=1e-12)
-    assert fit.alpha == pytest.approx(2.079181, abs=5e-7)
     ratio, counts = 1.5, np.array([500, 300, 120, 50, 20])
     fit = fit_power_law(ratio ** np.arange(6), counts, xmin=1)
     n, mean = counts.sum(), counts @ np.arange(5) / counts.sum()
@@ -120,11 +117,8 @@ def test_empty_bins_on_either_side_change_nothing():
     for xmin in (None, 1.0):
         narrow = fit_power_law(edges, counts, xmin=xmin)
         wide = fit_power_law(more, padded, xmin=xmin)
-        assert (wide.alpha, wide.xmin, wide.ks) == (
-            narrow.alpha,
-            narrow.xmin,
-            narrow.ks,
-        )
+        for name in ("alpha", "xmin", "ks"):
+            assert getattr(wide, name) == getattr(narrow, name)
 
 
 def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
@@ -137,13 +131,12 @@ def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
 def test_truncation_at_xmax_is_the_fit_of_the_histogram_that_ends_there():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=3))
     inside = fit_power_law(edges, counts, upper="truncated", xmax=4.0)
-    kept = edges <= 4.0
-    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], upper="truncated")
-    assert (inside.alpha, inside.xmin) == (ended.alpha, ended.xmin)
-    assert inside.n == 5_000
+    n = np.count_nonzero(edges <= 4.0)
+    ended = fit_power_law(edges[:n], counts[: n - 1], upper="truncated")
+    assert (inside.alpha, inside.xmin, inside.n) == (ended.alpha, ended.xmin, 5_000)
 
 
-def test_counts_open_above_xmax_matter_by_number_only():
+def test_counts_censored_at_xmax_matter_by_number_only():
     edges = [1, 2, 4, 8, 16]
     near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, upper="censored", xmax=4)
     far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, upper="censored", xmax=4)
@@ -196,19 +189,6 @@ def test_on_truncated_support_alpha_may_be_any_number(alpha):
     assert fit.log_likelihood == pytest.approx(counts @ np.log(shares), rel=1e-9)
 
 
-def test_a_rising_tail_is_that_of_brute_force():
-    counts, edges = np.array([1, 10, 100]), np.array([1.0, 2, 4, 8])
-
-    def loss(alpha):
-        masses = np.diff(edges ** (1 - alpha)) / (1 - alpha)
-        return -(counts @ np.log(masses / masses.sum()))
-
-    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
-    found = minimize_scalar(loss, bounds=(-9, 0.9), method="bounded")
-    assert fit.alpha == pytest.approx(found.x, abs=1e-4)
-    assert fit.log_likelihood == pytest.approx(-found.fun)
-
-
 @pytest.mark.parametrize("unit", [1.0, 1e-3, 3.7, 1e12])
 def test_of_equal_distances_the_lowest_edge_wins_in_any_unit(unit):
     edges, counts = 2.0 ** np.arange(12), [*(2 ** np.arange(10, 0, -1)), 2]
@@ -221,12 +201,12 @@ def test_of_equal_distances_the_lowest_edge_wins_in_any_unit(unit):
 
 
 def brute_force(edges, counts, upper):
-    """Fit each cut by a bounded scalar search on the textbook likelihood."""
+    """Fit each threshold by a bounded scalar search on the textbook likelihood."""
     found = []
-    keep = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
+    least = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
     for start in np.flatnonzero(counts):
         b, h = edges[start:], counts[start:]
-        if np.count_nonzero(h) < keep:
+        if np.count_nonzero(h) < least:
             break
 
         def cdf(alpha, b=b):
@@ -330,26 +310,24 @@ def test_the_discrete_fit_is_the_exact_zeta_likelihood():
     x = np.random.default_rng(8).zipf(2.4, 3_000)
     found = []
     for xmin in np.unique(x)[:-1]:
-        tail = x[x >= xmin]
+        tail = np.sort(x[x >= xmin])
+        n, logs = len(tail), np.log(tail).sum()
 
-        def loss(alpha, tail=tail, xmin=xmin):
-            return len(tail) * np.log(zeta(alpha, xmin)) + alpha * np.log(tail).sum()
+        def loss(alpha, n=n, logs=logs, xmin=xmin):
+            return n * np.log(zeta(alpha, xmin)) + alpha * logs
 
+        options = {"xatol": 1e-10}
         alpha = minimize_scalar(
-            loss, bounds=(1.01, 20), method="bounded", options={"xatol": 1e-10}
+            loss, bounds=(1.01, 20), method="bounded", options=options
         ).x
-        k = np.arange(xmin, min(tail.max() + 2, 10**6))
-        above = np.searchsorted(np.sort(tail), k)
-        ks = np.abs(
-            1 - above / len(tail) - zeta(alpha, k) / zeta(alpha, int(xmin))
-        ).max()
-        found.append((ks, xmin, alpha, -loss(alpha)))
+        k = np.arange(xmin, min(tail[-1] + 2, 10**6))
+        data = 1 - np.searchsorted(tail, k) / n
+        ks = np.abs(data - zeta(alpha, k) / zeta(alpha, int(xmin))).max()
+        found.append((xmin, ks, alpha, -loss(alpha)))
     fit = fit_power_law_samples(x, discrete=True)
-    best = min(found)
-    assert (fit.xmin, fit.kind) == (best[1], "discrete")
-    assert (fit.ks, fit.alpha, fit.log_likelihood) == pytest.approx(
-        (best[0], best[2], best[3]), rel=1e-6
-    )
+    xmin, *best = min(found, key=lambda row: row[1])
+    assert (fit.xmin, fit.kind) == (xmin, "discrete")
+    assert [fit.ks, fit.alpha, fit.log_likelihood] == pytest.approx(best, rel=1e-6)
 
 
 def test_multiplicities_are_repeated_values():
@@ -373,17 +351,14 @@ def test_discrete_alpha_is_recovered():
 # records and slopes
 
 
-def test_a_fit_prints_as_one_line_and_knows_its_survival():
+def test_survival_and_interval_follow_from_alpha_and_sigma():
     fit = fit_power_law(DECADES, COUNTS)
-    assert "\n" not in str(fit)
-    assert "\n" not in repr(fit)
-    assert fit.survival(1) == 1
-    assert fit.survival(100) == pytest.approx(100 ** (1 - fit.alpha))
+    assert fit.survival([1, 100]) == pytest.approx([1, 100 ** (1 - fit.alpha)])
     low, high = fit.interval(0.95)
     assert high - low == pytest.approx(2 * 1.959964 * fit.sigma)
 
 
-def test_hill_is_the_sample_fit_at_each_cut():
+def test_hill_is_the_sample_fit_at_each_threshold():
     x = pareto(2.5, 50, seed=10)
     curve = hill_curve(x)
     ordered = np.sort(x)[::-1]
@@ -454,29 +429,23 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("edges", "counts", "options", "message"),
     [
-        (DECADES, [900, 0, 0], {}, "all 900 counts lie in one bin, 1 to 10"),
+        (DECADES, [900, 0, 0], {}, "xmin=1 leaves 900 of 900.*fewer than two occupied"),
         (DECADES, [0, 0, 0], {}, "empty"),
         (DECADES, COUNTS, {"xmin": 100}, "xmin=100 leaves 9 of 999 counts"),
-        (DECADES, COUNTS, {"xmin": 1000}, "xmin=1000 leaves 0 of 999"),
-        (DECADES, [900, 90, 0], {"xmin": 10}, "choose at most 1"),
-        (DECADES, COUNTS, {"xmin": 5000}, "not a bin edge.*choose 100 or 1000"),
-        (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge.*choose 1 or 10"),
+        (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge: choose 1 or 10"),
         (DECADES, COUNTS, {"xmax": 500, "upper": "truncated"}, "xmax=500 is not a bin"),
         (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
         (DECADES, COUNTS, {"xmax": 1, "upper": "truncated"}, "leaves no bin"),
         (DECADES, COUNTS, {"upper": "closed"}, "unknown upper 'closed'"),
-        (DECADES, [900, -1, 9], {}, "zero or above, got -1 at 1"),
-        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 at 0"),
-        (DECADES, [900, NAN, 9], {}, "finite, got nan at 1"),
+        (DECADES, [900, -1, 9], {}, "whole numbers, zero or above, got -1 at 1"),
+        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers.*got 0.9 at 0"),
+        (DECADES, [900, NAN, 9], {}, "got nan at 1"),
         (DECADES, [900, 90], {}, "one more edge than counts"),
-        ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
-        ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
-        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*upper='censored'"),
-        (DECADES, [10**20, 10**19, 9], {}, "more than .* 64 bits"),
-        (DECADES, [9e18, 9e18, 9], {}, "more than .* 64 bits"),
+        ([1, 10, 10, 1000], COUNTS, {}, "increasing, got 10 at 2"),
+        ([0, 10, 100, 1000], COUNTS, {}, "positive.*got 0 at 0"),
+        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*got inf at 3.*upper='censored'"),
+        (DECADES, [9e18, 9e18, 9], {}, "more than 64 bits"),
         (DECADES, pd.array([900, None, 9], "Int64"), {}, "counts are masked"),
-        (DECADES, np.ma.array(COUNTS, mask=[0, 1, 0]), {}, "counts are masked"),
-        (DECADES, ["900", "90", "9"], {}, "counts must be real numbers"),
         ([1, 10, "", 1000], COUNTS, {}, "edges must be real numbers"),
     ],
 )
@@ -504,14 +473,9 @@ def test_an_unfit_sample_is_refused_with_a_remedy(x, options, message):
         fit_power_law_samples(x, **options)
 
 
-@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64", "masked"])
+@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64"])
 def test_counts_of_any_kind_of_number_are_the_same_counts(kind):
-    if kind == "masked":
-        counts = np.ma.array(COUNTS, mask=False)
-    else:
-        counts = (
-            pd.array(COUNTS, "Int64") if kind == "Int64" else np.array(COUNTS, kind)
-        )
+    counts = pd.Series(COUNTS, dtype=kind).array
     assert fit_power_law(DECADES, counts) == fit_power_law(DECADES, COUNTS)
 
 
@@ -521,7 +485,7 @@ def test_xmin_between_two_values_leaves_the_values_above_it():
     assert fit.n_tail == 3
 
 
-def test_no_measure_stumbles_over_numpys_strictest_errors():
+def test_fits_are_the_same_under_numpys_strictest_errors():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=13))
     x = pareto(2.5, 500, seed=14)
     for measure in (
@@ -536,14 +500,7 @@ def test_no_measure_stumbles_over_numpys_strictest_errors():
             assert measure() == expected
 
 
-def test_a_level_outside_zero_to_one_is_refused():
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
-        fit_power_law(DECADES, COUNTS).interval(2)
-
-
 def test_slopes_refuse_what_they_cannot_measure():
-    with pytest.raises(ValueError, match="choose a smaller factor"):
-        local_slope([1, 2, 4, 8, 16], [8, 4, 2, 1], factor=1e3)
     with pytest.raises(ValueError, match="two occupied bins"):
         local_slope(DECADES, [9, 0, 0])
     with pytest.raises(ValueError, match="factor"):
@@ -552,3 +509,5 @@ def test_slopes_refuse_what_they_cannot_measure():
         ols_exponent(DECADES, COUNTS, trim=(1, 0))
     with pytest.raises(ValueError, match="two values"):
         hill_curve([1.0])
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
+        fit_power_law(DECADES, COUNTS).interval(2)

@@ -311,7 +311,7 @@ def lead(comparison: TailComparison, without: tuple[str, ...] = ()) -> float:
     It is 0 where none is ahead, for some rivals have the power law as their limit;
     above 1 a rival counts as nearer.
     """
-    gains = [-r.ratio for r in comparison.rivals if r.name not in without]
+    gains = [-r.loglik_ratio for r in comparison.alternatives if r.name not in without]
     fit = comparison.fit
     return max(gains) / fit.n_tail / allowance(fit.alpha)
 
@@ -349,7 +349,7 @@ def tail_facts(histogram: LogHistogram, share: float = LARGEST) -> dict[str, flo
     fit = fit_power_law(edges, counts, xmin=histogram.tail_threshold(share))
     compared = compare_tails(edges, counts, fit)
     return {
-        "heavier": compared["exponential"].ratio / fit.n_tail,
+        "heavier": compared["exponential"].loglik_ratio / fit.n_tail,
         "lead": lead(compared),
     }
 
@@ -449,7 +449,7 @@ def interval_facts(run, share: float) -> dict[str, float]:
         "alpha": fit.alpha,
         "cut": fit.xmin,
         "lead": lead(compared, without=("shuffled times",)),
-        "over shuffled": compared["shuffled times"].ratio
+        "over shuffled": compared["shuffled times"].loglik_ratio
         / fit.n_tail
         / allowance(fit.alpha),
         "burstiness": counts.burstiness,
@@ -471,7 +471,7 @@ def landscape_facts(run, epoch: int, delta: float) -> dict[str, float]:
     on_test = [np.abs(held_out.changes(delta, name)).mean() for name in response.layers]
 
     def ratio(values):
-        return power_law_or_exponential(values, share=LARGER_HALF).ratio
+        return power_law_or_exponential(values, fraction=LARGER_HALF).loglik_ratio
 
     return {
         "training images": float(np.mean([x.mean() for x in by_layer])),
