@@ -70,7 +70,7 @@ def test_histograms_of_different_bins_are_not_merged():
         LogHistogram.from_values([1.0]) + LogHistogram.from_values([1.0], bits=4)
 
 
-def test_zeros_infinities_nan_and_the_tiniest_values_are_counted_apart():
+def test_zeros_infinities_and_nan_are_counted_apart_and_the_tiniest_values_are_binned():
     values = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, SMALLEST, 1e-39]
     found = LogHistogram.from_values(values)
     assert (found.zeros, found.infs, found.nans, found.n_binned) == (2, 2, 1, 3)
@@ -78,7 +78,7 @@ def test_zeros_infinities_nan_and_the_tiniest_values_are_counted_apart():
     assert np.all(found.edges > 0)
 
 
-def test_density_integrates_to_the_share_that_is_not_zero(rng):
+def test_density_integrates_to_the_fraction_that_is_not_zero(rng):
     values = rng.standard_normal(10_000) * (rng.random(10_000) < 0.8)
     found = LogHistogram.from_values(values)
     mass = np.sum(found.density * np.diff(found.edges))

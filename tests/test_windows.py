@@ -68,7 +68,7 @@ def test_a_window_is_counted_from_either_end(kind):
         assert equal(forward, run.histogram("fc1", kind(window - 3)))
 
 
-def test_what_does_not_exist_is_told_what_does():
+def test_an_unknown_group_or_window_is_refused():
     with pytest.raises(ValueError, match=r"'all', 'fc1' or 'fc2.é' .*mean 'fc1'"):
         windowed().histogram("fc11")
     for window in (3, -4, slice(3, None)):
