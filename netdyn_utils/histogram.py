@@ -59,7 +59,7 @@ class LogHistogram:
     (np.int64(5), 1)
     """
 
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # (bins,)
     start: int = 0  # code of the first bin; bin i has the code start + i
     zeros: int = 0  # exact zeros, which no bin holds, as infinities and NaN
     infs: int = 0

@@ -218,9 +218,9 @@ def test_laws_that_agree_in_every_bin_are_not_decided():
 
 def test_a_rising_tail_has_the_power_law_as_its_limit_too():
     z, s = np.linspace(0, 3, 13), -2.5
-    chosen = binned_families(z, "truncated", 1.0, s, 2.0)[1]
-    assert chosen.limit == {"rate": 0.0, "beta": 2.5}
-    cells = chosen.log_cells(np.array([-40.0, np.log(2.5)]))
+    weibull = binned_families(z, "truncated", 1.0, s, 2.0)[1]
+    assert weibull.limit == {"rate": 0.0, "beta": 2.5}
+    cells = weibull.log_cells(np.array([-40.0, np.log(2.5)]))
     assert cells == pytest.approx(power_law_cells(z, "truncated", s), abs=1e-6)
 
 

@@ -88,7 +88,7 @@ def test_samples_without_a_tail_are_refused(x, fraction, message):
 @pytest.mark.parametrize(
     ("deltas", "shape", "message"),
     [
-        ([1.0], (1, 500), "two or more"),
+        ([1.0], (1, 500), "two displacements or more"),
         ([1.0, 2.0], (3, 500), "one row"),
         ([2.0, 1.0], (2, 500), "ascending"),
         ([0.0, 1.0], (2, 500), "positive"),

@@ -413,13 +413,10 @@ NAN = float("nan")
     ("edges", "counts", "options", "message"),
     [
         (DECADES, [900, 0, 0], {}, "xmin=1 leaves 900 of 900.*fewer than two occupied"),
-        (DECADES, [0, 0, 0], {}, "empty"),
         (DECADES, COUNTS, {"xmin": 100}, "xmin=100 leaves 9 of 999 counts"),
         (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge: choose 1 or 10"),
-        (DECADES, COUNTS, {"xmax": 500, "upper": "truncated"}, "xmax=500 is not a bin"),
-        (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
+        (DECADES, COUNTS, {"xmax": 100}, "xmax=100 needs upper=.truncated"),
         (DECADES, COUNTS, {"xmax": 1, "upper": "truncated"}, "leaves no bin"),
-        (DECADES, COUNTS, {"upper": "closed"}, "unknown upper 'closed'"),
         (DECADES, [900, -1, 9], {}, "whole numbers, zero or above, got -1 at 1"),
         (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers.*got 0.9 at 0"),
         (DECADES, [900, NAN, 9], {}, "got nan at 1"),
@@ -441,13 +438,10 @@ def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, mes
     ("x", "options", "message"),
     [
         ([1.0, 0.0, 2.0], {}, "positive and finite, got 0"),
-        ([1.0, NAN], {}, "positive and finite, got nan"),
         ([1.5, 2.0], {"discrete": True}, "whole numbers, got 1.5"),
         ([2.0, 2.0], {}, "1 distinct value"),
         ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 leaves no tail.*below 3"),
-        (["1", "2"], {}, "values must be real numbers"),
         ([1.0, 2.0, 3.0], {"counts": [1, 2]}, "same length"),
-        ([1.0, 2.0], {"counts": [1, 0.5]}, "whole numbers"),
         ([[1.0, 2.0]], {}, "one axis"),
     ],
 )

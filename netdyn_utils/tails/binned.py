@@ -77,10 +77,8 @@ def real_numbers(values, what):
             return values.astype(float)
     except (TypeError, ValueError, OverflowError):
         pass  # an object that is no number
-    raise ValueError(
-        f"{what} must be real numbers, got {short_repr(values.tolist())} of type "
-        f"{values.dtype}"
-    )
+    got = f"{short_repr(values.tolist())} of type {values.dtype}"
+    raise ValueError(f"{what} must be real numbers, got {got}")
 
 
 def check_level(level):
@@ -100,18 +98,11 @@ def edge_index(edges, value, what):
 
 
 def apply_upper_bound(edges, counts, upper, xmax):
-    """Return edges and counts as the convention at the upper edge sees them.
-
-    >>> apply_upper_bound(np.array([1.0, 2, 4, 8]), np.array([5, 3, 1]), "censored", 2)
-    (array([1., 2., 4.]), array([5, 4]))
-    """
+    """Return edges and counts as the convention at the upper edge sees them."""
     if xmax is None or xmax == np.inf:
         return edges, counts
     if upper == "infinite":
-        raise ValueError(
-            f"xmax={xmax:g} cuts data off that an unbounded power law predicts: choose "
-            "upper='truncated' or 'censored'"
-        )
+        raise ValueError(f"xmax={xmax:g} needs upper='truncated' or 'censored'")
     i = edge_index(edges, xmax, "xmax")
     if i == 0 or (upper == "censored" and i == len(counts)):
         raise ValueError(

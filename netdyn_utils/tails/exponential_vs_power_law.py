@@ -131,10 +131,10 @@ def crossover_delta(
     deltas, changes = np.asarray(deltas, float), np.abs(np.asarray(changes, float))
     if changes.shape[:1] != deltas.shape or changes.ndim != 2 or len(deltas) < 2:
         raise ValueError(
-            f"got {len(deltas)} displacements and changes of shape {changes.shape}: "
-            "expected two or more, and one row of changes for each"
+            f"expected one row of changes for each of two displacements or more, got "
+            f"{changes.shape} for {deltas.shape}"
         )
-    if (np.diff(deltas) <= 0).any() or deltas[0] <= 0:
+    if (np.diff(deltas, prepend=0.0) <= 0).any():
         raise ValueError("displacements must be positive and ascending")
     tests = [power_law_or_exponential(row, fraction=fraction) for row in changes]
     ratios = np.array([test.loglik_ratio for test in tests])
@@ -142,8 +142,8 @@ def crossover_delta(
     replicates = check_positive_int(replicates, "replicates")
     resamples = rng.integers(weights, size=(replicates, weights))
     again = np.array([_fit_both(row[resamples], tests[0].n)[0] for row in changes])
-    found = np.array([_zero_crossing(deltas, column) for column in again.T])
-    found = found[np.isfinite(found)]
+    found = [_zero_crossing(deltas, column) for column in again.T]
+    found = np.array(found)[np.isfinite(found)]
     tails = (0.5 - check_level(level) / 2, 0.5 + level / 2)
     low, high = np.nanquantile(again, tails, axis=1)
     interval = tuple(np.quantile(found, tails)) if len(found) else (np.nan, np.nan)
@@ -174,10 +174,8 @@ def exponential_mixture(
     """
     x, groups = np.asarray(x, float), np.asarray(groups)
     if x.shape != groups.shape or x.ndim != 1 or not x.size:
-        raise ValueError(
-            f"x of shape {x.shape} and groups of shape {groups.shape}: expected a "
-            "group for each value"
-        )
+        shapes = f"{x.shape} and {groups.shape}"
+        raise ValueError(f"expected a group for each value, got shapes {shapes}")
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     means = np.bincount(place, weights=x) / counts
     return rng.exponential(means[place])

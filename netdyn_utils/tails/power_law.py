@@ -1,9 +1,9 @@
 """Power-law tails of histograms and of samples, by maximum likelihood.
 
-`alpha` is always the exponent of the density, p(x) ∝ x^−alpha above `xmin`; the
-complementary CDF falls with alpha − 1. The threshold is the one whose tail is nearest
-to its own fit, by Kolmogorov-Smirnov distance. No fit says that a tail *is* a power
-law: for that see `goodness_of_fit`, and `compare_tails` for the alternatives.
+`alpha` is always the exponent of the density, p(x) ∝ x^−alpha above `xmin`. The
+threshold is the one whose tail is nearest to its own fit, by Kolmogorov-Smirnov
+distance. No fit says that a tail *is* a power law: for that see `goodness_of_fit`, and
+`compare_tails` for the alternatives.
 """
 
 from dataclasses import dataclass
@@ -126,11 +126,10 @@ def fit_power_law(
     Maximises L(α) = n(α−1) ln b_min + Σ h_i ln(b_i^(1−α) − b_{i+1}^(1−α)) (Virkar &
     Clauset, Ann. Appl. Stat. 8 (2014) 89-119, eq. 3.3), less
     n ln(1 − (b_max/b_min)^(1−α)) if truncated. `sigma` is the observed information to
-    the power −1/2. KS distance: max abs(S − F) over all edges of the tail, S and F the
-    fractions below the edge. A scan keeps two occupied bins, or three if the upper edge
-    is censored or truncated, where two always fit exactly; and it leaves out exponents
-    above 20 where it finds others, for the last few counts often fit such a one by
-    chance. At a given xmin every exponent is fitted.
+    the power −1/2. KS distance: max abs(S − F) over the tail's edges, S and F the
+    fractions below. A scan keeps two occupied bins, or three if the upper edge is
+    censored or truncated, where two always fit exactly; and it leaves out exponents
+    above 20 where it finds others, for the last few counts often fit such a one.
 
     The counts are taken as independent draws. Updates of a network are not: at 1e9
     counts `sigma` says nothing of that, and the scatter between windows or seeds does
@@ -195,18 +194,12 @@ def fit_power_law_samples(
     discrete : bool
         Whole numbers with p(x) = x^−α/ζ(α, xmin), by the exact likelihood.
 
-    Returns
-    -------
-    TailFit
-        With `kind` "continuous" or "discrete"; a discrete alpha is searched in
-        (1, 20], and `at_bound` says so where there is no maximum.
-
     Notes
     -----
-    Clauset, Shalizi & Newman, SIAM Review 51 (2009) 661-703, eq. 3.1 and 3.5. KS
-    distance: max abs(S − F) on both sides of every step of S, the usual definition;
-    programs that take the lower side only find distances up to 1/n smaller. The scan is
-    complete, see `samples`.
+    Clauset, Shalizi & Newman, SIAM Review 51 (2009) 661-703, eq. 3.1 and 3.5. The fit
+    has `kind` "continuous" or "discrete"; a discrete alpha is searched in (1, 20]. KS
+    distance: max abs(S − F) on both sides of every step of S; programs that take the
+    lower side only find distances up to 1/n smaller. The scan is complete.
 
     Examples
     --------

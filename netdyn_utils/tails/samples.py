@@ -18,11 +18,7 @@ _CELLS = 100_000  # size of one block of (thresholds × values)
 
 
 def check_sample(x, counts, discrete, least=2):
-    """Return the distinct values ascending, and how often each occurs.
-
-    >>> check_sample([3, 1, 3], None, True)
-    (array([1., 3.]), array([1, 2]))
-    """
+    """Return the distinct values ascending, and how often each occurs."""
     x = real_numbers(x, "values")
     counts = np.ones(x.shape, np.int64) if counts is None else whole_counts(counts)
     if x.ndim != 1 or counts.shape != x.shape:

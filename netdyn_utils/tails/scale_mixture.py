@@ -6,7 +6,7 @@ tail that this null reproduces says that parameters differ, and nothing about ho
 one of them moves.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,7 +106,6 @@ class NullComparison:
     null: TailFit | None  # none where the null leaves no tail there
     excess: float  # counts of the tail over those expected under the null
     ks: float  # largest distance of the two whole CDFs
-    ratio: np.ndarray = field(compare=False, repr=False)  # observed/expected, bins
 
     def __str__(self):
         other = "no tail" if self.null is None else f"alpha = {self.null.alpha:.3f}"
@@ -126,7 +125,6 @@ def compare_with_null(
     ----------
     edges, counts : array, (bins+1,) and (bins,)
         The histogram that `fit` was made from, on the null's edges.
-    fit : TailFit
     null : NullHistogram
         For as many steps as the data have, zeros included.
 
@@ -160,6 +158,5 @@ def compare_with_null(
     counts, expected = np.asarray(counts), null.expected
     gap = np.cumsum(counts) / counts.sum() - np.cumsum(expected) / expected.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = counts / expected
-        excess = h[start:].sum() / tail(expected).sum()
-    return NullComparison(fit, null_fit, float(excess), float(np.abs(gap).max()), ratio)
+        excess = float(h[start:].sum() / tail(expected).sum())
+    return NullComparison(fit, null_fit, excess, float(np.abs(gap).max()))
