@@ -104,12 +104,12 @@ def test_a_mixture_keeps_the_mean_of_each_group_and_nothing_else():
     rng = np.random.default_rng(5)
     groups = rng.permutation(np.repeat([7, 3], 20_000))
     x = np.where(groups == 3, 1e-3, 4.0) * rng.pareto(3, 40_000)
-    drawn = exponential_mixture(x, groups, rng=rng)
+    sample = exponential_mixture(x, groups, rng=rng)
     for group in (3, 7):
-        mine, theirs = drawn[groups == group], x[groups == group]
-        error = 4 * theirs.mean() / 20_000**0.5
-        assert mine.mean() == pytest.approx(theirs.mean(), abs=error)
-        scale = mine / theirs.mean()
+        values, original = sample[groups == group], x[groups == group]
+        error = 4 * original.mean() / 20_000**0.5
+        assert values.mean() == pytest.approx(original.mean(), abs=error)
+        scale = values / original.mean()
         assert stats.kstest(scale, stats.expon.cdf).pvalue > 1e-3
 
 

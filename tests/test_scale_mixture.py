@@ -113,7 +113,7 @@ def test_a_slow_drift_does_not_count_as_dependence():
     assert effective_sample_size(windows) == pytest.approx(windows.sum(), rel=0.1)
 
 
-def test_subsampling_keeps_the_size_asked_for_and_the_shape():
+def test_a_subsample_has_the_given_size_and_the_same_shape():
     counts = np.array([10**12, 10**11, 10**10, 0, 10**9])
     for size in (1e6, 1e12):  # a part of the counts, and most of them
         thin = subsample_counts(counts, size, np.random.default_rng(6))

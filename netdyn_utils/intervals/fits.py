@@ -205,28 +205,20 @@ def discrete_families(length, alpha, mean):
         return normalised(lambda z: -(1 + s) * z - k * np.exp(z), beyond, 1 + s + slope)
 
     rate = np.log1p(1 / max(mean - xmin, 1e-6))  # the maximum, in closed form
+
+    def geometric(theta):
+        return np.log(-np.expm1(-theta[0])) - theta[0] * (length - xmin)
+
+    def usual_p(theta):
+        return {"p": float(-np.expm1(-theta[0]))}
+
+    bounds = ((rate / 2, rate * 2),)
+    starts = ((s, np.log(0.01 / spread)), (0.0, -2 * np.log(spread)))
+    cutoff_starts = ((s, np.log(0.01 * xmin / mean)), (-1.0, np.log(rate * xmin)))
     return (
-        Family(
-            "geometric",
-            lambda theta: np.log(-np.expm1(-theta[0])) - theta[0] * (length - xmin),
-            ((rate,),),
-            ((rate / 2, rate * 2),),
-            lambda theta: {"p": float(-np.expm1(-theta[0]))},
-            {},
-        ),
-        log_normal_family(
-            log_normal,
-            xmin,
-            ((s, np.log(0.01 / spread)), (0.0, -2 * np.log(spread))),
-            1e4,
-        ),
-        cutoff_family(
-            cutoff,
-            xmin,
-            ((s, np.log(0.01 * xmin / mean)), (-1.0, np.log(rate * xmin))),
-            30.0,
-            alpha,
-        ),
+        Family("geometric", geometric, ((rate,),), bounds, usual_p, {}),
+        log_normal_family(log_normal, xmin, starts, 1e4),
+        cutoff_family(cutoff, xmin, cutoff_starts, 30.0, alpha),
     )
 
 

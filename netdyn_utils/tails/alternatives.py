@@ -159,26 +159,27 @@ def compare_cells(
     fraction = 1.0
     if n_effective is not None:
         fraction = min(1.0, check_positive(n_effective, "n_effective") / fit.n)
-    laws = []
+    rows = []
+
+    def append(name, parameters, cells, at_limit=False):
+        nested = name == CUTOFF
+        test = vuong_test(power_law, cells, h, nested, fraction, rounding)
+        leader = POWER_LAW if test[0] > 0 else name
+        preferred = leader if test[2] < level else UNDECIDED
+        log_likelihood = float(h @ np.where(h > 0, cells, 0.0))
+        rest = nested, at_limit, preferred, h.sum() * np.exp(cells)
+        rows.append(Alternative(name, parameters, log_likelihood, *test, *rest))
+
     for family in families:
         theta, cells = family.maximise(h)
         # The limit belongs to every family but one: no search may end below it.
         gain = h @ np.where(h > 0, cells - power_law, 0.0)
-        at_limit = bool(family.limit) and gain <= rounding * h.sum()
-        parameters = family.limit if at_limit else family.usual(theta)
-        laws.append(
-            (family.name, parameters, power_law if at_limit else cells, at_limit)
-        )
-    laws += [(name, {}, cells, False) for name, cells in (fixed or {}).items()]
-    rows = []
-    for name, parameters, cells, at_limit in laws:
-        nested = name == CUTOFF
-        ratio, z, p = vuong_test(power_law, cells, h, nested, fraction, rounding)
-        leader = POWER_LAW if ratio > 0 else name
-        preferred = leader if p < level else UNDECIDED
-        log_likelihood = float(h @ np.where(h > 0, cells, 0.0))
-        rest = ratio, z, p, nested, at_limit, preferred, h.sum() * np.exp(cells)
-        rows.append(Alternative(name, parameters, log_likelihood, *rest))
+        if family.limit and gain <= rounding * h.sum():
+            append(family.name, family.limit, power_law, at_limit=True)
+        else:
+            append(family.name, family.usual(theta), cells)
+    for name, cells in (fixed or {}).items():
+        append(name, {}, cells)
     return TailComparison(fit, tuple(rows), level, edges)
 
 
@@ -274,44 +275,31 @@ def binned_families(z, upper, xmin, s, mean):
             cells -= np.log(-np.expm1(log_survival[-1]))
         return cells
 
+    def exponential(theta):
+        return weibull((theta[0], 0.0))
+
+    def log_normal(theta):
+        return log_normal_cells(z, upper, theta[0], np.exp(theta[1]))
+
+    def usual_rate(theta):
+        return {"rate": float(np.exp(theta[0])) / xmin}
+
     def usual_weibull(theta):
         beta = np.exp(theta[1])
         with np.errstate(over="ignore"):
             rate = np.exp((theta[0] - theta[1]) / beta) / xmin
         return {"rate": float(rate), "beta": float(beta)}
 
-    log_beta = (_LOG_CURVATURE[0], np.log(max(20.0, 2 * abs(s))))
+    log_r, log_beta = (-40.0, 40.0), (_LOG_CURVATURE[0], np.log(max(20.0, 2 * abs(s))))
     limit = {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s}
+    starts = ((s, near), (0.0, -2 * np.log(mean)))
+    cutoff_starts = ((s, near - mean), (0.0, rate))
+    weibull_search = (power_law, (rate, 0.0)), (log_r, log_beta)
     return (
-        Family(
-            "exponential",
-            lambda theta: weibull((theta[0], 0.0)),
-            ((rate,),),
-            ((-40.0, 40.0),),
-            lambda theta: {"rate": float(np.exp(theta[0])) / xmin},
-            {},
-        ),
-        Family(
-            "stretched exponential",
-            weibull,
-            (power_law, (rate, 0.0)),
-            ((-40.0, 40.0), log_beta),
-            usual_weibull,
-            limit,
-        ),
-        log_normal_family(
-            lambda theta: log_normal_cells(z, upper, theta[0], np.exp(theta[1])),
-            xmin,
-            ((s, near), (0.0, -2 * np.log(mean))),
-            1e3 * steepest,
-        ),
-        cutoff_family(
-            cutoff_cells(z, upper),
-            xmin,
-            ((s, near - mean), (0.0, rate)),
-            steepest,
-            1 + s,
-        ),
+        Family("exponential", exponential, ((rate,),), (log_r,), usual_rate, {}),
+        Family("stretched exponential", weibull, *weibull_search, usual_weibull, limit),
+        log_normal_family(log_normal, xmin, starts, 1e3 * steepest),
+        cutoff_family(cutoff_cells(z, upper), xmin, cutoff_starts, steepest, 1 + s),
     )
 
 

@@ -61,7 +61,7 @@ def bootstrap_alpha(
 
     Notes
     -----
-    All counts are drawn anew as one multinomial (Efron & Tibshirani, "An Introduction
+    All counts are resampled as one multinomial (Efron & Tibshirani, "An Introduction
     to the Bootstrap" (1993), chapter 13). They are taken as independent; with dependent
     ones the interval is too narrow by the root of n over the effective sample size.
 

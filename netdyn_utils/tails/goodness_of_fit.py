@@ -2,7 +2,7 @@
 
 The KS distance of a fit is small because the fit was chosen to make it so. It can only
 be compared with that of data which follow the law and went through the same choice:
-each replicate is drawn from the model and its xmin and alpha are found anew.
+each replicate is a sample of the model, whose xmin and alpha are estimated anew.
 """
 
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ def goodness_of_fit(
         The histogram that `fit` was made from.
     fit : TailFit
         If its xmin was estimated, each replicate estimates it; at a given xmin, only
-        the tail is drawn and alpha refitted there. A ValueError if the fit is not of
+        the tail is resampled and alpha refitted. A ValueError if the fit is not of
         this histogram or sits at a bound.
     replicates : int
         The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.

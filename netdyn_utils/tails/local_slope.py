@@ -1,8 +1,8 @@
 """The slope of a distribution without a model of its tail: three ways to look at it.
 
 The local slope and the Hill curve are flat where a power law could hold. The straight
-line through a log-log histogram is what the paper did; it is here to be shown beside
-the likelihood, not to be used.
+line through a log-log histogram is what the paper did; it is here for
+comparison with the likelihood, not to be used.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ class NullHistogram:
 
     edges: np.ndarray
     expected: np.ndarray  # exact expectation, fractional counts
-    counts: np.ndarray  # drawn, or the expectation rounded to whole counts
+    counts: np.ndarray  # random, or the expectation rounded to whole counts
     n: int  # steps in all: those outside the edges are in n, not in the bins
 
 
@@ -56,8 +56,8 @@ def scale_mixture_null(
 
     Notes
     -----
-    P(bin i) = Σ_j ω_j [erf(b_{i+1}/(σ_j√2)) − erf(b_i/(σ_j√2))]. Counts are drawn as
-    one multinomial. The cost is (distinct variances) × (bins).
+    P(bin i) = Σ_j ω_j [erf(b_{i+1}/(σ_j√2)) − erf(b_i/(σ_j√2))]. Random counts
+    are one multinomial. The cost is (distinct variances) × (bins).
 
     The variance of a parameter over the whole window takes in its drift during the
     window, so that the null may owe part of its tail to learning itself; variances of
