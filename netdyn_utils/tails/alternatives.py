@@ -159,27 +159,26 @@ def compare_cells(
     fraction = 1.0
     if n_effective is not None:
         fraction = min(1.0, check_positive(n_effective, "n_effective") / fit.n)
-    rows = []
 
-    def append(name, parameters, cells, at_limit=False):
+    def row(name, parameters, cells, at_limit=False):
         nested = name == CUTOFF
-        test = vuong_test(power_law, cells, h, nested, fraction, rounding)
-        leader = POWER_LAW if test[0] > 0 else name
-        preferred = leader if test[2] < level else UNDECIDED
-        log_likelihood = float(h @ np.where(h > 0, cells, 0.0))
-        rest = nested, at_limit, preferred, h.sum() * np.exp(cells)
-        rows.append(Alternative(name, parameters, log_likelihood, *test, *rest))
+        ratio, z, p = vuong_test(power_law, cells, h, nested, fraction, rounding)
+        leader = POWER_LAW if ratio > 0 else name
+        preferred = leader if p < level else UNDECIDED
+        likelihood, expected = h @ np.where(h > 0, cells, 0.0), h.sum() * np.exp(cells)
+        numbers = float(likelihood), ratio, z, p, nested, at_limit
+        return Alternative(name, parameters, *numbers, preferred, expected)
 
-    for family in families:
+    def fitted_row(family):
         theta, cells = family.maximise(h)
         # The limit belongs to every family but one: no search may end below it.
         gain = h @ np.where(h > 0, cells - power_law, 0.0)
         if family.limit and gain <= rounding * h.sum():
-            append(family.name, family.limit, power_law, at_limit=True)
-        else:
-            append(family.name, family.usual(theta), cells)
-    for name, cells in (fixed or {}).items():
-        append(name, {}, cells)
+            return row(family.name, family.limit, power_law, at_limit=True)
+        return row(family.name, family.usual(theta), cells)
+
+    rows = [fitted_row(family) for family in families]
+    rows += [row(name, {}, cells) for name, cells in (fixed or {}).items()]
     return TailComparison(fit, tuple(rows), level, edges)
 
 
