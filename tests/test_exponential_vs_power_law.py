@@ -72,7 +72,6 @@ def test_no_crossover_where_the_law_never_changes():
     ("x", "fraction", "message"),
     [
         (np.ones(1_000), 0.1, "choose a smaller fraction"),
-        (np.zeros(1_000), 0.1, "choose a smaller fraction"),
         (np.arange(100.0), 0.1, "leaves at least 20"),
         (np.arange(1_000.0), 1.0, "in \\(0, 1\\)"),
         (np.array([np.nan] * 500), 0.1, "finite"),
@@ -89,7 +88,6 @@ def test_samples_without_a_tail_are_refused(x, fraction, message):
     ("deltas", "shape", "message"),
     [
         ([1.0], (1, 500), "two displacements or more"),
-        ([1.0, 2.0], (3, 500), "one row"),
         ([2.0, 1.0], (2, 500), "ascending"),
         ([0.0, 1.0], (2, 500), "positive"),
     ],

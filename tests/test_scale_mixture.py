@@ -42,9 +42,8 @@ def test_inverse_gamma_variances_give_students_t():
 def test_weights_are_repeated_variances_and_units_do_not_matter():
     several = scale_mixture_null([1.0, 9.0, 9.0, 0.0], 1000, edges=EDGES)
     weighted = scale_mixture_null([9.0, 1.0, 0.0], 1000, edges=EDGES, weights=[2, 1, 1])
-    scaled = scale_mixture_null(
-        1e-12 * np.array([1.0, 9, 9, 0]), 1000, edges=1e-6 * EDGES
-    )
+    small = 1e-12 * np.array([1.0, 9, 9, 0])
+    scaled = scale_mixture_null(small, 1000, edges=1e-6 * EDGES)
     assert several.expected == pytest.approx(weighted.expected)
     assert several.expected == pytest.approx(scaled.expected)
     # A parameter that never moves makes zeros, and zeros are in no bin.
@@ -128,39 +127,31 @@ def test_a_subsample_has_the_given_size_and_the_same_shape():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("variances", "options", "message"),
     [
-        (([1.0, -1.0], 10), {}, "variances must be finite"),
-        (([0.0], 10), {}, "not all zero"),
-        (([1.0], 0), {}, "n must be a whole number"),
-        (([1.0], 10), {"weights": [1, 2]}, "2 weights for 1 variances"),
-        (([1.0], 10), {"edges": [0, 1]}, "edges must be positive"),
+        ([1.0, -1.0], {}, "variances must be finite"),
+        ([0.0], {}, "not all zero"),
+        ([1.0], {"n": 0}, "n must be a whole number"),
+        ([1.0], {"weights": [1, 2]}, "2 weights for 1 variances"),
+        ([1.0], {"edges": [0, 1]}, "edges must be positive"),
     ],
 )
-def test_an_unfit_null_is_refused(arguments, options, message):
+def test_an_unfit_null_is_refused(variances, options, message):
     with pytest.raises(ValueError, match=message):
-        scale_mixture_null(*arguments, **({"edges": EDGES} | options))
+        scale_mixture_null(variances, **({"n": 10, "edges": EDGES} | options))
 
 
-@pytest.mark.parametrize(
-    ("windows", "message"),
-    [
+def test_unfit_windows_sizes_and_edges_are_refused():
+    rng = np.random.default_rng(8)
+    for windows, message in (
         ([[1, 2], [3, 4]], "three windows"),
         ([[1, 2], [0, 0], [1, 1]], "window 1 is empty"),
         ([[1, 0], [2, 0], [3, 0]], "one bin"),
-    ],
-)
-def test_unfit_windows_are_refused(windows, message):
-    with pytest.raises(ValueError, match=message):
-        effective_sample_size(windows)
-
-
-def test_unfit_sizes_and_foreign_edges_are_refused():
-    rng = np.random.default_rng(8)
-    with pytest.raises(ValueError, match="exceeds the 3 counts"):
-        subsample_counts([1, 2], 4, rng)
-    for size in (0, np.nan):
-        with pytest.raises(ValueError, match="size must be a positive finite number"):
+    ):
+        with pytest.raises(ValueError, match=message):
+            effective_sample_size(windows)
+    for size, message in ((4, "exceeds the 3 counts"), (np.nan, "positive finite")):
+        with pytest.raises(ValueError, match=message):
             subsample_counts([1, 2], size, rng)
     counts = np.histogram(rng.pareto(2, 500) + 1, EDGES)[0]
     null = scale_mixture_null([1.0], 500, edges=EDGES[1:])
