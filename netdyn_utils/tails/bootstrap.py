@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import linregress
 
 from ..validation import check_positive, check_positive_int
 from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
@@ -148,6 +147,8 @@ def window_stability(
     >>> abs(window_stability(windows, xmin=1, rng=rng).mean - 2.5) < 0.05
     True
     """
+    from scipy.stats import linregress  # as slow to import as all the rest
+
     pairs = [(w.edges, w.counts) if hasattr(w, "edges") else w for w in histograms]
     if len(pairs) < 3:
         raise ValueError(f"a trend needs at least three windows, got {len(pairs)}")

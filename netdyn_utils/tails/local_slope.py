@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import linregress
 
 from .binned import LogBins, check_histogram, real_numbers, solve
 
@@ -171,6 +170,8 @@ def ols_exponent(
     >>> round(line.alpha, 3), line.n_bins
     (3.0, 10)
     """
+    from scipy.stats import linregress  # as slow to import as all the rest
+
     edges = real_numbers(edges, "edges").copy()
     middles, widths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     if edges.size > 1 and edges[0] == 0:
