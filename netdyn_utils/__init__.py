@@ -30,7 +30,6 @@ _PUBLIC = {
         *("bootstrap_alpha", "window_stability", "scale_mixture_null"),
         *("compare_with_null", "effective_sample_size", "subsample_counts"),
         *("crossover_delta", "power_law_or_exponential", "exponential_mixture"),
-        *("stability", "thin_counts", "crossover"),  # former names
     ),
     "intervals": (
         *("IntervalCounts", "exceedance_intervals", "burstiness"),

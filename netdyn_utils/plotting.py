@@ -107,7 +107,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     ax = plot_density(histogram, ax, **style)
     tail = np.array([fit.xmin, min(fit.xmax, histogram.edges[-1])])
     mass = fit.n_tail / (histogram.counts.sum() + getattr(histogram, "zeros", 0))
-    if fit.top == "truncated":
+    if fit.upper == "truncated":
         mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
     law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
     label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"

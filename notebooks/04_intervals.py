@@ -273,9 +273,9 @@ pd.DataFrame(
             "in the tail": f"{fit.n_tail:,}",
             **{
                 BRIEF.get(rival.name, rival.name): BRIEF.get(
-                    rival.favoured, rival.favoured
+                    rival.preferred, rival.preferred
                 )
-                for rival in comparisons[name, group].rivals
+                for rival in comparisons[name, group].alternatives
             },
         }
         for (name, group), fit in fits.items()
@@ -324,7 +324,7 @@ Markdown(
 against = [
     f"{name} {group}"
     for (name, group), table in comparisons.items()
-    if any(rival.favoured == rival.name for rival in table.rivals)
+    if any(rival.preferred == rival.name for rival in table.alternatives)
 ]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
@@ -505,7 +505,7 @@ log_metrics(
 # weights would give by chance.
 
 # %%
-nearer = [each["shuffled times"].favoured for each in comparisons.values()]
+nearer = [each["shuffled times"].preferred for each in comparisons.values()]
 excesses = [value for found in beyond.values() for value in found.values()]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}

@@ -24,7 +24,7 @@ from netdyn_utils import plotting
 from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
-from netdyn_utils.tails import crossover, ols_exponent
+from netdyn_utils.tails import crossover_delta, ols_exponent
 
 plotting.use_style()
 
@@ -490,7 +490,9 @@ for ax, epoch in zip(axes, (50, 100), strict=True):
         curve = run.curves[epoch]
         for sign, (name, colour) in enumerate(shades.items()):
             changes = curve.response[:, sign]
-            turn = crossover(curve.deltas, changes, rng=rng, share=0.5, replicates=20)
+            turn = crossover_delta(
+                curve.deltas, changes, rng=rng, fraction=0.5, replicates=20
+            )
             turns.setdefault(f"{name}, epoch {epoch}", []).append(turn.delta)
             label = name if run is landscapes[0] else None
             ax.semilogx(

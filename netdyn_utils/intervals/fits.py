@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike
 from scipy.special import erfcx, zeta
 
 from ..tails.alternatives import (
-    CUTOFF,
-    NEGLIGIBLE,
     Family,
     TailComparison,
-    VuongTest,
+    compare_cells,
+    cutoff_family,
     log_beyond_cutoff,
+    log_normal_family,
 )
 from ..tails.binned import whole_counts
 from ..tails.power_law import TailFit, fit_power_law_samples
@@ -117,16 +117,15 @@ def compare_intervals(
         )
     length = np.arange(xmin, xmin + len(h))
     power_law = -fit.alpha * np.log(length) - np.log(zeta(fit.alpha, xmin))
-    test = VuongTest(fit, h, power_law, level, n_effective, _ROUNDING)
     families = discrete_families(length, fit.alpha, float(h @ length / h.sum()))
-    rows = [*map(test.of_family, families)]
+    fixed = {}
     if null is not None:
         tail = null.expected[xmin - 1 :]
         p = np.pad(tail / tail.sum(), (0, len(h)))[: len(h)]
-        cells = np.log(np.maximum(p, np.finfo(float).tiny))
-        rows.append(test.of_cells("shuffled times", {}, cells))
+        fixed["shuffled times"] = np.log(np.maximum(p, np.finfo(float).tiny))
     edges = np.append(length, length[-1] + 1) - 0.5
-    return TailComparison(fit, tuple(rows), level, edges)
+    options = {"level": level, "n_effective": n_effective, "rounding": _ROUNDING}
+    return compare_cells(fit, edges, h, power_law, families, fixed=fixed, **options)
 
 
 def discrete_families(length, alpha, mean):
@@ -161,38 +160,20 @@ def discrete_families(length, alpha, mean):
         return normalised(lambda z: -(1 + s) * z - k * np.exp(z), beyond, 1 + s + slope)
 
     rate = np.log1p(1 / max(mean - xmin, 1e-6))  # the maximum, in closed form
-    log_curve = (np.log(NEGLIGIBLE), 30.0)
+
+    def geometric(theta):
+        return np.log(-np.expm1(-theta[0])) - theta[0] * (length - xmin)
+
+    def usual_p(theta):
+        return {"p": float(-np.expm1(-theta[0]))}
+
+    bounds = ((rate / 2, rate * 2),)
+    starts = ((s, np.log(0.01 / spread)), (0.0, -2 * np.log(spread)))
+    cutoff_starts = ((s, np.log(0.01 * xmin / mean)), (-1.0, np.log(rate * xmin)))
     return (
-        Family(
-            "geometric",
-            lambda theta: np.log(-np.expm1(-theta[0])) - theta[0] * (length - xmin),
-            ((rate,),),
-            ((rate / 2, rate * 2),),
-            lambda theta: {"p": float(-np.expm1(-theta[0]))},
-            {},
-        ),
-        Family(
-            "log-normal",
-            log_normal,
-            ((s, np.log(0.01 / spread)), (0.0, -2 * np.log(spread))),
-            ((-1e4, 1e4), log_curve),
-            lambda theta: {
-                "mu": float(np.log(xmin) - theta[0] * np.exp(-theta[1])),
-                "sigma": float(np.exp(-theta[1] / 2)),
-            },
-            {"mu": -np.inf, "sigma": np.inf},
-        ),
-        Family(
-            CUTOFF,
-            cutoff,
-            ((s, np.log(0.01 * xmin / mean)), (-1.0, np.log(rate * xmin))),
-            ((-30.0, 30.0), log_curve),
-            lambda theta: {
-                "alpha": float(1 + theta[0]),
-                "rate": float(np.exp(theta[1])) / xmin,
-            },
-            {"alpha": alpha, "rate": 0.0},
-        ),
+        Family("geometric", geometric, ((rate,),), bounds, usual_p, {}),
+        log_normal_family(log_normal, xmin, starts, 1e4),
+        cutoff_family(cutoff, xmin, cutoff_starts, 30.0, alpha),
     )
 
 

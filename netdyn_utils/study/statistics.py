@@ -375,7 +375,7 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
 
     def llr(values):
         return power_law_or_exponential(
-            values, share=LANDSCAPE_TAIL_FRACTION
+            values, fraction=LANDSCAPE_TAIL_FRACTION
         ).loglik_ratio
 
     return {
