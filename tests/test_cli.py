@@ -79,7 +79,10 @@ def test_a_mistake_is_answered_at_once_with_nothing_heavy_loaded(root, words):
             ],
         ),
         (["sweep", "none.yaml"], ["none.yaml cannot be read: No such file"]),
-        (["results", "compute", "--claim", "tails"], ["no claim 'tails': controls,"]),
+        (
+            ["results", "compute", "--claim", "tails"],
+            ["unknown claim 'tails': choose 'controls',"],
+        ),
     ],
 )
 @pytest.mark.usefixtures("root")

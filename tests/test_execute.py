@@ -14,9 +14,8 @@ import pytest
 from click.testing import CliRunner
 from small_book import TINY, alive, make_book, start, wait_for
 
-from netdyn_utils.book import cache, execute
-from netdyn_utils.book.cache import write_run_json
-from netdyn_utils.book.execute import NotebookRun, run_all
+from netdyn_utils.book import execute
+from netdyn_utils.book.execute import NotebookRun, run_all, write_run_json
 from netdyn_utils.cli import cli
 from netdyn_utils.metrics import read_metrics
 from netdyn_utils.notebook_params import Job
@@ -231,10 +230,10 @@ def valid(tmp_path):
     job.output.parent.mkdir()
     job.output.write_bytes(source.read_bytes())
     run = NotebookRun("01_tiny", "ok", 1.0, job.output, job.parameters, note="said")
-    write_run_json(run, cache.dependencies([job])[0])
+    write_run_json(run, execute.dependencies([job])[0])
 
     def ask(job=job):
-        return cache.load_if_current(job, cache.dependencies([job])[0])
+        return execute.load_if_current(job, execute.dependencies([job])[0])
 
     assert ask() == (run, "")
     return root, job, ask
@@ -255,7 +254,7 @@ def test_prose_changes_nothing_and_other_changes_are_named(valid, monkeypatch):
     assert ask(dataclasses.replace(job, parameters={}))[1] == "its parameters changed"
     (root / "mnist.npz").write_bytes(b"x")
     monkeypatch.setenv("NETDYN_DATA", str(root))
-    monkeypatch.setattr(cache, "package_hash", lambda: "another")
+    monkeypatch.setattr(execute, "package_hash", lambda: "another")
     changed = "netdyn_utils changed, the data, the records or their place changed"
     assert ask()[1] == changed
 
