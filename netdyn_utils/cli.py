@@ -51,6 +51,8 @@ class Amount(click.ParamType):
 
 
 _PATH = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_extra = click.argument("extra", nargs=-1, metavar="")  # to say what to write instead
 _TIME = Amount("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90, 90s, 20m or 1.5h")
 _SIZE = Amount("size", {"M": 1e6, "G": 1e9}, "500M or 4G")
 _out = click.option(
@@ -81,10 +83,8 @@ def _folder_errors(folder: Path, hint: str = "") -> Iterator[None]:
             f"another command is at work in {folder}: wait until it ends{hint}"
         ) from error
     except OSError as error:
-        place = error.filename or folder
         raise click.ClickException(
-            f"{place} cannot be written ({error.strerror}): free space or change its "
-            f"permissions{hint}"
+            f"{error.filename or folder} cannot be written: {error.strerror}{hint}"
         ) from error
 
 
@@ -102,21 +102,22 @@ def params(notebook: str) -> None:
 
 @cli.command()
 @click.argument("notebook")
+@_extra
 @click.option("--profile", help="Begin with the values of test, quick or paper.")
-@click.option("-f", "--file", "files", type=_PATH, multiple=True, help="A YAML file.")
+@click.option("-f", "--file", "files", type=_FILE, multiple=True, help="A YAML file.")
 @click.option("-p", "--parameter", "words", multiple=True, metavar="NAME=VALUE")
 @_out
 @_memory
 @_limit
 @click.option("--html", is_flag=True, help="Make a page of it too.")
-def run(notebook, profile, files, words, out, limit, memory, html) -> None:
+def run(notebook, extra, profile, files, words, out, limit, memory, html) -> None:
     """Run NOTEBOOK with other parameters: files win over the profile, -p over both."""
     from .notebook_params import Job, find_notebook, parameters_hash
 
     root = find_root()
     with _usage_errors():
         source = find_notebook(root, notebook)
-        given, values = _read_values(root, source, profile, files, words)
+        given, values = _read_values(root, source, profile, files, words, extra)
     from filelock import FileLock
 
     from .book.execute import run_all, write_page, write_run_json
@@ -136,7 +137,7 @@ def run(notebook, profile, files, words, out, limit, memory, html) -> None:
     click.echo("\n".join(map(str, made)))
 
 
-def _read_values(root: Path, source: Path, profile, files, words) -> tuple[dict, dict]:
+def _read_values(root, source, profile, files, words, extra) -> tuple[dict, dict]:
     """Return the given values, and all; ParameterError with all mistakes at once."""
     from .notebook_params import (
         ParameterError,
@@ -149,7 +150,7 @@ def _read_values(root: Path, source: Path, profile, files, words) -> tuple[dict,
     given = {} if profile is None else dict(profile_block(root, profile, source.stem))
     for path in files:
         given |= read_yaml(path)
-    typed, errors = {}, []
+    typed, errors = {}, [f"expected -p NAME=VALUE, got {word!r}" for word in extra]
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
@@ -179,7 +180,7 @@ def _use_records(root: Path, profile: str | None, *, compute: bool = True) -> No
 
 
 @cli.command()
-@click.argument("file", type=_PATH)
+@click.argument("file", type=_FILE)
 @click.option("--scheduler", help="Use the Dask cluster at tcp://host:8786.")
 @click.option("--workers", type=click.IntRange(1), help="Processes here (one a core).")
 @_out
@@ -215,16 +216,21 @@ def sweep(file, scheduler, workers, out, resume, limit, memory) -> None:
 
 
 @cli.command()
+@_extra
 @click.option("--profile", default="quick", help="test, quick (default) or paper.")
 @click.option("--processes", type=click.IntRange(1), help="Notebooks at a time.")
 @_memory
 @_limit
 @click.option("--fresh", is_flag=True, help="Run every notebook, needed or not.")
-def book(profile, processes, limit, memory, fresh) -> None:
+def book(extra, profile, processes, limit, memory, fresh) -> None:
     """Run every notebook that needs it and build the site."""
     from .notebook_params import plan_jobs, profile_block
     from .pairing import out_of_sync
 
+    if extra:
+        raise click.UsageError(
+            f"got {extra[0]!r}: a profile is given as --profile NAME"
+        )
     root = find_root()
     build = root / "_build"
     _use_records(root, profile, compute=False)
@@ -234,7 +240,7 @@ def book(profile, processes, limit, memory, fresh) -> None:
     if edited := out_of_sync(root / "notebooks"):
         names = ", ".join(str(path.relative_to(root)) for path in edited)
         raise click.ClickException(
-            f"{names} differs from its .py: `make pair` makes it again from the .py"
+            f"{names} differs from its .py: `make pair` makes them agree"
         )
     from filelock import FileLock
 
@@ -270,7 +276,7 @@ def book(profile, processes, limit, memory, fresh) -> None:
                 stage = build / "stage"
                 site.stage(runs.values(), stage, root=root, profile=profile)
                 index = site.build(stage, build / "site", root=root)
-            except (site.SiteError, FileNotFoundError) as error:
+            except site.SiteError as error:
                 raise click.ClickException(f"{error}\n{_LAST_SITE}") from error
     click.echo(f"{len(todo)} run, {len(jobs) - len(todo)} cached\nthe site: {index}")
 
@@ -424,7 +430,7 @@ def export(key: str, folder: Path) -> None:
     from .store import open_record
     from .study import export_record
 
-    match = sorted(_results_folder().glob(f"*{key}.json"))
+    match = sorted(_results_folder().glob(f"*{key.removesuffix('.json')}.json"))
     if len(match) != 1:
         raise click.UsageError(
             f"{len(match)} records end in {key!r}: give the last eight letters of a "

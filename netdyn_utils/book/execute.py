@@ -232,8 +232,8 @@ class _Process:
             self.waiting = cpu - self.cpu_seconds < _IDLE_CORES * elapsed
             self.cpu_seconds, self.last_poll = cpu, now
             if rss > memory:
-                message = f"used {rss / 1e9:.1f} GB of memory, more than"
-                self.stopped = "memory", f"{message} {memory / 1e9:.1f} GB (--memory)"
+                message = f"used {rss / 1e6:,.0f} MB of memory, more than its limit of"
+                self.stopped = "memory", f"{message} {memory / 1e6:,.0f} MB (--memory)"
         if self.stopped:
             self.stop()
         return self.stopped is not None

@@ -333,7 +333,10 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
 def _run(command: Sequence) -> None:
     """Run a command; raise its stderr if it fails."""
     command = list(map(str, command))
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise SiteError(f"{command[0]} is not there: `make setup` gets it") from error
     if run.returncode:
         raise SiteError(f"{shlex.join(command)} failed:\n{run.stderr or run.stdout}")
 
