@@ -13,7 +13,6 @@ from math import nan
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from scipy.stats import rankdata
 
 from ..validation import check_positive_int
 
@@ -172,6 +171,8 @@ Conservation, conservation = ConservationTest, conservation_test  # the names be
 
 def _statistics(i, b):
     """Return what is compared with chance, along the last axis."""
+    from scipy.stats import rankdata  # slow to import, and needed here only
+
     product = i * b
     spread = product.std(-1, ddof=1) / product.mean(-1)
     lag = _correlation(product[..., 1:], product[..., :-1])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 LEVEL = 0.95  # of the interval of a mean
 LEAST = 3  # runs that may answer at all
@@ -69,7 +69,7 @@ class Answer:
         n = self.held.size
         if n < 2:
             return float("nan"), float("nan")
-        half = student.ppf((1 + LEVEL) / 2, n - 1) * self.spread / n**0.5
+        half = stdtrit(n - 1, (1 + LEVEL) / 2) * self.spread / n**0.5
         return self.mean - float(half), self.mean + float(half)
 
     @property
