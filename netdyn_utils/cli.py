@@ -287,20 +287,19 @@ def pair(check: bool) -> None:
     """Make each notebook from its .py text, and mend what keeps JupyterLab from it."""
     from . import pairing
 
-    folder = find_root() / "notebooks"
-    made, differing = (
-        ([], pairing.out_of_sync(folder)) if check else (pairing.pair(folder))
-    )
-    for path in made:
-        click.echo(f"{path.name} made")
-    for path in differing:
-        what = "is missing or differs from its .py: `make pair` makes it"
-        if not check:
-            what = (
-                "was edited and differs from its .py: keep one of them "
-                f"(`jupytext --to py:percent notebooks/{path.name}`, or delete it)"
-            )
-        click.echo(f"{path.name} {what}")
+    folder, made = find_root() / "notebooks", []
+    if check:
+        differing = pairing.out_of_sync(folder)
+        remedy = "is missing or differs from its .py: `make pair` makes it"
+    else:
+        made, differing = pairing.pair(folder)
+        remedy = (
+            "was edited and differs from its .py: `jupytext --to py:percent "
+            "notebooks/NAME` keeps the edit, deleting it keeps the .py"
+        )
+    lines = [f"{path.name} made" for path in made]
+    lines += [f"{path.name} {remedy}" for path in differing]
+    click.echo("\n".join(lines), nl=bool(lines))
     if differing:
         sys.exit(1)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 
 from ..metrics import MIME, read_metrics
-from ..store import RunStore
+from ..store import RunStore, git_commit
 from .execute import NotebookRun
 
 _RECORD = re.compile(r"RunRecord\(([\w.-]+), (stale)?")  # as a notebook shows it
@@ -223,14 +223,10 @@ def colab_install(config: dict, page: str) -> str:
 
 def source_commit(root: Path) -> str:
     """Return the commit of the pages in words."""
-    command = ("git", "-C", str(root), "--git-dir=.git", "describe", "--always")
-    try:
-        run = subprocess.run((*command, "--dirty=+"), capture_output=True, text=True)
-    except OSError:  # no git on this machine
+    if not (name := git_commit(root)):
         return "outside of git"
-    name = run.stdout.strip()
     changed = " with local changes" * name.endswith("+")
-    return f"commit `{name.removesuffix('+')}`{changed}" if name else "outside of git"
+    return f"commit `{name.removesuffix('+')}`{changed}"
 
 
 def duration(seconds: float) -> str:

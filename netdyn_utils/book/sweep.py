@@ -41,11 +41,8 @@ from ..notebook_params import (
 
 MAX_RUNS = 100_000
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-caption {{ text-align: left }}
-th, td {{ padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd }}
+<html lang="en"><head><meta charset="utf-8"><title>{name}</title>
+<style>body {{ font-family: system-ui; margin: 2rem }} td, th {{ padding: .2rem .6rem }}
 </style></head><body><h1>{name}</h1>
 <p>{done} of {count} runs are done; <a href="results.csv">results.csv</a> has all.</p>
 {heatmap}
@@ -122,7 +119,7 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     varied = {name for given in file.runs or [file.grid] for name in given}
     for name in sorted(varied & file.parameters.keys()):
         errors[f"{name!r} is in `parameters` and varies too: leave one out"] = None
-    axes = (file.heatmap and [file.heatmap.rows, file.heatmap.columns]) or []
+    axes = [file.heatmap.rows, file.heatmap.columns] if file.heatmap else []
     if not varied >= {*filter(None, axes)} or len({*axes}) < len(axes):
         message = f"`heatmap` needs parameters that vary, each once, got {axes!r}"
         errors[f"{message}: choose {', '.join(sorted(varied))}"] = None
