@@ -42,7 +42,8 @@ def built(chapters, tmp_path_factory):
         if not index.exists():
             runs = chapters.runs.values()
             assert [str(run) for run in runs if run.status != "ok"] == []
-            root.mkdir(exist_ok=True)
+            shutil.rmtree(root, ignore_errors=True)  # of a build that failed
+            root.mkdir()
             for name in ("book", "notebooks", "netdyn_utils", "_toc.yml"):
                 (root / name).symlink_to(ROOT / name)
             repository = {**CONFIG["repository"], "url": SOURCE}
