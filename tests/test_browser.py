@@ -129,7 +129,7 @@ def test_page_is_whole_and_readable(built, address, page, name):
             "document.querySelectorAll('section dl.py:nth-of-type(n + 4), dl.py "
             "dl.py:nth-of-type(n + 4)').forEach(e => e.style.display = 'none')"
         )
-    faults += [*_accessible(page, "light"), *_accessible(page, "dark")]
+    faults += [*_accessible(page, "dark"), *_accessible(page, "light")]
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate("document.documentElement.scrollWidth")
