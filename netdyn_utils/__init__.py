@@ -72,8 +72,6 @@ _PUBLIC = {
     "widgets": ("static_slider", "frame_slider"),
     "metrics": ("log_metrics", "read_metrics", "record", "read_recorded"),
     "book.execute": ("run_notebook",),
-    "book.sweep": ("Sweep", "read_sweep", "run_sweep"),
-    "book.site": ("stage", "build"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

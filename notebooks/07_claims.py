@@ -616,11 +616,8 @@ for at, (batch, published) in enumerate(paper.TRANSFORMER.items()):
 axes[2].set_xticks(range(3), [f"batch {batch}" for batch in paper.TRANSFORMER])
 axes[2].set(title="transformer", ylabel="exponent α")
 legend = axes[2].legend(fontsize=8)
-networks = ("convnet", "transformer")
-plotting.stamp_source(
-    figure,
-    *(r for r in study.runs_of("updates") if r.record.config["network"] in networks),
-)
+runs = study.runs_of("updates")
+plotting.stamp_source(figure, *(r for r in runs if r.record.config["network"] != "mlp"))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 rows = paper.compare_with_paper(statistics)

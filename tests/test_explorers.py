@@ -104,4 +104,4 @@ def test_a_training_that_breaks_says_so():
     steps, tracker = training(rate=1e30)
     live = training_explorer(steps, tracker, **ALT).advance(50)
     assert "Training stopped: the loss is" in live.readout.value
-    assert "lower the learning rate" in live.readout.value
+    assert "learning rate 1e+30: lower it" in live.readout.value

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from scipy.stats import spearmanr
 
 from ..validation import check_positive_int
 
@@ -103,6 +102,8 @@ def conservation_test(
     I·β* of 99 windows: relative spread 0.000 (I 0.158, β* 0.149), lag correlation \
 nan, Spearman -1.00; p = 0.001 shuffled, 0.001 autoregressive
     """
+    from scipy.stats import spearmanr  # a second to import, and needed only here
+
     check_positive_int(surrogates, "surrogates")
     i, b = _check(information, alignment)
     product, change = i * b, np.diff(i * b)
