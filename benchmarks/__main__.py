@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from netdyn_utils.experiments.updates import UpdatesConfig, run_updates
+from netdyn_utils.experiments.updates import ExperimentConfig, run_updates
 from netdyn_utils.store import RunStore, environment_info
 
 from . import information, landscape, measures, reruns, tracking
@@ -13,7 +13,7 @@ from .timing import Row
 
 def disk() -> list[Row]:
     """Measure one run's record: the ConvNet, with the most layers and windows."""
-    config = UpdatesConfig.as_published("convnet", 60, windows=30)
+    config = ExperimentConfig.from_paper("convnet", 60, windows=30)
     with TemporaryDirectory() as folder:
         record = run_updates(config, store=RunStore(Path(folder))).record
         size = record.size / 1e3

@@ -176,7 +176,7 @@ PLAIN = {
 }
 
 
-def plain(model, shape, size: int, observe=lambda model, optimizer: lambda: None):
+def plain(model, shape, size: int, observe=lambda _: lambda: None):
     """Return a step of the loop in the README, with torch's own optimizer."""
     generator = torch.Generator().manual_seed(0)
     if shape == TEXT:
@@ -186,7 +186,7 @@ def plain(model, shape, size: int, observe=lambda model, optimizer: lambda: None
         inputs = torch.randn(20 * size, *shape, generator=generator)
         targets = torch.randint(10, (20 * size,), generator=generator)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    update = observe(model, optimizer)
+    update = observe(model)
     batches = cycle(zip(inputs.split(size), targets.split(size), strict=True))
 
     def step():
@@ -199,12 +199,12 @@ def plain(model, shape, size: int, observe=lambda model, optimizer: lambda: None
     return step
 
 
-def tracked(model, optimizer):
+def tracked(model):
     """Count every update, with a window that closes now and then."""
     return UpdateTracker(model, window=1_000).update
 
 
-def with_intervals(model, optimizer):
+def with_intervals(model):
     """Count updates, and intervals above two thresholds that few of them reach."""
     tracker = UpdateTracker(model, window=1_000)
     intervals = IntervalTracker(tracker, (1e-3, 2e-3))

@@ -30,7 +30,6 @@ _PUBLIC = {
         *("bootstrap_alpha", "window_stability", "scale_mixture_null"),
         *("compare_with_null", "effective_sample_size", "subsample_counts"),
         *("crossover_delta", "power_law_or_exponential", "exponential_mixture"),
-        *("stability", "thin_counts", "crossover"),  # former names
     ),
     "intervals": (
         *("IntervalCounts", "exceedance_intervals", "burstiness"),
@@ -39,12 +38,15 @@ _PUBLIC = {
     ),
     "information": (
         *("MutualInformation", "mutual_information"),
-        *("PermutationTest", "permutation_test", "InformationNull", "shuffled_null"),
+        *("PermutationTest", "permutation_test", "shuffled_null"),
         *("WindowInformation", "window_information"),
-        *("ConservationTest", "conservation_test", "Conservation", "conservation"),
+        *("ConservationTest", "conservation_test", "conservation"),
     ),
-    "principal_direction": ("leading_direction", "alignment", "alignment_series"),
-    "diffusion": ("relative_distance", "linear_cka", "msd", "diffusion_exponent"),
+    "principal_direction": ("leading_direction", "alignment"),
+    "diffusion": (
+        *("relative_distance", "linear_cka"),
+        *("squared_displacements", "diffusion_exponent"),
+    ),
     "data": ("load_images", "CharText", "InMemoryBatches"),
     "networks": ("MLP", "ConvNet", "CharTransformer", "build_model"),
     "flat_parameters": ("FlatParameters",),
@@ -70,8 +72,6 @@ _PUBLIC = {
     "widgets": ("static_slider", "frame_slider"),
     "metrics": ("log_metrics", "read_metrics", "record", "read_recorded"),
     "book.execute": ("run_notebook",),
-    "book.sweep": ("Sweep", "read_sweep", "run_sweep"),
-    "book.site": ("stage", "build"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -1,6 +1,11 @@
-"""Entry point of ``python -m netdyn_utils``."""
+"""``python -m netdyn_utils``; see `cli`."""
+
+import sys
 
 from .cli import cli
 
 if __name__ == "__main__":
-    cli(prog_name="python -m netdyn_utils")
+    try:
+        cli(prog_name="python -m netdyn_utils")
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: `make setup` gets it, or pip install 'netdyn[book,sweep]'")

@@ -1,9 +1,8 @@
-"""How far weights and representations wander with the time that passes.
+"""Mean-squared displacement of weights, and drift of representations, against the lag.
 
-Two questions about a lag of τ steps. Weights: the mean-squared displacement
-MSD(τ) = ⟨(w(t+τ) − w(t))²⟩ and the exponent γ of MSD ~ τ^γ; 1 is a random walk, 2 a
-straight line, below 1 a weight that is held back. Representations: how far a layer's
-activations on a fixed batch are from what they were, relative and up to rotation.
+For weights MSD(τ) = ⟨(w(t+τ) − w(t))²⟩ with the exponent γ of MSD ~ τ^γ: 1 is a random
+walk, 2 a straight line, below 1 a weight that is pulled back. For representations the
+distance of a layer's activations on a fixed batch, relative and up to rotation.
 """
 
 from dataclasses import dataclass, field
@@ -14,23 +13,14 @@ from scipy.special import stdtrit
 
 
 def relative_distance(before: ArrayLike, after: ArrayLike) -> float:
-    """Return ‖after − before‖/‖before‖ (Frobenius) of two activation matrices.
+    """Return ‖after − before‖/‖before‖ (Frobenius) of activations, (samples, units).
 
-    Parameters
-    ----------
-    before, after : array, (samples, units)
+    NaN if `before` is zero throughout.
 
-    Returns
-    -------
-    float
-        NaN if `before` is zero throughout.
-
-    Examples
-    --------
     >>> relative_distance([[3.0], [4.0]], [[3.0], [9.0]])
     1.0
     """
-    one, other = _pair(before, after)
+    one, other = _matrices(before, after)
     if one.shape != other.shape:
         raise ValueError(
             f"activations of shapes {one.shape} and {other.shape} have no distance: "
@@ -41,26 +31,17 @@ def relative_distance(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def linear_cka(before: ArrayLike, after: ArrayLike) -> float:
-    """Return the linear centred kernel alignment of two activation matrices.
+    """Return the linear centred kernel alignment of activations, (samples, units).
 
-    Parameters
-    ----------
-    before, after : array, (samples, units)
-        The same samples; the units may differ in number.
-
-    Returns
-    -------
-    float
-        1 if one is the other rotated, scaled and shifted; NaN if the activations of
-        one do not differ between samples.
+    1 if one matrix is the other rotated, scaled and shifted; NaN if the activations of
+    one do not differ between samples. The number of units may differ.
 
     Notes
     -----
     ‖BᵀA‖²/(‖AᵀA‖ ‖BᵀB‖) of the matrices with centred columns, S. Kornblith et al.,
-    "Similarity of neural network representations revisited", ICML (2019); where layers
-    are wide by the (samples, samples) Gram matrices, which give the same. With fewer
-    samples than units chance alone lifts it well above 0: compare values at one number
-    of samples only.
+    ICML (2019); for wide layers by the (samples, samples) Gram matrices, which give the
+    same. With fewer samples than units chance alone lifts it well above 0: compare
+    values at one number of samples only.
 
     Examples
     --------
@@ -69,7 +50,7 @@ def linear_cka(before: ArrayLike, after: ArrayLike) -> float:
     >>> round(linear_cka(x, 5 * x @ turn + 7), 12)
     1.0
     """
-    one, other = _pair(before, after)
+    one, other = _matrices(before, after)
     if len(one) != len(other):
         raise ValueError(
             f"{len(one)} and {len(other)} samples: both matrices need the same ones"
@@ -88,42 +69,24 @@ def linear_cka(before: ArrayLike, after: ArrayLike) -> float:
 def squared_displacements(
     positions: ArrayLike, starts: ArrayLike, lags: ArrayLike
 ) -> np.ndarray:
-    """Return the mean over weights of (w(start + lag) − w(start))².
+    """Return the mean over weights of (w(start + lag) − w(start))², (starts, lags).
 
-    `positions`, (steps + 1, weights), before the first step and after each; starts and
-    lags in steps. Returns (starts, lags), in the squared unit of the weight.
+    `positions`, (steps + 1, weights), are those before the first step and after each.
+    The mean over all starts is the mean-squared displacement.
+
+    >>> squared_displacements([[0.0], [1.0], [2.0], [3.0]], [0], [1, 2, 3])
+    array([[1., 4., 9.]])
     """
     positions = np.asarray(positions, float)
     starts, lags = np.asarray(starts), np.asarray(lags)
-    if positions.ndim != 2 or lags.min() < 1 or starts.min() < 0:
+    last, ends = len(positions) - 1, np.add.outer(starts, lags)
+    if positions.ndim != 2 or lags.min() < 1 or starts.min() < 0 or ends.max() > last:
         raise ValueError(
-            f"positions of shape {positions.shape}, lags from {lags.min()}, starts "
-            f"from {starts.min()}: expected (steps + 1, weights), 1 and 0"
+            f"positions of shape {positions.shape}, starts from {starts.min()}, lags "
+            f"from {lags.min()}, ends to {ends.max()}: expected (steps + 1, weights), "
+            f"starts from 0, lags from 1, ends to {last}"
         )
-    if starts.max() + lags.max() >= len(positions):
-        raise ValueError(
-            f"start {starts.max()} and lag {lags.max()} reach beyond the last of "
-            f"{len(positions) - 1} steps"
-        )
-    ends = positions[np.add.outer(starts, lags)]
-    return ((ends - positions[starts][:, None]) ** 2).mean(-1)
-
-
-def msd(positions: ArrayLike, lags: ArrayLike) -> np.ndarray:
-    """Return the mean-squared displacement over all starts and weights, (lags,).
-
-    Examples
-    --------
-    >>> msd([[0.0], [1.0], [2.0], [3.0]], [1, 2, 3])      # a straight line
-    array([1., 4., 9.])
-    """
-    last = len(positions)
-    return np.array(
-        [
-            squared_displacements(positions, np.arange(last - lag), [lag]).mean()
-            for lag in np.asarray(lags)
-        ]
-    )
+    return ((positions[ends] - positions[starts][:, None]) ** 2).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -135,11 +98,10 @@ class DiffusionExponent:
     low: float
     high: float
     level: float
-    lags: tuple[int, int]  # between which the line was drawn, steps
+    lags: tuple[int, int]  # between which the line was fitted, steps
     of_starts: np.ndarray = field(compare=False, repr=False)  # γ of each start alone
 
     def __str__(self):
-        """Return the exponent as one line."""
         return (
             f"gamma = {self.gamma:.3f}, {self.level:.0%} interval {self.low:.3f} to "
             f"{self.high:.3f}, lags {self.lags[0]:,} to {self.lags[1]:,} steps, "
@@ -152,23 +114,9 @@ def diffusion_exponent(
 ) -> DiffusionExponent:
     """Fit MSD ~ τ^γ by a straight line through the logarithms.
 
-    Parameters
-    ----------
-    lags : array of whole numbers, (lags,)
-        Two or more, about even in the logarithm, since each weighs the same.
-    squares : array, (starts, lags)
-        Of `squared_displacements`; two starts or more, that do not overlap.
-    level : float
-        Coverage of the interval, in (0, 1).
-
-    Returns
-    -------
-    DiffusionExponent
-
-    Raises
-    ------
-    ValueError
-        Fewer than two lags or starts; a displacement of zero, NaN or infinity.
+    `squares`, (starts, lags), are those of `squared_displacements`, of two starts or
+    more that do not overlap. The lags, two or more, should be about even in the
+    logarithm, since each weighs the same. `level` is the coverage of the interval.
 
     Notes
     -----
@@ -198,10 +146,7 @@ def diffusion_exponent(
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level!r}")
     if not (np.isfinite(squares) & (squares > 0)).all():
-        raise ValueError(
-            "a displacement is zero or not finite: a weight that does not move, or has "
-            "diverged, has no exponent"
-        )
+        raise ValueError("a displacement is zero or not finite: it has no exponent")
     n, x = len(squares), np.log(lags) - np.log(lags).mean()
 
     def slope(values):
@@ -210,18 +155,12 @@ def diffusion_exponent(
     gamma, without = slope(squares.mean(0)), slope((squares.sum(0) - squares) / (n - 1))
     sigma = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
     half = stdtrit(n - 1, (1 + level) / 2) * sigma
-    return DiffusionExponent(
-        gamma=float(gamma),
-        sigma=float(sigma),
-        low=float(gamma - half),
-        high=float(gamma + half),
-        level=level,
-        lags=(int(lags[0]), int(lags[-1])),
-        of_starts=slope(squares),
-    )
+    numbers = map(float, (gamma, sigma, gamma - half, gamma + half))
+    ends = int(lags[0]), int(lags[-1])
+    return DiffusionExponent(*numbers, level, ends, slope(squares))
 
 
-def _pair(before, after):
+def _matrices(before, after):
     """Return two matrices in float64."""
     pair = [np.asarray(a, float) for a in (before, after)]
     for a in pair:

@@ -3,11 +3,8 @@
 The bin of a float32 is the top bits of its own bit pattern: the eight bits of the
 exponent and the first `bits` bits of the mantissa, ``pattern >> (23 - bits)``. With
 three mantissa bits there are eight bins to the octave, equally wide inside it. No
-logarithm is taken, so no value can land on the wrong side of an edge, and the bins
-are the same for every run, layer and window, so counts may be added freely.
-
-A run in windows of steps is one such histogram per window and group of parameters: a
-few kilobytes for billions of updates.
+logarithm is taken, so that no value can land on the wrong side of an edge, and the bins
+are the same for every run, layer and window.
 """
 
 from dataclasses import dataclass, field
@@ -50,20 +47,7 @@ def code_count(bits: int = 3) -> int:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LogHistogram:
-    """Counts of magnitudes, exact, with what does not fit on a logarithmic axis apart.
-
-    Parameters
-    ----------
-    counts : array of int64, shape (bins,)
-        Occupied range of bins; bin i has the code ``start + i``.
-    start : int
-        Code of the first bin.
-    zeros, infs, nans : int
-        Exact zeros, infinities and not-a-numbers, which no bin holds.
-    max : float
-        The largest finite value, exact; 0.0 if there is none.
-    bits : int
-        Mantissa bits of the bins.
+    """Exact counts of magnitudes; zeros, infinities and NaN are counted apart.
 
     Examples
     --------
@@ -75,17 +59,17 @@ class LogHistogram:
     (np.int64(5), 1)
     """
 
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    start: int = 0
-    zeros: int = 0
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # (bins,)
+    start: int = 0  # code of the first bin; bin i has the code start + i
+    zeros: int = 0  # exact zeros, which no bin holds, as infinities and NaN
     infs: int = 0
     nans: int = 0
-    max: float = 0.0
-    bits: int = 3
+    max: float = 0.0  # the largest finite value, exact; 0.0 if there is none
+    bits: int = 3  # mantissa bits of the bins
 
     @classmethod
     def from_values(cls, magnitudes, bits: int = 3) -> "LogHistogram":
-        """Count `magnitudes` (any shape, any sign; held as float32)."""
+        """Count the magnitudes of an array of any shape and sign, as float32."""
         values = np.abs(np.asarray(magnitudes, dtype=np.float32).ravel())
         finite = values[np.isfinite(values)]
         positive = finite[finite > 0]
@@ -150,7 +134,7 @@ class LogHistogram:
 
     @property
     def total(self) -> int:
-        """How many values were counted, whatever they were."""
+        """How many values were counted, whatever they are."""
         return self.n_binned + self.zeros + self.infs + self.nans
 
     @property
@@ -174,8 +158,7 @@ class LogHistogram:
     def tail_threshold(self, fraction: float) -> float:
         """Return the lowest edge above which at most `fraction` of the values lie.
 
-        Zeros count as values. The answer is a bin edge, so the number of values at or
-        above it is known exactly; inside the bin the order is not.
+        Zeros count as values. The number of values above an edge is known exactly.
 
         >>> LogHistogram.from_values([1.0] * 99 + [4.0]).tail_threshold(0.01)
         1.125
@@ -195,8 +178,7 @@ class LogHistogram:
         """Write the pair of files that the authors of the paper publish.
 
         Equal bins from 0 to the top edge, zeros in the first. A logarithmic bin that
-        a linear edge cuts is shared out in proportion to width, and the cumulative
-        count rounded, so that the total stays exact.
+        a linear edge cuts is divided in proportion to width; the total stays exact.
         """
         if self.counts.size == 0:
             raise ValueError("an empty histogram cannot be written: count first")
@@ -220,46 +202,30 @@ class LogHistogram:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WindowedHistograms:
-    """Histograms of every group of parameters in every window of steps.
+    """Histograms of every group of parameters in every window of steps."""
 
-    Parameters
-    ----------
-    groups : tuple of str
-        Names of the groups, in the order of the parameters.
-    stops : tuple of int
-        Step at which each window ends; the first window begins at step 0.
-    cells : tuple of tuple of LogHistogram
-        ``cells[window][group]``.
-    """
-
-    groups: tuple[str, ...]
-    stops: tuple[int, ...]
-    cells: tuple[tuple[LogHistogram, ...], ...]
+    groups: tuple[str, ...]  # in the order of the parameters
+    stops: tuple[int, ...]  # step at which each window ends; the first begins at step 0
+    cells: tuple[tuple[LogHistogram, ...], ...]  # cells[window][group]
 
     def histogram(self, group: str = "all", window=None) -> LogHistogram:
-        """Return the counts of one group, or "all", in one window, or in the run.
+        """Return the counts of one group, or "all", in one window or in the whole run.
 
-        Parameters
-        ----------
-        group : str
-            "all" or one of `groups`.
-        window : int or slice, optional
-            Which window, counted from 0, or from the end if negative; a slice merges
-            several, None the whole run.
+        A window is counted from 0, or from the end if negative; a slice merges several.
         """
-        wanted = range(len(self.groups))
+        indices = range(len(self.groups))
         if group != "all":
             check_choice(group, ("all", *self.groups), "group of parameters")
-            wanted = [self.groups.index(group)]
-        asked = slice(None) if window is None else window
+            indices = [self.groups.index(group)]
+        windows = slice(None) if window is None else window
         if isinstance(window, Integral):
-            asked = slice(window, window + 1 or None)
-        rows = self.cells[asked]
+            windows = slice(window, window + 1 or None)
+        rows = self.cells[windows]
         if not rows:
             raise IndexError(
                 f"window {window} does not exist: the run has {len(self.cells)} windows"
             )
-        return LogHistogram.merge(row[index] for row in rows for index in wanted)
+        return LogHistogram.merge(row[index] for row in rows for index in indices)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as a few dense arrays, for a run's record."""

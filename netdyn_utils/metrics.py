@@ -1,8 +1,7 @@
 """The numbers a notebook ends with, readable by programs and by people.
 
-``log_metrics(alpha=fit.alpha)`` as the last line of a cell shows a small table on the
-page and keeps the same numbers in the notebook as JSON. Whoever runs the notebook, with
-plain papermill or with this package, finds them there.
+``log_metrics(alpha=fit.alpha)`` as the last line of a cell shows a small table and
+stores the same numbers as JSON in the notebook, with papermill alone too.
 """
 
 import json
@@ -23,30 +22,19 @@ class Metrics:
     numbers: dict[str, float | int | str | None]
 
     def _repr_mimebundle_(self, **_):
-        values = {
-            name: f"{value:.6g}" if isinstance(value, float) else value
-            for name, value in self.numbers.items()
-        }
-        rows = [f"| {name} | {value} |" for name, value in values.items()]
+        rows = [
+            f"| {name} | {f'{x:.6g}' if isinstance(x, float) else x} |"
+            for name, x in self.numbers.items()
+        ]
         table = "\n".join(["| recorded | value |", "|---|---|", *rows])
         return {MIME: self.numbers, "text/markdown": table, "text/plain": repr(self)}
 
 
 def log_metrics(numbers: Mapping[str, object] | None = None, /, **named) -> Metrics:
-    """Return numbers to be kept with the notebook, shown if a cell ends in them.
+    """Return numbers or text by name, stored in the notebook if a cell ends in them.
 
-    Parameters
-    ----------
-    numbers, named
-        Numbers, or text, by name; numpy's and torch's scalars too.
+    Scalars of numpy and torch are allowed; anything else is a TypeError.
 
-    Raises
-    ------
-    TypeError
-        For anything that is neither a number nor text.
-
-    Examples
-    --------
     >>> log_metrics({"alpha_mlp": 4.25}, steps=300).numbers
     {'alpha_mlp': 4.25, 'steps': 300}
     """
@@ -67,22 +55,14 @@ def _to_json(name, value):
 
 
 def read_metrics(notebook: Path) -> dict[str, float | int | str | None]:
-    """Return the metrics of an executed notebook; ValueError if it is no notebook.
-
-    >>> from tempfile import mkdtemp
-    >>> path = Path(mkdtemp()) / "none.ipynb"
-    >>> _ = path.write_text('{"cells": []}')
-    >>> read_metrics(path)
-    {}
-    """
+    """Return the metrics of an executed notebook; ValueError if it is no notebook."""
     found = {}
     try:
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", ()):
                 found |= output.get("data", {}).get(MIME, {})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        kind = type(error).__name__
-        raise ValueError(f"{notebook} is not a notebook ({kind}: {error})") from error
+        raise ValueError(f"{notebook} is not a notebook ({error!r})") from error
     return found
 
 

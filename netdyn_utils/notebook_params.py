@@ -35,7 +35,7 @@ _INTERVAL = re.compile(r"([\[(])([^,]+),([^,]+)([\])])")
 
 
 class ParameterError(ValueError):
-    """Values that do not fit; `errors` holds one line for each."""
+    """Values that do not fit; `errors` has one line for each."""
 
     def __init__(self, errors: list[str]):
         super().__init__("\n".join(errors))
@@ -56,47 +56,45 @@ class Parameter:
         """Return a value in the declared type; text is read as the type expects it."""
         from pydantic_core import ValidationError
 
-        found, is_text = value, isinstance(value, str)
+        parsed, is_text = value, isinstance(value, str)
         if is_text and self.kind.startswith("list"):
-            with suppress(Exception):  # it is no list, as the validator says
-                found = _load_yaml(value)
+            with suppress(Exception):  # no list, as the validator will find
+                parsed = _load_yaml(value)
         elif is_text and self.kind == "bool":
-            found = {"true": True, "false": False}.get(value.strip().lower(), value)
-        lax = is_text and self.kind in ("int", "float")
+            parsed = {"true": True, "false": False}.get(value.strip().lower(), value)
+        strict = not (is_text and self.kind in ("int", "float"))
+        validator = _validator(self.kind, self.range)
         try:
-            validator = _validator(self.kind, self.range)
-            return validator.validate_python(found, strict=not lax)
+            return validator.validate_python(parsed, strict=strict)
         except ValidationError:
-            said = f"{self.name} must be {_MEANING[self.kind]}"
-            said += (
-                f" in {self.range}" * bool(self.range) + f", got {short_repr(value)}"
-            )
+            meaning = _MEANING[self.kind] + f" in {self.range}" * bool(self.range)
             quote = ": quote it" * (self.kind == "str" and not is_text)
-            raise ValueError(said + quote) from None
+            message = f"{self.name} must be {meaning}, got {short_repr(value)}{quote}"
+            raise ValueError(message) from None
 
 
 @cache
-def _validator(kind: str, within: str):
+def _validator(kind: str, interval: str):
     """Return pydantic's validator of a type and a range; its core imports fast."""
     from pydantic_core import SchemaValidator, core_schema
 
     one = kind.removeprefix("list[").removesuffix("]")
-    limits = dict(_LIMITS.get(one, {}))
+    limits, number = dict(_LIMITS.get(one, {})), int if one == "int" else float
     try:
-        if one == "str" and within[:1] + within[-1:] == "{}":
-            words = [word.strip().strip('"') for word in within[1:-1].split(",")]
+        if one == "str" and interval[:1] + interval[-1:] == "{}":
+            words = [word.strip().strip('"') for word in interval[1:-1].split(",")]
             schema = core_schema.literal_schema(words)
         else:
-            if within:
-                opening, *ends, closing = _INTERVAL.fullmatch(within).groups()
-                sides = {"[": "ge", "(": "gt"}[opening], {"]": "le", ")": "lt"}[closing]
-                for side, end in zip(sides, ends, strict=True):
-                    if "inf" not in end:
-                        limits[side] = int(end) if one == "int" else float(end)
+            if interval:
+                opening, low, high, closing = _INTERVAL.fullmatch(interval).groups()
+                if "inf" not in low:
+                    limits["ge" if opening == "[" else "gt"] = number(low)
+                if "inf" not in high:
+                    limits["le" if closing == "]" else "lt"] = number(high)
             schema = getattr(core_schema, f"{one}_schema")(**limits)
     except (AttributeError, TypeError, ValueError) as error:
-        said = f"{within} is no interval of numbers and no set {{a, b}} of texts"
-        raise ValueError(said) from error
+        message = f"{interval} is no interval of numbers and no set {{a, b}} of texts"
+        raise ValueError(message) from error
     return SchemaValidator(schema if one == kind else core_schema.list_schema(schema))
 
 
@@ -109,20 +107,23 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
     for cell in code_cells(notebook):
         for tag in code.keys() & cell["metadata"]["tags"]:
             code[tag].append(cell["source"])
-    for tag, found in code.items():
-        if len(found) > 1:
-            said = f"{notebook.name}: {len(found)} cells tagged `{tag}`, and papermill"
-            raise ValueError(f"{said} uses the first only: keep one")
-    source, injected = ("".join(found) for found in code.values())
+    for tag, cells in code.items():
+        if len(cells) > 1:
+            found = f"{notebook.name}: {len(cells)} cells tagged `{tag}`"
+            raise ValueError(f"{found}, and papermill uses the first only: keep one")
+    source, injected = ("".join(cells) for cells in code.values())
     try:
-        ran = {s.targets[0].id: s.value for s in ast.parse(injected).body}
-        ran = {name: ast.literal_eval(value) for name, value in ran.items()}
-        read = [_declaration(line, source) for line in ast.parse(source).body]
-        values = [p.parse(ran.get(p.name, p.default)) for p in read]
-        return tuple(replace(p, default=v) for p, v in zip(read, values, strict=True))
+        given = {
+            line.targets[0].id: ast.literal_eval(line.value)
+            for line in ast.parse(injected).body
+        }
+        declared = [_declaration(line, source) for line in ast.parse(source).body]
+        return tuple(
+            replace(p, default=p.parse(given.get(p.name, p.default))) for p in declared
+        )
     except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError) as e:
-        told = e or "too deep to read"
-        raise ValueError(f"{notebook.name}, cell of parameters: {told}") from e
+        reason = e or "too deep to read"
+        raise ValueError(f"{notebook.name}, cell of parameters: {reason}") from e
 
 
 def code_cells(notebook: Path) -> list[dict]:
@@ -155,14 +156,14 @@ def _declaration(statement: ast.stmt, source: str) -> Parameter:
         form = f"`name: type = literal` in one line, type one of {', '.join(_MEANING)}"
         raise ValueError(f"expected {form}, got: {line}") from error
     after = line.encode()[statement.end_col_offset :]  # ast counts bytes
-    words = after.decode().partition("#")[2].strip()
-    within = _RANGE.search(words)
-    told = words[: within.start()] if within else words
-    return Parameter(name, kind, default, within[1] if within else "", told)
+    comment = after.decode().partition("#")[2].strip()
+    found = _RANGE.search(comment)
+    text, interval = (comment[: found.start()], found[1]) if found else (comment, "")
+    return Parameter(name, kind, default, interval, text)
 
 
 def validate(parameters: tuple[Parameter, ...], given: Mapping) -> dict[str, object]:
-    """Return the value of every parameter; ParameterError names all that is wrong."""
+    """Return the value of every parameter; ParameterError lists all errors."""
     known, errors = {p.name: p for p in parameters}, []
     values = {p.name: p.default for p in parameters}
     for name, value in given.items():
@@ -194,7 +195,7 @@ def parameters_hash(values: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to run: from where, to where, with what."""
+    """A notebook to run: source, output and parameters."""
 
     source: Path
     output: Path
@@ -208,50 +209,40 @@ class Job:
 
 def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
     """List the runs of a profile: every notebook of the table of contents, checked."""
-    blocks = _blocks(root, profile)
+    blocks = _read_profile(root, profile)
     toc = json.dumps(read_yaml(root / "_toc.yml"))  # its files at any depth:
-    files = re.findall(r'"file": "(notebooks/[^"]+)"', toc)
-    chapters = [root / f"{file}.ipynb" for file in files]
+    chapters = re.findall(r'"file": "notebooks/([^"]+)"', toc)
     for name in blocks:
-        check_choice(
-            name, [c.stem for c in chapters], f"notebook in the profile {profile!r}"
-        )
+        check_choice(name, chapters, f"notebook in the profile {profile!r}")
     errors, jobs = [], []
-    for source in chapters:
-        block = blocks.get(source.stem, {})
+    for name in chapters:
+        source, block = root / "notebooks" / f"{name}.ipynb", blocks.get(name, {})
         try:
             values = validate(read_parameters(source), block)
         except ParameterError as error:
-            errors += [f"{source.stem}: {line}" for line in error.errors]
-            continue
-        given = {name: values[name] for name in block}
-        jobs.append(Job(source, into / source.stem / source.name, given))
+            errors += [f"{name}: {line}" for line in error.errors]
+        else:
+            given = {key: values[key] for key in block}
+            jobs.append(Job(source, into / name / source.name, given))
     if errors:
         raise ParameterError(errors)
     return jobs
 
 
 def find_notebook(root: Path, name: str) -> Path:
-    """Return the notebook that a reader means: ``tails``, ``03_tails`` or a path."""
+    """Return a notebook by name or path: ``tails``, ``03_tails``, ``a/file.ipynb``."""
     with suppress(OSError, RuntimeError, ValueError):  # no path: ~nobody, too long
         path = Path(name).expanduser()
         if path.suffix == ".ipynb" and path.is_file():
             return path
     sources = {p.stem: p for p in sorted((root / "notebooks").glob("*.ipynb"))}
-    if not sources:
-        raise ValueError(f"no notebook in {root / 'notebooks'}: `make pair` makes them")
-    short = {stem: stem.partition("_")[2] or stem for stem in sources}
-    found = [name] if name in sources else [s for s in short if short[s] == name]
-    if len(found) > 1:
-        raise ValueError(f"{name!r} can be {' and '.join(found)}: choose one")
-    return sources[
-        found[0] if found else check_choice(name, [*short.values()], "notebook")
-    ]
+    short = {stem.partition("_")[2] or stem: path for stem, path in sources.items()}
+    return sources.get(name) or short[check_choice(name, short, "notebook")]
 
 
 def profile_block(root: Path, profile: str, name: str) -> dict:
-    """Return what a profile says about one notebook, as it stands in the file."""
-    return _blocks(root, profile).get(name, {})
+    """Return the values that a profile gives to one notebook, unchecked."""
+    return _read_profile(root, profile).get(name, {})
 
 
 def read_yaml(path: Path) -> dict:
@@ -261,12 +252,11 @@ def read_yaml(path: Path) -> dict:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # on tags that do not fit, nearly anything
-        told = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ValueError(f"{path} is no YAML that can be read: {told}") from error
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ValueError(f"{path} is no YAML that can be read: {reason}") from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise ValueError(
-            f"{path} must hold `name: value` lines, got {short_repr(found)}"
-        )
+        found = short_repr(found)
+        raise ValueError(f"{path} must hold `name: value` lines, got {found}")
     return found
 
 
@@ -277,7 +267,7 @@ def _load_yaml(text: str):
     return YAML(typ="safe", pure=True).load(text)
 
 
-def _blocks(root: Path, profile: str) -> dict[str, dict]:
+def _read_profile(root: Path, profile: str) -> dict[str, dict]:
     """Return the blocks of a profile by notebook."""
     folder = root / "notebooks" / "params"
     profiles = sorted(path.stem for path in folder.glob("*.yaml"))

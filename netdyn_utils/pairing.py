@@ -1,8 +1,8 @@
 """Notebook pairs: `NN_topic.py` is the source, `NN_topic.ipynb` is made from it.
 
-What counts is what the cells say: jupytext's own ``--sync`` trusts the dates of files,
-which git does not keep, and draws new cell ids at random. Outputs, ids and the kernel's
-description do not count, so a notebook that was run and saved in JupyterLab is in sync.
+Pairs are compared by the content of their cells: jupytext's own ``--sync`` trusts the
+dates of files, which git does not keep, and draws new cell ids at random. Outputs, ids
+and the kernel do not count, so a notebook that was run and saved is in sync.
 """
 
 import hashlib
@@ -13,16 +13,10 @@ from pathlib import Path
 
 import jupytext
 
-_KEPT = ("mystnb", "tags")  # of a cell's metadata; the same as in jupytext.toml
-_FILTERS = {
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
+_FILTERS = {  # the same as in jupytext.toml
     "cell_metadata_filter": "tags,mystnb,-all",
     "notebook_metadata_filter": "-all",
-}
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
-_METADATA = {
-    "jupytext": _FILTERS,
-    "kernelspec": {**_KERNEL, "name": "python3"},
-    "language_info": {"name": "python"},
 }
 
 
@@ -30,61 +24,58 @@ def to_notebook(text: str) -> dict:
     """Return the notebook of a py:percent text: no outputs; ids are hashes of cells."""
     notebook, seen = jupytext.reads(text, fmt="py:percent"), Counter()
     for cell in notebook.cells:
-        kept = {key: cell.metadata[key] for key in _KEPT if cell.metadata.get(key)}
-        parts = [cell.cell_type, cell.source, json.dumps(kept, sort_keys=True)]
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:10]
+        names = [n for n in ("mystnb", "tags") if cell.metadata.get(n)]
+        cell.metadata = {name: cell.metadata[name] for name in names}
+        metadata = json.dumps(cell.metadata, sort_keys=True)
+        content = f"{cell.cell_type}\n{cell.source}\n{metadata}"
+        digest = hashlib.sha256(content.encode()).hexdigest()[:10]
         seen[digest] += 1
-        cell.metadata, cell.id = kept, f"{digest}-{seen[digest]}"
-    notebook.metadata = _METADATA
+        cell.id = f"{digest}-{seen[digest]}"
+    notebook.metadata = {
+        "jupytext": _FILTERS,
+        "kernelspec": {**_KERNEL, "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     return notebook
 
 
 def out_of_sync(folder: Path) -> list[Path]:
-    """Return the notebooks that miss their .py, or say something else than it."""
-    found = {path.with_suffix("") for path in folder.glob("*.py")}
-    found |= {path.with_suffix("") for path in folder.glob("*.ipynb")}
-    pairs = [(p.with_suffix(".py"), p.with_suffix(".ipynb")) for p in sorted(found)]
-    return [
-        notebook
-        for source, notebook in pairs
-        if not source.exists()
-        or _read(notebook)[0] != to_notebook(source.read_text("utf-8"))
-    ]
+    """Return the notebooks without their .py, or with other content than it."""
+    return pair(folder, write=False)[1]
 
 
-def pair(folder: Path) -> tuple[list[Path], list[Path]]:
+def pair(folder: Path, *, write: bool = True) -> tuple[list[Path], list[Path]]:
     """Make the notebooks from their .py; return those that changed, and those left.
 
-    A notebook is left alone if it was edited and says what its .py does not. One that
-    cannot be read, as after a merge, is made anew.
+    A notebook is left alone if it has no .py, or was edited and differs from it. One
+    that cannot be read, as after a merge, is made again.
     """
     made, left = [], []
-    for source in sorted(folder.glob("*.py")):
-        path, wanted = (
-            source.with_suffix(".ipynb"),
-            to_notebook(source.read_text("utf-8")),
-        )
-        said, edited = _read(path)
-        if edited and said != wanted:
+    files = [path for path in folder.iterdir() if path.suffix in (".py", ".ipynb")]
+    for source in sorted({path.with_suffix(".py") for path in files}):
+        path = source.with_suffix(".ipynb")
+        wanted = to_notebook(source.read_text("utf-8")) if source.exists() else None
+        found, edited = _read(path)
+        if wanted is None or (found != wanted and (edited or not write)):
             left.append(path)
-            continue
-        text = jupytext.writes(wanted, fmt="ipynb") + "\n"
-        if said is None or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
-            made.append(path)
-        # JupyterLab refuses to open a pair whose notebook is newer than its .py.
-        modified = source.stat().st_mtime_ns
-        os.utime(path, ns=(modified, modified))
+        elif write:
+            text = jupytext.writes(wanted, fmt="ipynb") + "\n"
+            if found is None or path.read_text("utf-8") != text:
+                path.write_text(text, "utf-8")
+                made.append(path)
+            # JupyterLab refuses to open a pair whose notebook is newer than its .py.
+            modified = source.stat().st_mtime_ns
+            os.utime(path, ns=(modified, modified))
     return made, left
 
 
 def _read(path: Path) -> tuple[dict | None, bool]:
-    """Return what a notebook says, and whether it was edited; None if unreadable."""
+    """Return a notebook's content, None if unreadable, and whether it was edited."""
     try:
         found = jupytext.read(path, fmt="ipynb")
     except Exception:  # whatever nbformat makes of a damaged file
         return None, False
     ids = [cell.get("id") for cell in found.cells]
     found.metadata = {"jupytext": _FILTERS}
-    said = to_notebook(jupytext.writes(found, fmt="py:percent"))
-    return said, ids != [cell.id for cell in said.cells]
+    content = to_notebook(jupytext.writes(found, fmt="py:percent"))
+    return content, ids != [cell.id for cell in content.cells]

@@ -1,8 +1,7 @@
-"""The file format of the arrays published with the paper, read and written.
+"""The file format of the arrays published with Zhang & Tang, PNAS 122(51) (2025).
 
 A histogram there is a pair of files: ``<stem>_xbins.npy`` holds the centres of equal
 bins (float32), ``<stem>_nums.npy`` the fraction of all values in each (float64).
-Source: the code published with Zhang & Tang, PNAS 122(51) e2523012122 (2025).
 """
 
 from dataclasses import dataclass
@@ -22,16 +21,9 @@ class LinearHistogram:
 def read_published(stem: str | Path) -> LinearHistogram:
     """Read ``<stem>_xbins.npy`` (bin centres) and ``<stem>_nums.npy`` (fractions).
 
-    The fractions are counts over their sum, so the counts come back exactly: they are
-    the smallest whole numbers in the ratio of the fractions.
+    Counts are the smallest whole numbers in the ratio of the fractions. A ValueError
+    if the two arrays do not belong together or hold no histogram.
 
-    Raises
-    ------
-    ValueError
-        If the two arrays do not belong together or hold no histogram.
-
-    Examples
-    --------
     >>> import tempfile
     >>> stem = Path(tempfile.mkdtemp()) / "update"
     >>> pair = write_published(stem, np.linspace(0, 1, 4), np.array([900, 90, 12]))
@@ -52,17 +44,12 @@ def read_published(stem: str | Path) -> LinearHistogram:
     edges = centres[0] - width / 2 + width * np.arange(centres.size + 1)
     if abs(edges[0]) < 1e-6 * width:  # float32 centres miss the zero by a rounding
         edges[0] = 0.0
-    return LinearHistogram(edges, _whole_numbers(fractions))
-
-
-def _whole_numbers(fractions) -> np.ndarray:
-    """Return the smallest integers in the ratio of the fractions."""
     ratios = fractions / fractions[fractions > 0].min()
     for smallest in range(1, 1_000):  # how many counts the smallest bin may hold
         counts = np.rint(ratios * smallest)
         # Float64 fractions carry 16 digits; half of them settle what is whole.
         if np.all(np.abs(ratios * smallest - counts) <= 1e-8 * counts + 1e-6):
-            return counts.astype(np.int64)
+            return LinearHistogram(edges, counts.astype(np.int64))
     raise ValueError("the fractions are no counts over their sum: check the file")
 
 

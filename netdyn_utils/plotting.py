@@ -107,7 +107,7 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     ax = plot_density(histogram, ax, **style)
     tail = np.array([fit.xmin, min(fit.xmax, histogram.edges[-1])])
     mass = fit.n_tail / (histogram.counts.sum() + getattr(histogram, "zeros", 0))
-    if fit.top == "truncated":
+    if fit.upper == "truncated":
         mass /= 1 - (fit.xmax / fit.xmin) ** (1 - fit.alpha)
     law = mass * (fit.alpha - 1) / fit.xmin * (tail / fit.xmin) ** -fit.alpha
     label = f"α = {fit.alpha:.2f} above {fit.xmin:.2g}"
@@ -156,8 +156,8 @@ def plot_stability(stability, stops, ax: Axes | None = None, **style) -> Axes:
 def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
     """Draw the density of intervals in logarithmic bins; shuffled times in grey."""
     ax = _axes(ax)
-    edges, found = counts.binned().edges, counts.binned().counts
-    density = plot_binned(ax, edges, found / found.sum(), **style)
+    edges, binned = counts.binned()
+    density = plot_binned(ax, edges, binned / binned.sum(), **style)
     if null is not None:
         total = np.concatenate([[0], np.cumsum(null.expected)])
         places = np.clip((edges - 0.5).astype(int), 0, len(null.expected))

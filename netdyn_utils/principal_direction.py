@@ -1,18 +1,16 @@
-"""The direction most updates of a window share, and how it turns from one to the next.
+"""The leading principal direction of a window of updates, and its change.
 
 A window has few steps and many weights, so its leading direction is found from the
 (steps, steps) matrix of inner products: exact in float64, and the only pass over the
 window that costs anything is one product with itself.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-BLOCK = 1 << 20  # numbers of the window that are held as float64 together
+BLOCK = 1 << 20  # numbers of the window in float64 at one time
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,7 @@ class PrincipalDirection:
     steps: int
     centred: bool
 
-    @property
-    def explained(self) -> float:
-        """`explained_variance_ratio` by its name before."""
-        return self.explained_variance_ratio
-
     def __str__(self):
-        """Return the direction as one line."""
         about = "variance" if self.centred else "mean square"
         return (
             f"leading direction of {self.steps:,} steps of {len(self.vector):,} "
@@ -42,31 +34,17 @@ class PrincipalDirection:
 def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDirection:
     """Return the first principal direction of a window of updates.
 
-    Parameters
-    ----------
-    window : array, (steps, weights)
-        Updates, signed or magnitudes, float32 or float64; two steps or more.
-    centred : bool
-        Take the mean over steps away first, as principal component analysis does.
-        Otherwise a drift common to all steps counts as a direction.
-
-    Returns
-    -------
-    PrincipalDirection
-        The entry of `vector` that is largest in size is positive (the first of them).
-
-    Raises
-    ------
-    ValueError
-        One step; NaN, infinity or a square that overflows; no variance at all.
+    The window, (steps, weights), has updates, signed or magnitudes, of two steps or
+    more. `centred` subtracts the mean over steps, as principal component analysis does;
+    otherwise a drift common to all steps counts as a direction. The entry of the vector
+    that is largest in size is positive.
 
     Notes
     -----
     The largest eigenvalue λ of C·Cᵀ, (steps, steps), and its eigenvector u give the
     direction Cᵀu/√λ, the variance λ/(steps − 1), or λ/steps if not centred, and the
-    share λ/trace. C·Cᵀ is added up in float64 over blocks of weights, with the first
-    step as origin, and centred afterwards; so no copy of the window is made. Where
-    the two largest eigenvalues are equal the direction is any one in their plane.
+    ratio λ/trace. Where the two largest eigenvalues are equal the direction is any one
+    in their plane.
 
     Examples
     --------
@@ -85,8 +63,8 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDi
     if window.dtype not in (np.float32, np.float64):
         window = window.astype(float)
     steps, weights = window.shape
-    # The first step lies among the others, so taking it away costs no accuracy, and
-    # leaves exact zeros where nothing changes.
+    # The sums need no centred copy of the window: with the first step as origin, which
+    # costs no accuracy and leaves exact zeros where nothing changes, centre afterwards.
     origin = window[0].astype(float) if centred else np.zeros(weights)
     width = 1 + BLOCK // steps
     blocks = [slice(start, start + width) for start in range(0, weights, width)]
@@ -123,26 +101,11 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDi
 def alignment(
     first: PrincipalDirection | ArrayLike, second: PrincipalDirection | ArrayLike
 ) -> float:
-    """Return abs(cos) of the angle between two directions, 1 for the same or opposite.
+    """Return abs(cos) of the angle between two directions, (weights,): β*, 0 to 1.
 
-    Parameters
-    ----------
-    first, second : PrincipalDirection or array, (weights,)
-        Of any length but zero; neither sign nor length matters.
+    1 is the same direction or the opposite one; neither sign nor length matters.
+    Unrelated directions of n weights give about √(2/(πn)), not 0.
 
-    Returns
-    -------
-    float
-        In [0, 1]; β* of successive windows. Unrelated directions of n weights give
-        about √(2/(πn)), not 0.
-
-    Raises
-    ------
-    ValueError
-        Different numbers of weights, a zero direction, NaN or infinity.
-
-    Examples
-    --------
     >>> alignment([1.0, 0.0], [-3.0, 0.0]), alignment([1.0, 0.0], [0.0, 2.0])
     (1.0, 0.0)
     """
@@ -158,21 +121,8 @@ def alignment(
     units = []
     for direction in (one, other):
         largest = np.abs(direction).max(initial=0.0)
-        if not np.isfinite(largest):
-            raise ValueError("a direction holds NaN or infinity: look at its window")
-        if largest == 0:
-            raise ValueError("a direction is zero: it has no angle with any other")
+        if not 0 < largest < np.inf:
+            raise ValueError("a direction is zero or not finite: it has no angle")
         scaled = direction / largest  # squares neither overflow nor vanish
         units.append(scaled / np.linalg.norm(scaled))
     return float(min(1.0, abs(units[0] @ units[1])))
-
-
-def alignment_series(
-    windows: Iterable[ArrayLike], *, centred: bool = True
-) -> np.ndarray:
-    """Return β* of each window (steps, weights) and the next, (windows − 1,)."""
-    directions = (leading_direction(window, centred=centred) for window in windows)
-    series = [alignment(*pair) for pair in pairwise(directions)]
-    if not series:
-        raise ValueError("fewer than two windows: there is nothing to align")
-    return np.array(series)

@@ -26,7 +26,7 @@ from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
 from netdyn_utils.data import CharText, InMemoryBatches, load_images
-from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.networks import build_model
 from netdyn_utils.tracking import UpdateTracker
@@ -154,11 +154,11 @@ watch.advance(200)
 # %%
 mlp = {"learning_rate": learning_rate, "batch_size": batch_size, "source": source}
 configs = {
-    "mlp": UpdatesConfig.as_published("mlp", mlp_steps, seed=seed, **mlp),
-    "convnet": UpdatesConfig.as_published(
+    "mlp": ExperimentConfig.from_paper("mlp", mlp_steps, seed=seed, **mlp),
+    "convnet": ExperimentConfig.from_paper(
         "convnet", convnet_steps, seed=seed, source=source
     ),
-    "transformer": UpdatesConfig.as_published(
+    "transformer": ExperimentConfig.from_paper(
         "transformer", transformer_steps, seed=seed
     ),
 }
@@ -233,7 +233,7 @@ log_metrics(
 #
 # ```python
 # for rate in (0.1, 0.3, 1.0):
-#     tried = UpdatesConfig.as_published("mlp", 300, learning_rate=rate, seed=seed)
+#     tried = ExperimentConfig.from_paper("mlp", 300, learning_rate=rate, seed=seed)
 #     run = run_updates(tried)
 #     print(f"{rate}: {run.record['loss'][-30:].mean():.3f} nats, {run.tests[-1, 2]:.0%}")
 # ```
@@ -249,7 +249,7 @@ log_metrics(
 #
 # ```python
 # for pair in ((0, 1), (3, 8), (4, 9)):
-#     tried = UpdatesConfig.as_published("mlp", 200, digits=pair, seed=seed)
+#     tried = ExperimentConfig.from_paper("mlp", 200, digits=pair, seed=seed)
 #     print(pair, f"{run_updates(tried).tests[-1, 2]:.1%}")
 # ```
 #
@@ -266,7 +266,7 @@ log_metrics(
 # ```python
 # steps = max(convnet_steps, 120)
 # for freeze in (None, 100):
-#     tried = UpdatesConfig.as_published(
+#     tried = ExperimentConfig.from_paper(
 #         "convnet", steps, freeze_batchnorm_after=freeze, source=source, seed=seed
 #     )
 #     print(freeze, run_updates(tried).record["loss"][-20:].mean().round(3))

@@ -25,7 +25,7 @@ import torch
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.histogram import LogHistogram, bin_codes
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.tracking import UpdateTracker
@@ -95,7 +95,9 @@ tracker.histogram("all")
 
 # %%
 def published(network, steps, **changes):
-    return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
+    return run_updates(
+        ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
+    )
 
 
 # %%

@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.paper_format import read_published
@@ -46,8 +46,8 @@ from netdyn_utils.tails import (
     local_slope,
     ols_exponent,
     scale_mixture_null,
-    stability,
-    thin_counts,
+    subsample_counts,
+    window_stability,
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
@@ -105,14 +105,14 @@ Markdown(
     f"above 1. For the second it gives a number too, {whole['log-normal'].alpha:.2f} ± "
     f"{whole['log-normal'].sigma:.1g}. What tells them apart is a comparison of the two "
     "laws on the same counts, again above 1. On the first sample its outcome is: "
-    f"{judged['power law'].favoured}"
+    f"{judged['power law'].preferred}"
     + (
         " (a log-normal can imitate a power law as closely as one likes, so a true power "
         "law often stays undecided)"
-        if judged["power law"].favoured == "not decided"
+        if judged["power law"].preferred == "not decided"
         else ""
     )
-    + f". On the second it is: {judged['log-normal'].favoured}."
+    + f". On the second it is: {judged['log-normal'].preferred}."
 )
 
 # %% [markdown]
@@ -152,7 +152,9 @@ Markdown(
 
 # %%
 def published(network, steps, **changes):
-    return run_updates(UpdatesConfig.as_published(network, steps, seed=seed, **changes))
+    return run_updates(
+        ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
+    )
 
 
 # %%
@@ -389,7 +391,7 @@ comparisons = {
 # %%
 pd.DataFrame(
     {
-        name: {rival.name: rival.favoured for rival in comparison.rivals}
+        name: {rival.name: rival.preferred for rival in comparison.alternatives}
         for name, comparison in comparisons.items()
     }
 ).T
@@ -398,7 +400,7 @@ pd.DataFrame(
 beaten = [
     name
     for name, comparison in comparisons.items()
-    if any(rival.favoured == rival.name for rival in comparison.rivals)
+    if any(rival.preferred == rival.name for rival in comparison.alternatives)
 ]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
@@ -406,7 +408,7 @@ Markdown(
     f"In {len(beaten)} of {len(comparisons)} tails at least one rival is favoured over "
     "the pure power law, in a test that takes every count as independent. "
     "The exponential, the law of a tail with one scale, is favoured in "
-    f"{sum(c['exponential'].favoured == 'exponential' for c in comparisons.values())}."
+    f"{sum(c['exponential'].preferred == 'exponential' for c in comparisons.values())}."
 )
 
 # %% [markdown]
@@ -448,7 +450,7 @@ effective = effective_sample_size(np.hstack([below, dense[:, start:]]))
 # %%
 share = fit.n_tail / tails[name].n_binned
 kept = max(min(effective * share, fit.n_tail), 50) / share
-thinned = thin_counts(tails[name].counts, min(kept, tails[name].n_binned), rng)
+thinned = subsample_counts(tails[name].counts, min(kept, tails[name].n_binned), rng)
 cut = fit_power_law(tails[name].edges, thinned, xmin=fit.xmin)
 test = goodness_of_fit(tails[name].edges, thinned, cut, replicates=replicates, rng=rng)
 
@@ -472,8 +474,8 @@ Markdown(
 def layer_row(run, group):
     histogram = run.updates.histogram(group)
     fit = fit_power_law(histogram.edges, histogram.counts)
-    rivals = compare_tails(histogram.edges, histogram.counts, fit).rivals
-    better = [rival.name for rival in rivals if rival.favoured == rival.name]
+    rivals = compare_tails(histogram.edges, histogram.counts, fit).alternatives
+    better = [rival.name for rival in rivals if rival.preferred == rival.name]
     return {
         "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
         "in the tail": f"{fit.n_tail:,}",
@@ -523,7 +525,7 @@ Markdown(
 
 # %%
 windows = [mlp.updates.histogram(window=k) for k in range(len(mlp.updates.stops))]
-steady = stability(windows, replicates=replicates, rng=rng)
+steady = window_stability(windows, replicates=replicates, rng=rng)
 sizes = [fit.n_tail for fit in steady.fits]
 
 # %% mystnb={"figure": {"name": "fig-stability", "caption": "Exponent of the MLP's tail in each window of training with 95 % bootstrap intervals (points, left axis), and the training loss (line, right axis)."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
@@ -781,18 +783,18 @@ log_metrics(
 #
 # </details>
 #
-# **2.** `fit_power_law` takes `top`, which says what may lie above the last edge:
-# `"unbounded"` (values that were not seen), `"open"` (the last bin has no end) or
+# **2.** `fit_power_law` takes `upper`, which says what may lie above the last edge:
+# `"infinite"` (values that were not seen), `"censored"` (the last bin has no end) or
 # `"truncated"` (nothing). When do the three exponents differ?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # edges, counts = [1, 10, 100, 1000], [900, 90, 9]
-# for top in ("unbounded", "open", "truncated"):
-#     few = fit_power_law(edges, counts, xmin=1, top=top).alpha
-#     many = fit_power_law(tail.edges, tail.counts, xmin=fit.xmin, top=top).alpha
-#     print(f"{top}: {few:.6f} on three bins, {many:.4f} on the run's tail")
+# for upper in ("infinite", "censored", "truncated"):
+#     few = fit_power_law(edges, counts, xmin=1, upper=upper).alpha
+#     many = fit_power_law(tail.edges, tail.counts, xmin=fit.xmin, upper=upper).alpha
+#     print(f"{upper}: {few:.6f} on three bins, {many:.4f} on the run's tail")
 # ```
 #
 # They differ by what is said of the place above the last edge: that it could have been reached

@@ -21,7 +21,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import UpdatesConfig, run_intervals
+from netdyn_utils.experiments import ExperimentConfig, run_intervals
 from netdyn_utils.intervals import (
     IntervalCounts,
     compare_intervals,
@@ -54,7 +54,7 @@ exceedance_intervals(magnitudes, threshold=5)
 
 # %%
 counts = IntervalCounts.of(magnitudes, threshold=5)
-counts, counts.opening, counts.closing
+counts, counts.left_censored, counts.right_censored
 
 # %% [markdown]
 # ## Two passes
@@ -66,10 +66,10 @@ counts, counts.opening, counts.closing
 # %%
 settings = {"learning_rate": learning_rate, "batch_size": batch_size}
 configs = {
-    "mlp": UpdatesConfig.as_published(
+    "mlp": ExperimentConfig.from_paper(
         "mlp", mlp_steps, seed=seed, source=source, **settings
     ),
-    "convnet": UpdatesConfig.as_published(
+    "convnet": ExperimentConfig.from_paper(
         "convnet", convnet_steps, seed=seed, source=source
     ),
 }
@@ -82,10 +82,10 @@ def row(run, share):
     counts = run.counts(share)
     return {
         "threshold": f"{counts.threshold:.2g}",
-        "share above it": f"{counts.share:.2%}",
+        "share above it": f"{counts.exceedance_fraction:.2%}",
         "large updates": f"{counts.exceedances:,}",
         "intervals": f"{counts.total:,}",
-        "weights never large": f"{counts.never / counts.weights:.0%}",
+        "weights never large": f"{counts.n_never / counts.weights:.0%}",
     }
 
 
@@ -94,7 +94,7 @@ pd.DataFrame(
     {
         f"{name}, {share:.1%}": row(run, share)
         for name, run in runs.items()
-        for share in run.shares
+        for share in run.fractions
     }
 ).T
 
@@ -116,14 +116,14 @@ pd.DataFrame(
 nulls = {
     (name, share): interval_null(run.counts(share).per_weight, run.counts(share).steps)
     for name, run in runs.items()
-    for share in run.shares
+    for share in run.fractions
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
-    for share, shade in zip(run.shares, (1.0, 0.5), strict=True):
-        null = nulls[name, share] if share == run.shares[0] else None
+    for share, shade in zip(run.fractions, (1.0, 0.5), strict=True):
+        null = nulls[name, share] if share == run.fractions[0] else None
         colour = (plotting.COLOURS[name], shade)
         counts = run.counts(share)
         plotting.plot_intervals(
@@ -139,10 +139,10 @@ plotting.stamp_source(figure, *runs.values())
 
 # %%
 shares = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-few = UpdatesConfig.as_published(
+few = ExperimentConfig.from_paper(
     "mlp", min(mlp_steps, 500), seed=seed, source="sample", **settings
 )
-short = run_intervals(few, shares=shares, store=RunStore(RunStore.default().root))
+short = run_intervals(few, fractions=shares, store=RunStore(RunStore.default().root))
 chance = {
     share: interval_null(short.counts(share).per_weight, short.counts(share).steps)
     for share in shares
@@ -194,8 +194,8 @@ pd.DataFrame(
         f"{name}, {share:.1%}": {
             "B": f"{runs[name].counts(share).burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
-            "M": f"{runs[name].counts(share).memory:.2f}",
-            "M shuffled": f"{null.memory:.2f}",
+            "M": f"{runs[name].counts(share).memory_coefficient:.2f}",
+            "M shuffled": f"{null.memory_coefficient:.2f}",
         }
         for (name, share), null in nulls.items()
     }
@@ -203,10 +203,12 @@ pd.DataFrame(
 
 # %%
 beyond = {
-    name: {s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.shares}
+    name: {
+        s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.fractions
+    }
     for name, run in runs.items()
 }
-excess = {name: found[runs[name].shares[0]] for name, found in beyond.items()}
+excess = {name: found[runs[name].fractions[0]] for name, found in beyond.items()}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -271,9 +273,9 @@ pd.DataFrame(
             "in the tail": f"{fit.n_tail:,}",
             **{
                 BRIEF.get(rival.name, rival.name): BRIEF.get(
-                    rival.favoured, rival.favoured
+                    rival.preferred, rival.preferred
                 )
-                for rival in comparisons[name, group].rivals
+                for rival in comparisons[name, group].alternatives
             },
         }
         for (name, group), fit in fits.items()
@@ -303,7 +305,7 @@ Markdown(
 # %%
 higher = {}
 for name in pooled:
-    counts = runs[name].counts(runs[name].shares[-1])
+    counts = runs[name].counts(runs[name].fractions[-1])
     if np.count_nonzero(counts.counts) > 10:
         higher[name] = fit_discrete_power_law(counts)
 
@@ -322,7 +324,7 @@ Markdown(
 against = [
     f"{name} {group}"
     for (name, group), table in comparisons.items()
-    if any(rival.favoured == rival.name for rival in table.rivals)
+    if any(rival.preferred == rival.name for rival in table.alternatives)
 ]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
@@ -487,7 +489,7 @@ log_metrics(
 #     whole = run.counts().total
 #     for group in run.groups:
 #         counts = run.counts(None, group)
-#         never, part = counts.never / counts.weights, counts.total / whole
+#         never, part = counts.n_never / counts.weights, counts.total / whole
 #         print(f"{name} {group}: {never:.1%} never large, {part:.1%} of all intervals")
 # ```
 #
@@ -503,7 +505,7 @@ log_metrics(
 # weights would give by chance.
 
 # %%
-nearer = [each["shuffled times"].favoured for each in comparisons.values()]
+nearer = [each["shuffled times"].preferred for each in comparisons.values()]
 excesses = [value for found in beyond.values() for value in found.values()]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}

@@ -29,14 +29,14 @@ from IPython.display import Markdown
 from matplotlib.colors import LogNorm
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_perturbation
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_perturbation
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
 from netdyn_utils.networks import build_model
 from netdyn_utils.perturbation import loss_under_displacement, perturbation_scan
 from netdyn_utils.tails import (
     compare_tails,
-    crossover,
+    crossover_delta,
     exponential_mixture,
     fit_power_law,
     fit_power_law_samples,
@@ -107,7 +107,7 @@ float(response.changes(0.01)[5] - (after - before))
 # both times. (The authors measure after 50 and after 100 epochs.)
 
 # %%
-config = UpdatesConfig.as_published(
+config = ExperimentConfig.from_paper(
     "mlp",
     steps=1,  # the epochs say how long
     seed=seed,
@@ -280,8 +280,8 @@ def tail_row(changes):
     fit = fit_power_law_samples(sizes[sizes > 0])
     histogram = LogHistogram.from_values(sizes, bits=6)
     binned = fit_power_law(histogram.edges, histogram.counts)
-    rivals = compare_tails(histogram.edges, histogram.counts, binned).rivals
-    half = power_law_or_exponential(sizes, share=0.5)
+    rivals = compare_tails(histogram.edges, histogram.counts, binned).alternatives
+    half = power_law_or_exponential(sizes, fraction=0.5)
     return {
         "mean |ΔL|, pooled": f"{sizes.mean():.2g}",
         "unmoved": f"{np.mean(sizes == 0):.0%}",
@@ -289,7 +289,8 @@ def tail_row(changes):
         "from": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
         **{
-            BRIEF.get(r.name, r.name): BRIEF.get(r.favoured, r.favoured) for r in rivals
+            BRIEF.get(r.name, r.name): BRIEF.get(r.preferred, r.preferred)
+            for r in rivals
         },
         "upper half": f"{law(half.z)} ({half.z:+.1f})",
     }
@@ -420,7 +421,7 @@ def contest_row(delta):
     drawn = exponential_mixture(sizes, last.layer, rng=rng)
     row = {"together": sizes, "mixture drawn": drawn}
     row |= {layer: np.abs(last.changes(delta, layer)) for layer in last.layers}
-    z = {name: power_law_or_exponential(x, share=0.5).z for name, x in row.items()}
+    z = {name: power_law_or_exponential(x, fraction=0.5).z for name, x in row.items()}
     top = last.layers[np.bincount(last.layer[largest]).argmax()]
     return {name: f"{value:+.1f}" for name, value in z.items()} | {
         "of the largest 1 %": f"{share:.0%} in {top}"
@@ -478,7 +479,7 @@ if kept is not None:
 told = "The authors' arrays are not part of this book; this page was made without them."
 if cases:
     told = f"Their arrays, δ = −1, epoch {THEIR_EPOCHS[first_epoch]}: " + ", ".join(
-        f"{name} {power_law_or_exponential(x, share=0.5).z:+.1f}"
+        f"{name} {power_law_or_exponential(x, fraction=0.5).z:+.1f}"
         for name, x in cases.items()
     )
 Markdown(told)
@@ -542,15 +543,17 @@ Markdown(
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
 turns = {}
 for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
-    turns[name] = turn = crossover(
-        curve.deltas, curve.response[:, sign], rng=rng, share=0.5
+    turns[name] = turn = crossover_delta(
+        curve.deltas, curve.response[:, sign], rng=rng, fraction=0.5
     )
     bold = {"color": "black", "linewidth": 2.4, "label": "together"}
     ax.semilogx(turn.deltas, turn.ratios, "o-", markersize=4, **bold)
     ax.fill_between(turn.deltas, turn.low, turn.high, color="black", alpha=0.15)
     for layer in curve.layers:
         single = np.abs(curve.response[:, sign, curve.of(layer)])
-        ratios = [power_law_or_exponential(x, share=0.5).ratio for x in single]
+        ratios = [
+            power_law_or_exponential(x, fraction=0.5).loglik_ratio for x in single
+        ]
         ax.semilogx(curve.deltas, ratios, linewidth=1.1, label=layer, **looks[layer])
     ax.axhline(0, color=plotting.GREY, linewidth=0.8)
     ax.set(xlabel=f"displacement {name} (weight)")
@@ -584,7 +587,7 @@ def displacement_frame(i):
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def displacement_caption(i):
     contests = (
-        power_law_or_exponential(x, share=0.5) for x in np.abs(curve.response[i])
+        power_law_or_exponential(x, fraction=0.5) for x in np.abs(curve.response[i])
     )
     told = (
         f"{name} {law(found.z)} (z = {found.z:+.1f})"
@@ -699,8 +702,8 @@ log_metrics(
 # sizes = np.abs(last.changes(-1.0))
 # drawn = rng.choice(sizes, 5_000, p=weight / weight.sum())
 # print("first layer's share", (held / held.sum())[0].round(2))
-# print("equally", power_law_or_exponential(sizes, share=0.5))
-# print("by number", power_law_or_exponential(drawn, share=0.5))
+# print("equally", power_law_or_exponential(sizes, fraction=0.5))
+# print("by number", power_law_or_exponential(drawn, fraction=0.5))
 # ```
 #
 # More than four of five weights are in the first layer, so the pool is nearly that layer
@@ -719,7 +722,7 @@ log_metrics(
 # early = run_perturbation(config, epochs=(1,), **drawn)
 # for delta in (1.0, -1.0):
 #     before, after = (
-#         power_law_or_exponential(np.abs(r.changes(delta)), share=0.5).z
+#         power_law_or_exponential(np.abs(r.changes(delta)), fraction=0.5).z
 #         for r in (early.responses[1], last)
 #     )
 #     print(f"δ = {delta:+g}: z = {before:+.1f} after one epoch, {after:+.1f} at the end")

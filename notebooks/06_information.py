@@ -24,8 +24,12 @@ import pandas as pd
 from IPython.display import Markdown
 
 from netdyn_utils import plotting, widgets
-from netdyn_utils.experiments import FIVE_LAYERS, UpdatesConfig, run_information
-from netdyn_utils.information import conservation, mutual_information, shuffled_null
+from netdyn_utils.experiments import FIVE_LAYERS, ExperimentConfig, run_information
+from netdyn_utils.information import (
+    conservation_test,
+    mutual_information,
+    permutation_test,
+)
 from netdyn_utils.metrics import log_metrics
 
 plotting.use_style()
@@ -131,8 +135,8 @@ scale = np.repeat(rng.lognormal(size=units), fan_in)  # each unit has its own si
 activity = np.repeat(rng.random(units), fan_in)  # … which its activity does not know
 sizes = scale * np.abs(rng.normal(size=units * fan_in))
 chance = {"permutations": 99, "rng": rng}
-by_pair = shuffled_null(sizes, activity, **chance)
-by_unit = shuffled_null(
+by_pair = permutation_test(sizes, activity, **chance)
+by_unit = permutation_test(
     sizes, activity, groups=np.repeat(np.arange(units), fan_in), **chance
 )
 
@@ -160,7 +164,7 @@ settings = {
 }
 runs = {
     name: run_information(
-        UpdatesConfig.as_published(
+        ExperimentConfig.from_paper(
             "mlp",
             steps,
             seed=seed,
@@ -236,15 +240,15 @@ PUBLISHED = {  # means of the 99 windows in the authors' arrays
 
 
 READINGS = {
-    "linear, by step": ("linear", "steps"),
-    "linear, by window": ("linear", "window"),
-    "rank, by step": ("rank", "steps"),
-    "rank, by window": ("rank", "window"),
+    "linear, by step": ("linear", "per_step"),
+    "linear, by window": ("linear", "pooled"),
+    "rank, by step": ("rank", "per_step"),
+    "rank, by window": ("rank", "pooled"),
 }
 means = {
     name: {
-        how: run.information(estimator, reading=reading).nats.mean()
-        for how, (estimator, reading) in READINGS.items()
+        how: run.information(estimator, aggregate=aggregate).nats.mean()
+        for how, (estimator, aggregate) in READINGS.items()
     }
     for name, run in runs.items()
 }
@@ -350,7 +354,7 @@ series = {
     name: (run.information("linear").nats[1:], run.alignment("path"))
     for name, run in runs.items()
 }
-found = {name: conservation(*pair, rng=rng) for name, pair in series.items()}
+found = {name: conservation_test(*pair, rng=rng) for name, pair in series.items()}
 measured = {name: found[name].product for name in runs}
 published = {name: np.prod(pair, axis=0) for name, pair in theirs.items()}
 
@@ -474,7 +478,9 @@ Markdown(
 )
 
 # %%
-lines = [f"{name}: {conservation(*pair, rng=rng)}" for name, pair in theirs.items()]
+lines = [
+    f"{name}: {conservation_test(*pair, rng=rng)}" for name, pair in theirs.items()
+]
 told = "The authors' arrays are not part of this book; this page was made without them."
 if lines:
     told = f"The authors' arrays: {'; '.join(lines)}."
@@ -549,7 +555,7 @@ log_metrics(
 # for name, run in runs.items():
 #     information = run.information("linear").nats[1:]
 #     for kind in ("path", "updates"):
-#         print(name, kind, conservation(information, run.alignment(kind), rng=rng))
+#         print(name, kind, conservation_test(information, run.alignment(kind), rng=rng))
 # ```
 #
 # Spread and correlation of the product change with the reading of "direction", and so may
@@ -564,7 +570,7 @@ log_metrics(
 # ```python
 # name, setting = next(iter(settings.items()))
 # longer = run_information(
-#     UpdatesConfig.as_published(
+#     ExperimentConfig.from_paper(
 #         "mlp", steps, seed=seed, source=source, window=5 * window,
 #         options=FIVE_LAYERS, **setting,
 #     )

@@ -24,7 +24,7 @@ from netdyn_utils import plotting
 from netdyn_utils import study as paper
 from netdyn_utils.histogram import LogHistogram
 from netdyn_utils.metrics import log_metrics
-from netdyn_utils.tails import crossover, ols_exponent
+from netdyn_utils.tails import crossover_delta, ols_exponent
 
 plotting.use_style()
 
@@ -490,7 +490,9 @@ for ax, epoch in zip(axes, (50, 100), strict=True):
         curve = run.curves[epoch]
         for sign, (name, colour) in enumerate(shades.items()):
             changes = curve.response[:, sign]
-            turn = crossover(curve.deltas, changes, rng=rng, share=0.5, replicates=20)
+            turn = crossover_delta(
+                curve.deltas, changes, rng=rng, fraction=0.5, replicates=20
+            )
             turns.setdefault(f"{name}, epoch {epoch}", []).append(turn.delta)
             label = name if run is landscapes[0] else None
             ax.semilogx(
@@ -614,11 +616,8 @@ for at, (batch, published) in enumerate(paper.TRANSFORMER.items()):
 axes[2].set_xticks(range(3), [f"batch {batch}" for batch in paper.TRANSFORMER])
 axes[2].set(title="transformer", ylabel="exponent α")
 legend = axes[2].legend(fontsize=8)
-networks = ("convnet", "transformer")
-plotting.stamp_source(
-    figure,
-    *(r for r in study.runs_of("updates") if r.record.config["network"] in networks),
-)
+runs = study.runs_of("updates")
+plotting.stamp_source(figure, *(r for r in runs if r.record.config["network"] != "mlp"))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 rows = paper.compare_with_paper(statistics)

@@ -377,10 +377,10 @@ def tail_row(histogram):
     row = dict.fromkeys(columns, "–")
     try:
         fit = fit_power_law(histogram.edges, histogram.counts)
-        rivals = compare_tails(histogram.edges, histogram.counts, fit).rivals
+        rivals = compare_tails(histogram.edges, histogram.counts, fit).alternatives
     except ValueError as reason:  # a layer of few weights has no tail to fit
         return row | {"favoured over it": str(reason).partition(":")[0]}
-    better = [rival.name for rival in rivals if rival.favoured == rival.name]
+    better = [rival.name for rival in rivals if rival.preferred == rival.name]
     short = ", ".join(better).replace("power law with ", "")
     return row | {
         "alpha": f"{fit.alpha:.2f}\u00a0±\u00a0{fit.sigma:.1g}",
@@ -405,8 +405,8 @@ pd.DataFrame(
 # %%
 better = {}  # how many rivals are favoured over the power law, of how many
 for name, h in histograms.items():
-    rivals = compare_tails(h.edges, h.counts, fits[name]).rivals
-    better[name] = sum(rival.favoured == rival.name for rival in rivals), len(rivals)
+    rivals = compare_tails(h.edges, h.counts, fits[name]).alternatives
+    better[name] = sum(rival.preferred == rival.name for rival in rivals), len(rivals)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
@@ -502,7 +502,7 @@ pd.DataFrame(
         name: {
             "threshold": f"{counts[name].threshold:.2g}",
             "intervals": f"{counts[name].total:,}",
-            "weights never large": f"{counts[name].never / counts[name].weights:.0%}",
+            "weights never large": f"{counts[name].n_never / counts[name].weights:.0%}",
             "B": f"{counts[name].burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
         }

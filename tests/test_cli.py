@@ -1,10 +1,8 @@
-"""The command line answers at once, in sentences, with an exit code that means it."""
+"""The command line reports errors at once, in sentences, with the right exit code."""
 
-import os
 import re
 import resource
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from small_book import COMMAND, REPOSITORY, TINY, alive, make_book, start, wait_for
 
-import netdyn_utils
 from netdyn_utils.book.sweep import read_sweep
 from netdyn_utils.cli import cli
 from netdyn_utils.notebook_params import find_notebook, read_parameters, validate
@@ -43,7 +40,7 @@ def said(*words, code):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "tiny", "-p", "stepz=1"]])
-def test_a_mistake_is_answered_at_once_with_nothing_heavy_loaded(root, words):
+def test_a_usage_error_loads_nothing_heavy_and_is_fast(root, words):
     heavy = "{'torch', 'numpy', 'papermill', 'dask', 'pandas'} & set(sys.modules)"
     code = (
         "import sys; from netdyn_utils.cli import cli\n"
@@ -78,17 +75,22 @@ def test_a_mistake_is_answered_at_once_with_nothing_heavy_loaded(root, words):
                 "(did you mean 'rate'?)",
             ],
         ),
-        (["sweep", "none.yaml"], ["none.yaml cannot be read: No such file"]),
-        (["results", "compute", "--claim", "tails"], ["no claim 'tails': controls,"]),
+        (["run", "tiny", "steps=2"], ["expected -p NAME=VALUE, got 'steps=2'"]),
+        (["book", "test"], ["got 'test': a profile is given as --profile NAME"]),
+        (["sweep", "none.yaml"], ["File 'none.yaml' does not exist"]),
+        (
+            ["results", "compute", "--claim", "tails"],
+            ["unknown claim 'tails': choose 'controls',"],
+        ),
     ],
 )
 @pytest.mark.usefixtures("root")
-def test_all_that_is_wrong_is_said_at_once(words, sentences):
+def test_all_errors_are_reported_at_once(words, sentences):
     output = said(*words, code=2)
     assert all(sentence in output for sentence in sentences), output
 
 
-def test_outside_of_a_book_the_reader_is_told_where_to_go(tmp_path, monkeypatch):
+def test_outside_of_a_book_the_error_names_the_folder_to_go_to(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "go to the folder with _toc.yml" in said("book", code=2)
     assert "Usage" in said("book", "--help", code=0)
@@ -164,35 +166,3 @@ def test_the_sweep_file_on_the_page_is_one(tmp_path):
     (text,) = re.findall(r"```yaml\n(notebook:.*?)```", page, re.S)
     (tmp_path / "learning_rates.yaml").write_text(text)
     assert len(read_sweep(REPOSITORY, tmp_path / "learning_rates.yaml").sets) == 9
-
-
-def make(*words, folder=REPOSITORY):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    command = ["make", "-C", folder, *words]
-    return subprocess.check_output(command, text=True, env=clean)
-
-
-def test_lab_listens_to_this_machine_only_and_takes_options():
-    shown = make("-n", "lab", "ARGS=--no-browser --port 9")
-    assert "jupyter lab --ip=127.0.0.1" in shown
-    assert "/lab/tree/notebooks --no-browser --port 9\n" in shown
-    assert ("--allow-root" in shown) == (os.getuid() == 0)
-
-
-@pytest.mark.skipif(
-    not shutil.which("tar") or sys.platform != "linux", reason="GNU tar"
-)
-def test_a_release_of_the_same_pages_has_the_same_bytes(tmp_path):
-    sums = []
-    for when, names in ((1, "ab"), (2, "ba")):
-        site = tmp_path / str(when) / "_build" / "site"
-        site.mkdir(parents=True)
-        for name in ("index.html", *names):
-            (site / name).write_text("x")
-            os.utime(site / name, (when, when))
-        for name in ("Makefile", "pyproject.toml"):
-            shutil.copy(REPOSITORY / name, tmp_path / str(when))
-        make("release", folder=tmp_path / str(when))
-        sums.append((site.parent / "SHA256SUMS").read_text())
-    assert sums[0] == sums[1]
-    assert sums[0].endswith(f"netdyn-site-{netdyn_utils.__version__}.tar.gz\n")

@@ -220,7 +220,7 @@ def test_no_step_of_adam_is_longer_than_the_bound_of_the_chapter():
 
 def test_merged_bins_keep_every_count_and_the_ends():
     values = 10 ** np.random.default_rng(0).uniform(-40, 3, 10_000)
-    histogram = LogHistogram.of(values)
+    histogram = LogHistogram.from_values(values)
     edges, counts = log10_bins(histogram)
     assert histogram.counts.size > 2 * MAX_BINS >= 2 * counts.size
     assert (counts.sum(), edges.size) == (10_000, counts.size + 1)
@@ -246,7 +246,8 @@ for kind in ("", "tensorboard", "wandb"):
         with open_log(kind, sys.argv[1], name) as log:
             for step in (100, 200):
                 log.scalars(step, loss=1 / step)
-                log.histogram(step, "updates", LogHistogram.of([0.0, 0.1, 0.2, 3.0]))
+                counted = LogHistogram.from_values([0.0, 0.1, 0.2, 3.0])
+                log.histogram(step, "updates", counted)
             log.histogram(300, "updates", LogHistogram())
 """
 
@@ -327,5 +328,5 @@ def plain_loop(source, path):
         optimizer.step()
         after = nn.utils.parameters_to_vector(model.parameters()).detach()
         magnitudes.append((after - before).numpy())
-    histogram = LogHistogram.of(magnitudes)
-    return histogram.largest, fit_power_law(histogram.edges, histogram.counts).alpha
+    histogram = LogHistogram.from_values(magnitudes)
+    return histogram.max, fit_power_law(histogram.edges, histogram.counts).alpha

@@ -1,4 +1,4 @@
-"""A run says how it went, ends with all it started, and is repeated only if needed."""
+"""Runs report their errors, end with all they started, and repeat only if needed."""
 
 import dataclasses
 import json
@@ -14,9 +14,8 @@ import pytest
 from click.testing import CliRunner
 from small_book import TINY, alive, make_book, start, wait_for
 
-from netdyn_utils.book import cache, execute
-from netdyn_utils.book.cache import write_run_json
-from netdyn_utils.book.execute import NotebookRun, run_all
+from netdyn_utils.book import execute
+from netdyn_utils.book.execute import NotebookRun, run_all, write_run_json
 from netdyn_utils.cli import cli
 from netdyn_utils.metrics import read_metrics
 from netdyn_utils.notebook_params import Job
@@ -51,17 +50,6 @@ FAILING = (
     "# %%\nkept = 1\nprint('kept')\n\n# %%\n# why\n1 / 0\n\n# %%\nprint('never')\n"
 )
 DEAD = "# %%\nx = 1\n\n# %%\nimport os\nos._exit(1)\n\n# %%\nx = 2\n"
-LACKING = """# %% tags=["parameters"]
-size: int = 9
-
-# %%
-import os
-from netdyn_utils.metrics import log_metrics
-class MissingRecordError(LookupError): ...
-if "NETDYN_COMPUTE" in os.environ:
-    raise MissingRecordError("No record of size 9 is in book/results.")
-log_metrics(size=size)
-"""
 STUBBORN = """# %%
 import os, pathlib, signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -71,7 +59,7 @@ pathlib.Path("part").rename("pids")
 time.sleep(600)
 """
 BOOK = {"01_good": GOOD, "02_waiting": WAITING, "03_failing": FAILING}
-BOOK |= {"04_dead": DEAD, "05_lacking": LACKING, "06_stubborn": STUBBORN}
+BOOK |= {"04_dead": DEAD, "05_stubborn": STUBBORN}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +74,7 @@ def root(tmp_path_factory):
 def ran(root):
     """All but the stubborn one, two at a time; runs by name, and the lines reported."""
     given = {"01_good": {"steps": 7, "name": "true", "rates": [1e-5]}}
-    names = ["01_good", "02_waiting", "02_waiting", *list(BOOK)[2:5]]
+    names = ["01_good", "02_waiting", "02_waiting", "03_failing", "04_dead"]
     jobs, lines = [], []
     for number, name in enumerate(names):
         source, folder = root / f"notebooks/{name}.ipynb", root / f"out/{number}"
@@ -98,15 +86,8 @@ def ran(root):
         for name in execute.THREADS:
             patch.delenv(name, raising=False)
         patch.setattr(execute.os, "cpu_count", lambda: 4)
-        runs = run_all(
-            jobs,
-            processes=2,
-            limit=300,
-            report=lines.append,
-            cwd=root,
-            environment={"NETDYN_COMPUTE": "never"},
-            fallback={"05_lacking": {"size": 2}},
-        )
+        options = {"processes": 2, "limit": 300, "cwd": root}
+        runs = run_all(jobs, report=lines.append, **options)
     return {run.name: run for run in runs}, lines
 
 
@@ -117,14 +98,14 @@ def test_parameters_keep_their_types_and_runs_share_the_cores(ran):
     assert read_metrics(run.output) == {**expected, "threads": "2"}
 
 
-def test_runs_that_wait_for_another_yield_their_place_and_the_longest_is_first(ran):
+def test_waiting_runs_yield_their_place_and_the_longest_starts_first(ran):
     runs, lines = ran
     assert runs["02_waiting"].status == "ok"
     begun = [line for line in lines if line.endswith(": started")]
     assert begun[:3] == ["02_waiting: started"] * 2 + ["01_good: started"]
 
 
-def test_a_failing_notebook_names_its_cell_and_is_kept_in_part(ran):
+def test_a_failing_run_names_its_cell_and_saves_the_partial_notebook(ran):
     run = ran[0]["03_failing"]
     assert run.status == "failed"
     assert run.error == execute.CellError(
@@ -139,18 +120,8 @@ def test_a_failing_notebook_names_its_cell_and_is_kept_in_part(ran):
     assert "ernel" in dead.error.message
 
 
-def test_a_missing_record_is_replaced_by_the_quick_profile_and_said(ran):
-    runs, lines = ran
-    run = runs["05_lacking"]
-    assert (run.status, run.parameters) == ("ok", {"size": 2})
-    assert read_metrics(run.output) == {"size": 2}
-    assert run.note.startswith("No record of size 9 is in book/results; ")
-    assert f"05_lacking: {run.note}" in lines
-    assert json.loads(write_run_json(run).read_text())["note"] == run.note
-
-
 def run_command(*words):
-    """Run ``netdyn_utils run`` here; return the told run.json of its only result."""
+    """Run ``netdyn_utils run`` here; return the run.json of its only result."""
     done = CliRunner().invoke(cli, ["run", *map(str, words)])
     assert done.exit_code == 0, done.output
     (path,) = Path(words[-1]).rglob("run.json")
@@ -165,13 +136,13 @@ def test_plain_papermill_and_run_give_the_same(root, tmp_path, monkeypatch):
     subprocess.run([*command, *names, "5"], check=True, capture_output=True)
     assert '"image/svg+xml"' in plain.read_text()
     given = ("-p", "path=file.txt", "-p", "steps=5", "--out", tmp_path / "1")
-    told = run_command("good", *given)
-    assert told["recorded"] == read_metrics(plain)
-    assert (told["recorded"]["text"], told["recorded"]["steps"]) == ("hello", 5)
+    run = run_command("good", *given)
+    assert run["recorded"] == read_metrics(plain)
+    assert (run["recorded"]["text"], run["recorded"]["steps"]) == ("hello", 5)
     # An executed notebook carries the values of its run: the new ones replace them all.
-    told = run_command(plain, "-p", "name=b", "--out", tmp_path / "2")
-    assert told["recorded"]["name"] == told["parameters"]["name"] == "b"
-    assert told["recorded"]["steps"] == told["parameters"]["steps"]
+    run = run_command(plain, "-p", "name=b", "--out", tmp_path / "2")
+    assert run["recorded"]["name"] == run["parameters"]["name"] == "b"
+    assert run["recorded"]["steps"] == run["parameters"]["steps"]
 
 
 def pids(root):
@@ -179,8 +150,8 @@ def pids(root):
     return [int(pid) for pid in path.read_text().split()] if path.exists() else []
 
 
-def test_a_run_past_its_limit_ends_with_all_it_started(root, tmp_path, monkeypatch):
-    source = root / "notebooks/06_stubborn.ipynb"
+def test_a_timeout_ends_a_run_with_all_its_processes(root, tmp_path, monkeypatch):
+    source = root / "notebooks/05_stubborn.ipynb"
 
     def monotonic():  # ten minutes pass as soon as the cell is at work
         return time.monotonic() + 600 * bool(pids(tmp_path))
@@ -194,11 +165,11 @@ def test_a_run_past_its_limit_ends_with_all_it_started(root, tmp_path, monkeypat
     wait_for(lambda: not alive(pids(tmp_path)), 10)
 
 
-def test_a_run_that_holds_too_much_memory_is_ended(root, tmp_path):
-    source = root / "notebooks/06_stubborn.ipynb"
+def test_a_run_beyond_its_memory_limit_is_ended(root, tmp_path):
+    source = root / "notebooks/05_stubborn.ipynb"
     (run,) = run_all([Job(source, tmp_path / source.name)], memory=1e6, cwd=tmp_path)
     assert run.status == "memory"
-    assert "of memory, more than 0.0 GB" in run.error.message
+    assert "of memory, more than its limit of 1 MB" in run.error.message
 
 
 def test_a_killed_runner_leaves_no_process(root, tmp_path):
@@ -210,7 +181,8 @@ def test_a_killed_runner_leaves_no_process(root, tmp_path):
     assert not list(tmp_path.rglob("run.json"))
 
 
-def test_a_full_disk_is_a_sentence(root, tmp_path):
+@pytest.mark.slow
+def test_a_full_disk_is_reported_without_a_traceback(root, tmp_path):
     def small_files():  # to whoever writes, as a disk that is full
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 
@@ -231,10 +203,10 @@ def valid(tmp_path):
     job.output.parent.mkdir()
     job.output.write_bytes(source.read_bytes())
     run = NotebookRun("01_tiny", "ok", 1.0, job.output, job.parameters, note="said")
-    write_run_json(run, cache.dependencies([job])[0])
+    write_run_json(run, execute.dependencies([job])[0])
 
     def ask(job=job):
-        return cache.load_if_current(job, cache.dependencies([job])[0])
+        return execute.load_if_current(job, execute.dependencies([job])[0])
 
     assert ask() == (run, "")
     return root, job, ask
@@ -245,7 +217,7 @@ def rewrite(root, text):
     pair(root / "notebooks")
 
 
-def test_prose_changes_nothing_and_other_changes_are_named(valid, monkeypatch):
+def test_a_change_of_anything_but_prose_is_a_reason_to_run(valid, monkeypatch):
     root, job, ask = valid
     rewrite(root, TINY + "\n# %% [markdown]\n# More words.\n")
     assert ask()[1] == ""
@@ -255,7 +227,7 @@ def test_prose_changes_nothing_and_other_changes_are_named(valid, monkeypatch):
     assert ask(dataclasses.replace(job, parameters={}))[1] == "its parameters changed"
     (root / "mnist.npz").write_bytes(b"x")
     monkeypatch.setenv("NETDYN_DATA", str(root))
-    monkeypatch.setattr(cache, "package_hash", lambda: "another")
+    monkeypatch.setattr(execute, "package_hash", lambda: "another")
     changed = "netdyn_utils changed, the data, the records or their place changed"
     assert ask()[1] == changed
 
@@ -263,13 +235,11 @@ def test_prose_changes_nothing_and_other_changes_are_named(valid, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('"ok"', '"failed"', "its last run failed"),
         ('"sha256": "', '"sha256": "0', "its last output was changed"),
         ('"depends_on": {', '"depends_on": [', r"cannot be read \(JSONDecodeError\)"),
-        ('"given"', '"taken"', r"cannot be read \(KeyError\)"),
     ],
 )
-def test_a_corrupt_run_json_is_not_believed(valid, old, new, reason):
+def test_a_corrupt_run_json_is_a_reason_to_run(valid, old, new, reason):
     _, job, ask = valid
     path = job.output.with_name("run.json")
     path.write_text(path.read_text().replace(old, new, 1))

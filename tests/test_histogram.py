@@ -57,20 +57,10 @@ def test_merging_parts_in_any_order_equals_counting_the_whole(rng):
     parts = [LogHistogram.from_values(part) for part in np.array_split(values, 7)]
     assert equal(LogHistogram.merge(parts), whole)
     assert equal(LogHistogram.merge(parts[::-1]), whole)
+    assert equal(whole + LogHistogram(), whole)
 
 
-def test_merging_with_an_empty_histogram_changes_nothing(rng):
-    one = LogHistogram.from_values(rng.random(10))
-    assert equal(one + LogHistogram(), one)
-    assert equal(LogHistogram() + LogHistogram(), LogHistogram())
-
-
-def test_histograms_of_different_bins_are_not_merged():
-    with pytest.raises(ValueError, match="3 and 4 mantissa bits"):
-        LogHistogram.from_values([1.0]) + LogHistogram.from_values([1.0], bits=4)
-
-
-def test_zeros_infinities_nan_and_the_tiniest_values_are_counted_apart():
+def test_zeros_infinities_and_nan_are_counted_apart_and_the_tiniest_values_are_binned():
     values = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, SMALLEST, 1e-39]
     found = LogHistogram.from_values(values)
     assert (found.zeros, found.infs, found.nans, found.n_binned) == (2, 2, 1, 3)
@@ -78,7 +68,7 @@ def test_zeros_infinities_nan_and_the_tiniest_values_are_counted_apart():
     assert np.all(found.edges > 0)
 
 
-def test_density_integrates_to_the_share_that_is_not_zero(rng):
+def test_density_integrates_to_the_fraction_that_is_not_zero(rng):
     values = rng.standard_normal(10_000) * (rng.random(10_000) < 0.8)
     found = LogHistogram.from_values(values)
     mass = np.sum(found.density * np.diff(found.edges))
@@ -101,13 +91,6 @@ def test_at_most_the_fraction_lies_above_its_threshold_and_one_bin_lower_more(
     edge = found.tail_threshold(fraction)
     lower = found.edges[np.searchsorted(found.edges, edge) - 1]
     assert np.mean(values >= edge) <= fraction < np.mean(values >= lower)
-
-
-def test_a_threshold_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        LogHistogram.from_values([1.0]).tail_threshold(float("nan"))
-    with pytest.raises(ValueError, match="no positive value"):
-        LogHistogram.from_values([0.0]).tail_threshold(0.01)
 
 
 def test_former_names_give_the_same():
@@ -152,6 +135,13 @@ def test_arrays_that_are_no_published_pair_are_refused(fractions, sentence, tmp_
         read_published(tmp_path / "x")
 
 
-def test_an_empty_histogram_is_not_written(tmp_path):
+def test_unfit_operations_are_refused(tmp_path):
+    one = LogHistogram.from_values([1.0])
+    with pytest.raises(ValueError, match="3 and 4 mantissa bits"):
+        one + LogHistogram.from_values([1.0], bits=4)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        one.tail_threshold(float("nan"))
+    with pytest.raises(ValueError, match="no positive value"):
+        LogHistogram.from_values([0.0]).tail_threshold(0.01)
     with pytest.raises(ValueError, match="empty histogram"):
         LogHistogram().to_published(tmp_path / "x")

@@ -1,12 +1,13 @@
 """A run's information and alignments are those of its own updates and activations."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
 from netdyn_utils.experiments.config import ExperimentConfig
 from netdyn_utils.experiments.information import (
     DIRECTIONS,
@@ -14,10 +15,9 @@ from netdyn_utils.experiments.information import (
     run_information,
 )
 from netdyn_utils.information.window import STRIDE, read_window
-from netdyn_utils.networks import build_model
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.activations import probe_batch
-from netdyn_utils.training import TrainConfig, train_steps
+from netdyn_utils.training import TrainConfig
 
 SIZE = 20  # steps in a window
 SMALL = ExperimentConfig(
@@ -36,19 +36,12 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def by_hand():
     """Return weights of each step and mean activations, by the plainest loop."""
-    data = load_images("mnist")
-    generator = torch.Generator().manual_seed(SMALL.train.seed)
-    model = build_model("mlp", generator=generator, **SMALL.options)
-    batches = InMemoryBatches(
-        data.train_inputs, data.train_targets, 50, generator=generator
-    )
+    data, model, steps = train_by_hand(SMALL)
     probe, labels = probe_batch(data.test_inputs, data.test_targets, PER_CLASS)
-    weights = [[p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]]
-    active = []
-    for _ in train_steps(model, batches, SMALL.train):
-        weights.append(
-            [p.detach().clone() for p in (model.fc1.weight, model.fc2.weight)]
-        )
+    both, active = (model.fc1.weight, model.fc2.weight), []
+    weights = [[p.detach().clone() for p in both]]
+    for _ in steps:
+        weights.append([p.detach().clone() for p in both])
         with torch.no_grad():
             hidden = model.fc1(probe.flatten(1)).relu()
             outputs = hidden, model.fc2(hidden)
@@ -66,8 +59,8 @@ def updates_by_hand(weights, window):
 def plug_in(x, y, bins=50):
     joint = np.histogram2d(x, y, bins)[0] / len(x)
     outer = joint.sum(1, keepdims=True) * joint.sum(0)
-    held = joint > 0
-    return float((joint[held] * np.log(joint[held] / outer[held])).sum())
+    filled = joint > 0
+    return float((joint[filled] * np.log(joint[filled] / outer[filled])).sum())
 
 
 @pytest.mark.parametrize("window", [0, 2])
@@ -82,7 +75,7 @@ def test_linear_information_is_that_of_pairs_written_out(run, by_hand, window):
     one_by_one = [plug_in(*pair) for pair in zip(sizes[at], rows[at], strict=True)]
     found = run.information("linear").nats[window]
     assert found == pytest.approx(np.mean(one_by_one), abs=2e-3)
-    whole = run.information("linear", reading="window").nats[window]
+    whole = run.information("linear", aggregate="pooled").nats[window]
     assert whole == pytest.approx(plug_in(sizes.ravel(), np.ravel(rows)), abs=2e-3)
 
 
@@ -102,54 +95,46 @@ def test_alignment_is_that_of_singular_vectors(run, by_hand, direction):
     assert ((run.explained(direction) > 0) & (run.explained(direction) <= 1)).all()
 
 
-def test_windows_end_where_they_should(run):
+def test_windows_end_where_they_should_and_an_incomplete_one_is_left_out(run, tmp_path):
     assert run.steps.tolist() == [SIZE, 2 * SIZE, 3 * SIZE]
     assert run.layers == ("fc1", "fc2")
     assert run.loss[-1] < run.loss[0]
-    excess = run.information("rank", layer="fc2").excess
-    assert excess.shape == (3,)
-
-
-def test_a_window_that_is_not_full_is_left_out(tmp_path):
-    config = ExperimentConfig(
-        options={"widths": (784, 12, 10)}, window=10, train=TrainConfig(steps=25)
-    )
+    assert run.information("rank", layer="fc2").excess.shape == (3,)
+    config = replace(SMALL, window=10, train=TrainConfig(steps=25))
     found = run_information(config, permutations=1, store=RunStore(tmp_path))
     assert found.steps.tolist() == [10, 20]
 
 
 @pytest.mark.parametrize(
-    ("call", "words"),
+    ("call", "message"),
     [
         (lambda r: r.information("ranks"), "unknown estimator 'ranks'.*'rank'"),
-        (lambda r: r.information(reading="step"), "did you mean 'steps'"),
+        (lambda r: r.information(aggregate="per_steps"), "did you mean 'per_step'"),
         (lambda r: r.information(layer="fc3"), "unknown layer 'fc3'"),
         (lambda r: r.alignment("weights"), "unknown direction 'weights'"),
+        (
+            lambda _: run_information(replace(SMALL, window=31)),
+            "fewer than two windows",
+        ),
     ],
 )
-def test_unknown_names_are_refused(run, call, words):
-    with pytest.raises(ValueError, match=words):
+def test_unknown_names_and_short_runs_are_refused(run, call, message):
+    with pytest.raises(ValueError, match=message):
         call(run)
 
 
-def test_fewer_than_two_windows_are_refused(tmp_path):
-    config = ExperimentConfig(window=200, train=TrainConfig(steps=399))
-    with pytest.raises(ValueError, match="fewer than two windows of 200"):
-        run_information(config, store=RunStore(tmp_path))
-
-
-def test_a_silent_layer_is_left_out_and_the_others_stay():
+def test_a_constant_layer_is_left_out_and_the_others_stay():
     rng = np.random.default_rng(0)
     alive = rng.random((10, 5, 30)), rng.random((10, 5))
     silent = np.zeros((10, 4, 30)), rng.random((10, 4))
     alone = read_window([alive], seed=1, permutations=3)
     found = read_window([silent, alive], seed=1, permutations=3)
-    for reading, rows in found.items():
+    for aggregate, rows in found.items():
         assert np.isnan(rows[1]).all()
-        assert np.array_equal(rows[[0, 2]], alone[reading])
+        assert np.array_equal(rows[[0, 2]], alone[aggregate])
 
 
-def test_readings_are_nan_where_all_layers_are_silent():
+def test_estimates_are_nan_where_all_layers_are_constant():
     silent = np.zeros((10, 4, 30)), np.zeros((10, 4))
     found = read_window([silent], seed=1, permutations=2)
     assert all(np.isnan(rows).all() for rows in found.values())

@@ -48,7 +48,7 @@ def equal(one, other):
     for name in ARRAYS:
         assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
     assert (one.threshold, one.steps) == (other.threshold, other.steps)
-    assert (one.longer, one.pairs) == (other.longer, other.pairs)
+    assert (one.overflow, one.serial_moments) == (other.overflow, other.serial_moments)
     return True
 
 
@@ -142,8 +142,8 @@ def test_longer_intervals_are_counted_together(longest, monkeypatch):
     tracker = IntervalTracker(model, [0.5], max_interval=longest)
     feed(tracker, magnitudes)
     ours, whole = tracker.counts(0.5), IntervalCounts.of(magnitudes, 0.5)
-    assert ours.longer == whole.counts[longest:].sum()
-    assert (ours.total, ours.pairs) == (whole.total, whole.pairs)
+    assert ours.overflow == whole.counts[longest:].sum()
+    assert (ours.total, ours.serial_moments) == (whole.total, whole.serial_moments)
     assert ours.counts.tolist() == np.trim_zeros(whole.counts[:longest], "b").tolist()
     for name in ("left_censored", "right_censored"):
         ends, all_ends = getattr(ours, name), getattr(whole, name)

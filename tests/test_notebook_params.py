@@ -10,42 +10,32 @@ from small_book import TINY, environment, make_book
 from netdyn_utils import notebook_params as params
 from netdyn_utils.notebook_params import Parameter, read_parameters, validate
 
-READ = [
-    *[("int", "[1, inf)", "10_000", 10_000), ("float", "", "1e-3", 0.001)],
-    *[
-        ("float", "(0, 1]", 1, 1.0),
-        ("bool", "", "TRUE", True),
-        ("bool", "", False, False),
-    ],
-    *[
-        ("str", "", "1", "1"),
-        ("str", "{a, b}", "a", "a"),
-        ("list[int]", "", "[1]", [1]),
-    ],
-    *[
-        ("list[float]", "", "[1e-3, 2.5]", [0.001, 2.5]),
-        ("list[str]", "", "[a]", ["a"]),
-    ],
-]
-REFUSED = [
-    *[("int", "", x) for x in (True, 1.0, "0x10", "1:30", 2**63, None, "9" * 5000)],
-    *[("float", "", x) for x in ("nan", True, "1,5")],
-    *[("bool", "", x) for x in (1, 0, "1", "yes")],
-    *[("str", "", x) for x in (3, "\udcff", None)],
-    *[("list[int]", "", x) for x in ("1, 2", ["1"], {"a": 1}, 3)],
-    *[("int", "[1, inf)", 0), ("float", "(0, inf)", 0), ("str", "{a, b}", "c")],
-    *[("list[int]", "[0, 9]", [10]), ("list[str]", "", "[1]")],
-]
+ACCEPTED = {
+    "int in [1, inf)": {"10_000": 10_000},
+    "float": {"1e-3": 0.001},
+    "float in (0, 1]": {1: 1.0},
+    "bool": {"TRUE": True, False: False},
+    "str": {"1": "1"},
+    "str in {a, b}": {"a": "a"},
+    "list[int]": {"[1]": [1]},
+    "list[float]": {"[1e-3, 2.5]": [0.001, 2.5]},
+    "list[str]": {"[a]": ["a"]},
+}
+REFUSED = {
+    "int": [True, 1.0, "0x10", "1:30", 2**63, None, "9" * 5000],
+    "float": ["nan", True, "1,5"],
+    "bool": [1, 0, "1", "yes"],
+    "str": [3, "\udcff", None],
+    "list[int]": ["1, 2", ["1"], {"a": 1}, 3],
+    "int in [1, inf)": [0],
+    "float in (0, inf)": [0],
+    "str in {a, b}": ["c"],
+    "list[int] in [0, 9]": [[10]],
+    "list[str]": ["[1]"],
+}
 BAD_LINES = [
     *("x: int = 'a'", "x: int = 0  # in [1, inf)", "x: int = 1  # in [1, x)", "x: int"),
-    *(
-        "x: dict = {}",
-        "a = b = 1",
-        "import os",
-        "x: int = (\n1)",
-        "x: int = f()",
-        "x =",
-    ),
+    *("x: dict = {}", "a = b = 1", "import os", "x: int = (\n1)", "x: int = f()"),
     *("x: str = 'a'  # in [1, 2]", "x: bool = True  # in [0, 1]", "x = " + "-" * 10**5),
 ]
 
@@ -63,7 +53,7 @@ def notebook(tmp_path, *sources):
     return path
 
 
-def test_a_declaration_is_name_type_default_range_and_help(root):
+def test_a_declaration_has_name_type_default_range_and_help(root):
     found = read_parameters(root / "notebooks" / "01_tiny.ipynb")
     assert found[0] == Parameter("steps", "int", 3, "[1, inf)", "of nothing")
     assert found[2] == Parameter("word", "str", "a", "", "any")
@@ -72,7 +62,7 @@ def test_a_declaration_is_name_type_default_range_and_help(root):
     assert row == "steps   int        3        [1, inf)      of nothing"
 
 
-def test_all_errors_are_told_at_once_with_the_nearest_name(root):
+def test_all_errors_are_reported_at_once_with_the_nearest_name(root):
     wrong = {"stepz": 1, "steps": 0, "mode": "fats", "flag": 1}
     with pytest.raises(params.ParameterError) as caught:
         validate(read_parameters(root / "notebooks" / "01_tiny.ipynb"), wrong)
@@ -85,16 +75,22 @@ def test_all_errors_are_told_at_once_with_the_nearest_name(root):
     ]
 
 
-@pytest.mark.parametrize(("kind", "within", "value", "meant"), READ)
-def test_what_is_given_is_read_in_the_declared_type(kind, within, value, meant):
-    found = Parameter("x", kind, None, within).parse(value)
-    assert repr(found) == repr(meant)  # 1 and True and 1.0 are equal
+def parameter(declared):
+    kind, _, interval = declared.partition(" in ")
+    return Parameter("x", kind, None, interval)
 
 
-@pytest.mark.parametrize(("kind", "within", "value"), REFUSED)
-def test_what_does_not_fit_is_refused_in_one_short_sentence(kind, within, value):
-    with pytest.raises(ValueError, match=r"^x must be [^\n]{,160}$"):
-        Parameter("x", kind, None, within).parse(value)
+@pytest.mark.parametrize("declared", ACCEPTED)
+def test_a_value_is_read_in_the_declared_type(declared):
+    for value, meant in ACCEPTED[declared].items():  # 1 and True and 1.0 are equal
+        assert repr(parameter(declared).parse(value)) == repr(meant)
+
+
+@pytest.mark.parametrize("declared", REFUSED)
+def test_a_value_that_does_not_fit_is_refused_in_one_short_sentence(declared):
+    for value in REFUSED[declared]:
+        with pytest.raises(ValueError, match=r"^x must be [^\n]{,160}$"):
+            parameter(declared).parse(value)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
@@ -103,14 +99,12 @@ def test_a_cell_that_declares_badly_is_refused(tmp_path, line):
         read_parameters(notebook(tmp_path, line))
 
 
-def test_a_second_cell_of_parameters_is_refused_for_papermill_ignores_it(tmp_path):
+def test_a_second_cell_of_parameters_is_refused(tmp_path):
     with pytest.raises(ValueError, match="2 cells tagged `parameters`"):
         read_parameters(notebook(tmp_path, "x: int = 1", "y: int = 2"))
 
 
-def test_of_a_notebook_that_was_run_the_values_stated_are_the_values_used(
-    root, tmp_path
-):
+def test_a_run_notebook_keeps_the_values_of_its_run(root, tmp_path):
     once, again = tmp_path / "once.ipynb", tmp_path / "again.ipynb"
     papermill(root / "notebooks" / "01_tiny.ipynb", once, {"steps": 5})
     assert validate(read_parameters(once), {})["steps"] == 5
@@ -120,7 +114,7 @@ def test_of_a_notebook_that_was_run_the_values_stated_are_the_values_used(
 
 
 def papermill(source, output, values):
-    command = [sys.executable, "-m", "papermill", str(source), str(output)]
+    command = [sys.executable, "-m", "papermill", source, output]
     given = ["-y", json.dumps(values)]
     subprocess.run([*command, *given], env=environment(), check=True)
 
@@ -129,21 +123,19 @@ def papermill(source, output, values):
     ("text", "sentence"),
     [
         ("steps: 1\nsteps: 2\n", 'duplicate key "steps"'),
-        ("{a: {b: 1, b: 2}}", 'duplicate key "b"'),
-        ("[1, 2]", "must hold `name: value` lines"),
         ("1: a", "must hold `name: value` lines"),
         ("steps: !!python/object/apply:os.system ['touch x']", "no YAML"),
         *[(bad, "no YAML") for bad in ("a: !!int x", "a: *b", "\x00")],
     ],
 )
-def test_yaml_that_is_ambiguous_or_no_mapping_is_refused(tmp_path, text, sentence):
+def test_ambiguous_yaml_is_refused(tmp_path, text, sentence):
     (path := tmp_path / "p.yaml").write_text(text)
     with pytest.raises(ValueError, match=sentence):
         params.read_yaml(path)
     assert not (tmp_path / "x").exists()
 
 
-def test_the_hash_is_that_of_the_values_whatever_their_order_and_last_digit():
+def test_the_hash_ignores_order_and_last_digits():
     assert params.parameters_hash({"steps": 3}) == "6f35973e"
     one, two = {"a": 1, "b": 0.3}, {"b": 0.1 + 0.2, "a": 1}
     assert params.parameters_hash(one) == params.parameters_hash(two)
@@ -151,7 +143,7 @@ def test_the_hash_is_that_of_the_values_whatever_their_order_and_last_digit():
 
 
 @pytest.mark.parametrize("name", ["", "~nobody/x", "a" * 5000, "a\0.ipynb", "02_x"])
-def test_a_notebook_that_is_not_there_is_a_sentence(root, name):
+def test_an_unknown_notebook_is_refused_with_the_known_names(root, name):
     with pytest.raises(ValueError, match=r"unknown notebook .{,200}'tiny'"):
         params.find_notebook(root, name)
     assert params.find_notebook(root, "tiny").stem == "01_tiny"

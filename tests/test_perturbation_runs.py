@@ -1,51 +1,43 @@
 """A run displaces weights of the network it trained, and hands the network back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
+from by_hand import train_by_hand
 
-from netdyn_utils.data import InMemoryBatches, load_images
+from netdyn_utils.data import load_images
 from netdyn_utils.experiments.config import ExperimentConfig
-from netdyn_utils.experiments.perturbation import run_perturbation
-from netdyn_utils.networks import build_model
+from netdyn_utils.experiments.perturbation import perturbation_spec, run_perturbation
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
-from netdyn_utils.training import TrainConfig, evaluate, train_steps
+from netdyn_utils.training import TrainConfig, evaluate
 
 SMALL = ExperimentConfig(
     options={"widths": (784, 6, 10)},
     digits=(0, 1),
     train=TrainConfig(learning_rate=0.1, batch_size=200),
 )
-ASKED = {"deltas": (0.01, 1.0), "weights_per_layer": 15, "curve": (0.1,)}
-
-
-def measure(root, **options):
-    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED, **options}
-    return run_perturbation(SMALL, **asked, store=RunStore(root), device="cpu")
+EPOCH = -(-len(load_images("mnist", classes=(0, 1)).train_targets) // 200)  # steps
+OPTIONS = {"epochs": (1, 2), "deltas": (0.01, 1.0), "curve": (0.1,), "curve_weights": 4}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return measure(tmp_path_factory.mktemp("perturbation"))
+    store = RunStore(tmp_path_factory.mktemp("perturbation"))
+    options = {**OPTIONS, "weights_per_layer": 15}
+    return run_perturbation(SMALL, **options, store=store, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def trained():
     """Return data and the network after one and after two epochs, trained apart."""
-    data = load_images("mnist", classes=(0, 1))
-    pair = data.train_inputs, data.train_targets
-    states = []
+    models = {}
     for epochs in (1, 2):
-        generator = torch.Generator().manual_seed(0)
-        model = build_model("mlp", generator=generator, widths=(784, 6, 2))
-        batches = InMemoryBatches(*pair, 200, generator=generator)
-        steps = epochs * -(-len(data.train_targets) // 200)
-        config = TrainConfig(steps=steps, learning_rate=0.1, batch_size=200)
-        for _ in train_steps(model, batches, config):
-            pass
-        states.append(model)
-    return data, dict(zip((1, 2), states, strict=True))
+        train = replace(SMALL.train, steps=epochs * EPOCH)
+        data, models[epochs], steps = train_by_hand(replace(SMALL, train=train))
+        assert len([*steps]) == train.steps
+    return data, models
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -84,21 +76,20 @@ def test_plane_is_the_one_around_the_last_weights(run, trained):
     assert run.plane.losses[middle, middle] == pytest.approx(loss, rel=1e-4)
 
 
-def test_steps_of_the_config_change_nothing(run, tmp_path):
-    from dataclasses import replace
-
+def test_steps_and_windows_of_the_config_change_nothing(run):
     other = replace(SMALL, window=7, train=replace(SMALL.train, steps=3))
-    asked = {"epochs": (1, 2), "curve_weights": 4, **ASKED}
-    again = run_perturbation(other, **asked, store=RunStore(tmp_path), device="cpu")
-    assert again.record.manifest["key"] == run.record.manifest["key"]
+    spec = perturbation_spec(other, **OPTIONS, weights_per_layer=15)
+    assert spec.key == run.record.key
 
 
-@pytest.mark.parametrize("epochs", [(), (0, 1), (2, 1), (1, 1)])
-def test_epochs_must_ascend(epochs, tmp_path):
-    with pytest.raises(ValueError, match="positive and ascending"):
-        measure(tmp_path, epochs=epochs)
-
-
-def test_displacement_of_zero_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(ValueError, match="delta"):
-        measure(tmp_path, deltas=(0.0,), epochs=(10_000,))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *[({"epochs": e}, "positive and ascending") for e in ((), (0, 1), (2, 1))],
+        ({"deltas": (0.0,)}, "delta"),
+        ({"curve_weights": 0}, "number of weights"),
+    ],
+)
+def test_impossible_options_are_refused_before_training(options, message):
+    with pytest.raises(ValueError, match=message):
+        run_perturbation(SMALL, **options)

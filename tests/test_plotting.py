@@ -18,7 +18,7 @@ from netdyn_utils.study import Answer
 
 def histogram(seed=0):
     sizes = np.random.default_rng(seed).pareto(2, 5_000)
-    return LogHistogram.of(np.r_[sizes, np.zeros(700)])
+    return LogHistogram.from_values(np.r_[sizes, np.zeros(700)])
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_density_integrates_to_the_fraction_that_is_not_zero(axes):
     mass = (y * np.diff(counted.edges)[some]).sum()
     assert mass == pytest.approx(5_000 / 5_700)
     assert line.get_label() == "all"
-    (line,) = plotting.plot_density(LogHistogram.of([0.0]), axes[1]).lines
+    (line,) = plotting.plot_density(LogHistogram.from_values([0.0]), axes[1]).lines
     assert len(line.get_xdata()) == 0
 
 

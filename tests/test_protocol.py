@@ -15,7 +15,7 @@ from netdyn_utils.book.site import shown_records
 from netdyn_utils.cli import cli
 from netdyn_utils.experiments import ExperimentConfig
 from netdyn_utils.experiments.perturbation import perturbation_spec
-from netdyn_utils.experiments.updates import UpdatesRun
+from netdyn_utils.experiments.updates import UPDATES, UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.store import RunStore
 from netdyn_utils.study import StudyRun, export_record, record_status, study_runs
@@ -149,7 +149,7 @@ def test_a_record_is_fresh_stale_or_missing(tiny, tmp_path, monkeypatch):
     run, _, folder = tiny
     assert record_status(run, folder) == ("fresh", "")
     assert record_status(run, tmp_path / "elsewhere") == ("missing", "")
-    monkeypatch.setattr("netdyn_utils.experiments.updates.VERSION", 99)
+    monkeypatch.setitem(vars(UPDATES), "version", 99)
     assert record_status(run, folder)[0] == "stale"
 
 

@@ -42,25 +42,20 @@ def test_inverse_gamma_variances_give_students_t():
 def test_weights_are_repeated_variances_and_units_do_not_matter():
     several = scale_mixture_null([1.0, 9.0, 9.0, 0.0], 1000, edges=EDGES)
     weighted = scale_mixture_null([9.0, 1.0, 0.0], 1000, edges=EDGES, weights=[2, 1, 1])
-    scaled = scale_mixture_null(
-        1e-12 * np.array([1.0, 9, 9, 0]), 1000, edges=1e-6 * EDGES
-    )
+    small = 1e-12 * np.array([1.0, 9, 9, 0])
+    scaled = scale_mixture_null(small, 1000, edges=1e-6 * EDGES)
     assert several.expected == pytest.approx(weighted.expected)
     assert several.expected == pytest.approx(scaled.expected)
     # A parameter that never moves makes zeros, and zeros are in no bin.
     assert several.expected.sum() == pytest.approx(750, rel=1e-2)
 
 
-def test_drawn_counts_scatter_about_the_expectation():
+def test_random_counts_scatter_about_the_expectation():
     rng = np.random.default_rng(0)
     null = scale_mixture_null([1.0, 25.0], 1_000_000, rng, edges=EDGES)
     seen = null.expected > 10
     chi2 = ((null.counts - null.expected)[seen] ** 2 / null.expected[seen]).sum()
     assert stats.chi2(seen.sum()).sf(chi2) > 0.01
-    again = scale_mixture_null(
-        [1.0, 25.0], 1_000_000, np.random.default_rng(0), edges=EDGES
-    )
-    assert np.array_equal(null.counts, again.counts)
 
 
 def test_gaussian_steps_of_uneven_parameters_are_explained_by_their_null():
@@ -86,20 +81,14 @@ def test_heavy_steps_of_equal_parameters_exceed_their_null():
     assert result.excess > 100
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"upper": "censored", "xmax": 4},
-        {"upper": "censored"},
-        {"upper": "truncated", "xmax": 8},
-        {"xmin": 2},
-        {},
-    ],
-)
-def test_a_null_that_is_the_data_agrees_with_the_fit_for_every_option(options):
-    edges, counts = np.array([1.0, 2, 4, 8, 16]), np.array([700, 200, 0, 100])
-    null = NullHistogram(edges, counts.astype(float), counts, 1_000)
-    fit = fit_power_law(edges, counts, **options)
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated"])
+@pytest.mark.parametrize("xmin", [None, 2])
+@pytest.mark.parametrize("xmax", [None, 16])
+def test_a_null_that_is_the_data_agrees_with_the_fit(upper, xmin, xmax):
+    edges, counts = 2.0 ** np.arange(6), np.array([700, 0, 200, 60, 100])
+    null = NullHistogram(edges, counts.astype(float), counts, counts.sum())
+    xmax = None if upper == "infinite" else xmax
+    fit = fit_power_law(edges, counts, xmin=xmin, upper=upper, xmax=xmax)
     result = compare_with_null(edges, counts, fit, null)
     assert (result.null.alpha, result.null.xmin) == (fit.alpha, fit.xmin)
     assert (result.excess, result.ks) == (1, 0)
@@ -108,19 +97,12 @@ def test_a_null_that_is_the_data_agrees_with_the_fit_for_every_option(options):
 # effective size and subsampling
 
 
-def test_independent_windows_are_worth_all_their_counts():
-    rng = np.random.default_rng(3)
-    windows = rng.multinomial(1_000, [0.4, 0.3, 0.2, 0.1], size=2_000)
-    assert effective_sample_size(windows) == pytest.approx(windows.sum(), rel=0.08)
-
-
-@pytest.mark.parametrize("repeats", [4, 50])
-def test_repeated_counts_are_worth_one_each(repeats):
+@pytest.mark.parametrize("repeats", [1, 4, 50])
+def test_a_count_that_is_repeated_is_worth_one(repeats):
     rng = np.random.default_rng(4)
     windows = repeats * rng.multinomial(1_000, [0.4, 0.3, 0.2, 0.1], size=2_000)
-    assert effective_sample_size(windows) == pytest.approx(
-        windows.sum() / repeats, rel=0.08
-    )
+    size = effective_sample_size(windows)
+    assert size == pytest.approx(windows.sum() / repeats, rel=0.08)
 
 
 def test_a_slow_drift_does_not_count_as_dependence():
@@ -130,7 +112,7 @@ def test_a_slow_drift_does_not_count_as_dependence():
     assert effective_sample_size(windows) == pytest.approx(windows.sum(), rel=0.1)
 
 
-def test_subsampling_keeps_the_size_asked_for_and_the_shape():
+def test_a_subsample_has_the_given_size_and_the_same_shape():
     counts = np.array([10**12, 10**11, 10**10, 0, 10**9])
     for size in (1e6, 1e12):  # a part of the counts, and most of them
         thin = subsample_counts(counts, size, np.random.default_rng(6))
@@ -145,36 +127,31 @@ def test_subsampling_keeps_the_size_asked_for_and_the_shape():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("variances", "options", "message"),
     [
-        (([1.0, -1.0], 10), {}, "variances must be finite"),
-        (([0.0], 10), {}, "not all zero"),
-        (([1.0], 0), {}, "n must be a whole number"),
-        (([1.0], 10), {"weights": [1, 2]}, "2 weights for 1 variances"),
-        (([1.0], 10), {"edges": [0, 1]}, "edges must be positive"),
+        ([1.0, -1.0], {}, "variances must be finite"),
+        ([0.0], {}, "not all zero"),
+        ([1.0], {"n": 0}, "n must be a whole number"),
+        ([1.0], {"weights": [1, 2]}, "2 weights for 1 variances"),
+        ([1.0], {"edges": [0, 1]}, "edges must be positive"),
     ],
 )
-def test_an_unfit_null_is_refused(arguments, options, message):
+def test_an_unfit_null_is_refused(variances, options, message):
     with pytest.raises(ValueError, match=message):
-        scale_mixture_null(*arguments, **({"edges": EDGES} | options))
+        scale_mixture_null(variances, **({"n": 10, "edges": EDGES} | options))
 
 
-def test_unfit_windows_counts_and_edges_are_refused():
+def test_unfit_windows_sizes_and_edges_are_refused():
     rng = np.random.default_rng(8)
-    with pytest.raises(ValueError, match="three windows"):
-        effective_sample_size([[1, 2], [3, 4]])
-    with pytest.raises(ValueError, match="whole numbers"):
-        effective_sample_size([[1, 2], [3, 0.5], [1, 1]])
-    with pytest.raises(ValueError, match="window 1 is empty"):
-        effective_sample_size([[1, 2], [0, 0], [1, 1]])
-    with pytest.raises(ValueError, match="one bin"):
-        effective_sample_size([[1, 0], [2, 0], [3, 0]])
-    with pytest.raises(ValueError, match="exceeds the 3 counts"):
-        subsample_counts([1, 2], 4, rng)
-    with pytest.raises(ValueError, match="zero or above"):
-        subsample_counts([1, -2], 1, rng)
-    for size in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="size must be a positive finite number"):
+    for windows, message in (
+        ([[1, 2], [3, 4]], "three windows"),
+        ([[1, 2], [0, 0], [1, 1]], "window 1 is empty"),
+        ([[1, 0], [2, 0], [3, 0]], "one bin"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            effective_sample_size(windows)
+    for size, message in ((4, "exceeds the 3 counts"), (np.nan, "positive finite")):
+        with pytest.raises(ValueError, match=message):
             subsample_counts([1, 2], size, rng)
     counts = np.histogram(rng.pareto(2, 500) + 1, EDGES)[0]
     null = scale_mixture_null([1.0], 500, edges=EDGES[1:])

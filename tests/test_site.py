@@ -25,7 +25,9 @@ TOPIC = '# %% [markdown]\n# # T\n\n# %% tags=["parameters"]\nx: int = 1\n\n# %%\
 CONFIG = """\
 title: T
 only_build_toc_files: true
-html: {use_multitoc_numbering: false}
+html: {use_multitoc_numbering: false, use_edit_page_button: true}
+repository: {url: "", branch: main}
+launch_buttons: {binderhub_url: "https://mybinder.org"}
 latex: {use_jupyterbook_latex: false}
 sphinx: {config: {extensions: [myst_nb, sphinx_external_toc, netdyn_docs]}}
 """
@@ -81,7 +83,7 @@ def test_page_needs_a_good_run_of_the_code_as_it_is(run, tmp_path):
     source.write_text(json.dumps(to_notebook(TOPIC.replace("# # T", "# # Newer"))))
     assert staged(run, tmp_path).cells[0].source == "# Newer"  # prose may be newer
     source.write_text(json.dumps(to_notebook(TOPIC + "\n# %%\ny = 1\n")))
-    with pytest.raises(site.SiteError, match="run it anew"):
+    with pytest.raises(site.SiteError, match="`make book` again"):
         staged(run, tmp_path)
 
 
@@ -99,8 +101,8 @@ def test_rerun_command_gives_papermill_the_same_values(monkeypatch):
 
 
 def test_a_failed_build_leaves_the_last_good_site(run, tmp_path):
-    out, stage = tmp_path / "_build" / "site", tmp_path / "stage"
-    for page, fault in (
+    out, stage, built = tmp_path / "_build" / "site", tmp_path / "stage", None
+    for page, error in (
         ("Good.", None),
         ("Good.", None),  # unchanged: not built again
         ("{doc}`nowhere`", r"index\.md:3: WARNING: unknown document"),
@@ -109,14 +111,17 @@ def test_a_failed_build_leaves_the_last_good_site(run, tmp_path):
         (tmp_path / "book" / "index.md").write_text(f"# Title\n\n{page}\n")
         (tmp_path / "book" / "a.png").write_bytes(b"")
         staged(run, tmp_path)
-        if fault:
-            with pytest.raises(site.SiteError, match=fault):
+        if error:
+            with pytest.raises(site.SiteError, match=error):
                 site.build(stage, out, root=tmp_path)
         else:
             site.build(stage, out, root=tmp_path)
-            built = (out / "book" / "index.html").stat().st_mtime_ns
-        assert (out / "book" / "index.html").stat().st_mtime_ns == built
+        index = out / "book" / "index.html"
+        built = built or index.stat().st_mtime_ns
+        assert index.stat().st_mtime_ns == built
         assert {p.name for p in out.parent.iterdir()} == {"site", "site.sha256"}
+    # The source is not public: no button leads to it.
+    assert not re.search(r'href="[^"]*(git|colab|binder|edit)', index.read_text())
 
 
 def test_plain_links_become_references_and_an_unknown_term_stays(monkeypatch):

@@ -1,7 +1,4 @@
-"""Power-law fits hold on closed forms, under change of unit, and against brute force.
-
-The long statistical runs are marked slow; their short forms run every time.
-"""
+"""Power-law fits hold on closed forms, in any unit, and against brute force."""
 
 import os
 from pathlib import Path
@@ -13,14 +10,13 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 
+from netdyn_utils.paper_format import read_published
 from netdyn_utils.tails.local_slope import hill_curve, local_slope, ols_exponent
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 DECADES, COUNTS = [1, 10, 100, 1000], [900, 90, 9]
 REFERENCE = Path(
-    os.environ.get(
-        "NETDYN_REFERENCE", Path(__file__).parents[1] / ".." / "shared" / "reference"
-    )
+    os.environ.get("NETDYN_REFERENCE", Path(__file__).parents[2] / "shared/reference")
 )
 
 
@@ -38,19 +34,6 @@ def pareto(alpha, n, seed):
     return (1 - rng.random(n)) ** (-1 / (alpha - 1))
 
 
-def published(stem):
-    """Return the centres and whole counts of one published pair, or skip."""
-    if not (REFERENCE / f"{stem}_nums.npy").exists():
-        pytest.skip("the published arrays are not here: set NETDYN_REFERENCE")
-    centres = np.load(REFERENCE / f"{stem}_xbins.npy").astype(float)
-    shares = np.load(REFERENCE / f"{stem}_nums.npy").astype(float)
-    counts = np.round(shares / shares[shares > 0].min()).astype(np.int64)
-    width = np.diff(centres).mean()
-    edges = np.append(centres - width / 2, centres[-1] + width / 2)
-    edges[0] = 0 if abs(edges[0]) < 1e-3 * width else edges[0]
-    return edges, counts
-
-
 # closed forms
 
 
@@ -63,18 +46,18 @@ def test_three_decades_give_the_closed_form_of_each_upper_bound(upper, alpha, xm
     fit = fit_power_law(DECADES, COUNTS, upper=upper, xmin=xmin)
     assert fit.alpha == pytest.approx(alpha, abs=6e-7)
     assert (fit.xmin, fit.n_tail, fit.n, fit.upper) == (1, 999, 999, upper)
+    if upper == "truncated":
+        assert fit.alpha == pytest.approx(2, abs=1e-12)
+        assert fit.ks == pytest.approx(0, abs=1e-14)
 
 
-def test_truncated_decades_give_two_exactly_and_a_perfect_fit():
-    fit = fit_power_law(DECADES, COUNTS, upper="truncated")
-    assert fit.alpha == pytest.approx(2, abs=1e-12)
-    assert fit.ks == pytest.approx(0, abs=1e-14)
+def test_former_names_of_the_upper_bounds_give_the_same_fit():
+    for top, upper in (("open", "censored"), ("unbounded", "infinite")):
+        former = fit_power_law(DECADES, COUNTS, top=top)
+        assert former == fit_power_law(DECADES, COUNTS, upper=upper)
 
 
 def test_equal_log_bins_give_the_geometric_closed_form():
-    fit = fit_power_law([1, 10, 100], [90, 9])
-    assert fit.alpha == pytest.approx(1 + np.log(1 + 99 / 9) / np.log(10), abs=1e-12)
-    assert fit.alpha == pytest.approx(2.079181, abs=5e-7)
     ratio, counts = 1.5, np.array([500, 300, 120, 50, 20])
     fit = fit_power_law(ratio ** np.arange(6), counts, xmin=1)
     n, mean = counts.sum(), counts @ np.arange(5) / counts.sum()
@@ -108,9 +91,8 @@ def test_a_change_of_unit_moves_xmin_and_nothing_else(upper, unit):
     there = fit_power_law(edges * unit, counts, upper=upper)
     assert there.xmin == pytest.approx(here.xmin * unit, rel=1e-12)
     assert there.alpha == pytest.approx(here.alpha, rel=1e-9)
-    assert (there.sigma, there.ks, there.log_likelihood) == pytest.approx(
-        (here.sigma, here.ks, here.log_likelihood), rel=1e-6
-    )
+    for name in ("sigma", "ks", "log_likelihood"):
+        assert getattr(there, name) == pytest.approx(getattr(here, name), rel=1e-6)
 
 
 def test_empty_bins_on_either_side_change_nothing():
@@ -120,30 +102,19 @@ def test_empty_bins_on_either_side_change_nothing():
     for xmin in (None, 1.0):
         narrow = fit_power_law(edges, counts, xmin=xmin)
         wide = fit_power_law(more, padded, xmin=xmin)
-        assert (wide.alpha, wide.xmin, wide.ks) == (
-            narrow.alpha,
-            narrow.xmin,
-            narrow.ks,
-        )
-
-
-def test_a_thousand_times_the_counts_narrow_sigma_by_the_root_of_it():
-    once = fit_power_law(DECADES, COUNTS)
-    often = fit_power_law(DECADES, 1000 * np.array(COUNTS))
-    assert often.alpha == pytest.approx(once.alpha, abs=1e-12)
-    assert often.sigma == pytest.approx(once.sigma / np.sqrt(1000), rel=1e-6)
+        for name in ("alpha", "xmin", "ks"):
+            assert getattr(wide, name) == getattr(narrow, name)
 
 
 def test_truncation_at_xmax_is_the_fit_of_the_histogram_that_ends_there():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=3))
     inside = fit_power_law(edges, counts, upper="truncated", xmax=4.0)
-    kept = edges <= 4.0
-    ended = fit_power_law(edges[kept], counts[: kept.sum() - 1], upper="truncated")
-    assert (inside.alpha, inside.xmin) == (ended.alpha, ended.xmin)
-    assert inside.n == 5_000
+    n = np.count_nonzero(edges <= 4.0)
+    ended = fit_power_law(edges[:n], counts[: n - 1], upper="truncated")
+    assert (inside.alpha, inside.xmin, inside.n) == (ended.alpha, ended.xmin, 5_000)
 
 
-def test_counts_open_above_xmax_matter_by_number_only():
+def test_counts_censored_at_xmax_matter_by_number_only():
     edges = [1, 2, 4, 8, 16]
     near = fit_power_law(edges, [60, 20, 10, 0], xmin=1, upper="censored", xmax=4)
     far = fit_power_law(edges, [60, 20, 0, 10], xmin=1, upper="censored", xmax=4)
@@ -156,8 +127,8 @@ def test_counts_open_above_xmax_matter_by_number_only():
 @pytest.mark.parametrize("alpha", [1.01, 1.5, 3.0, 7.0, 19.9])
 def test_exact_counts_up_to_1e12_return_their_exponent(alpha):
     edges = 2.0 ** (np.arange(0, 81) / 8)
-    shares = -np.diff(edges ** (1 - alpha))
-    counts = np.round(1e12 * shares / shares[0]).astype(np.int64)
+    fractions = -np.diff(edges ** (1 - alpha))
+    counts = np.round(1e12 * fractions / fractions[0]).astype(np.int64)
     fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
     assert fit.alpha == pytest.approx(alpha, abs=max(1e-9, 3 * fit.sigma))
 
@@ -186,27 +157,14 @@ def test_a_few_steep_counts_at_the_end_do_not_win_the_scan():
 def test_on_truncated_support_alpha_may_be_any_number(alpha):
     edges = np.arange(1.0, 102)
     powers = np.log(edges) if alpha == 1 else edges ** (1 - alpha) / (1 - alpha)
-    shares = np.diff(powers) / (powers[-1] - powers[0])
-    counts = np.round(1e9 * shares).astype(int)
+    fractions = np.diff(powers) / (powers[-1] - powers[0])
+    counts = np.round(1e9 * fractions).astype(int)
     fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
     assert fit.alpha == pytest.approx(alpha, abs=1e-6)
     assert fit.ks < 1e-7
-    above = 1 - np.append(0, np.cumsum(shares))
+    above = 1 - np.append(0, np.cumsum(fractions))
     assert fit.survival(edges) == pytest.approx(above, abs=1e-6)
-    assert fit.log_likelihood == pytest.approx(counts @ np.log(shares), rel=1e-9)
-
-
-def test_a_rising_tail_is_that_of_brute_force():
-    counts, edges = np.array([1, 10, 100]), np.array([1.0, 2, 4, 8])
-
-    def loss(alpha):
-        masses = np.diff(edges ** (1 - alpha)) / (1 - alpha)
-        return -(counts @ np.log(masses / masses.sum()))
-
-    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
-    found = minimize_scalar(loss, bounds=(-9, 0.9), method="bounded")
-    assert fit.alpha == pytest.approx(found.x, abs=1e-4)
-    assert fit.log_likelihood == pytest.approx(-found.fun)
+    assert fit.log_likelihood == pytest.approx(counts @ np.log(fractions), rel=1e-9)
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e-3, 3.7, 1e12])
@@ -221,12 +179,12 @@ def test_of_equal_distances_the_lowest_edge_wins_in_any_unit(unit):
 
 
 def brute_force(edges, counts, upper):
-    """Fit each cut by a bounded scalar search on the textbook likelihood."""
+    """Fit each threshold by a bounded scalar search on the textbook likelihood."""
     found = []
-    keep = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
+    least = {"infinite": 2, "censored": 3, "truncated": 3}[upper]
     for start in np.flatnonzero(counts):
         b, h = edges[start:], counts[start:]
-        if np.count_nonzero(h) < keep:
+        if np.count_nonzero(h) < least:
             break
 
         def cdf(alpha, b=b):
@@ -271,14 +229,23 @@ def test_the_scan_is_that_of_brute_force(upper, kind):
 # recovery
 
 
+def assert_standard_normal(fits, alpha):
+    z = np.array([(fit.alpha - alpha) / fit.sigma for fit in fits])
+    assert abs(z.mean()) < 3 / np.sqrt(len(z))
+    assert 0.6 < z.std() < 1.4
+
+
 @pytest.mark.parametrize("alpha", [1.5, 2.5, 3.5, 5.0])
 def test_alpha_is_recovered_at_the_known_xmin(alpha):
-    z = []
-    for seed in range(25):
-        fit = fit_power_law(*log_linear(pareto(alpha, 100_000, seed)), xmin=1)
-        z.append((fit.alpha - alpha) / fit.sigma)
-    assert abs(np.mean(z)) < 3 / 5  # three standard errors of 25
-    assert 0.6 < np.std(z) < 1.4
+    samples = [pareto(alpha, 100_000, seed) for seed in range(25)]
+    fits = [fit_power_law(*log_linear(x), xmin=1) for x in samples]
+    assert_standard_normal(fits, alpha)
+
+
+def test_discrete_alpha_is_recovered():
+    samples = [np.random.default_rng(seed).zipf(2.5, 5_000) for seed in range(20)]
+    fits = [fit_power_law_samples(x, xmin=1, discrete=True) for x in samples]
+    assert_standard_normal(fits, 2.5)
 
 
 def test_the_scan_finds_where_a_tail_begins():
@@ -293,10 +260,8 @@ def test_the_scan_finds_where_a_tail_begins():
 def test_alpha_is_unbiased_and_its_intervals_cover_at_a_million_draws():
     covered = []
     for alpha in (1.5, 2.5, 3.5, 5.0):
-        fits = [
-            fit_power_law(*log_linear(pareto(alpha, 1_000_000, seed)), xmin=1)
-            for seed in range(200)
-        ]
+        samples = (pareto(alpha, 1_000_000, seed) for seed in range(200))
+        fits = [fit_power_law(*log_linear(x), xmin=1) for x in samples]
         error = np.array([fit.alpha - alpha for fit in fits])
         sigma = np.array([fit.sigma for fit in fits])
         # Three standard errors, for four tests are made here.
@@ -330,26 +295,24 @@ def test_the_discrete_fit_is_the_exact_zeta_likelihood():
     x = np.random.default_rng(8).zipf(2.4, 3_000)
     found = []
     for xmin in np.unique(x)[:-1]:
-        tail = x[x >= xmin]
+        tail = np.sort(x[x >= xmin])
+        n, logs = len(tail), np.log(tail).sum()
 
-        def loss(alpha, tail=tail, xmin=xmin):
-            return len(tail) * np.log(zeta(alpha, xmin)) + alpha * np.log(tail).sum()
+        def loss(alpha, n=n, logs=logs, xmin=xmin):
+            return n * np.log(zeta(alpha, xmin)) + alpha * logs
 
+        options = {"xatol": 1e-10}
         alpha = minimize_scalar(
-            loss, bounds=(1.01, 20), method="bounded", options={"xatol": 1e-10}
+            loss, bounds=(1.01, 20), method="bounded", options=options
         ).x
-        k = np.arange(xmin, min(tail.max() + 2, 10**6))
-        above = np.searchsorted(np.sort(tail), k)
-        ks = np.abs(
-            1 - above / len(tail) - zeta(alpha, k) / zeta(alpha, int(xmin))
-        ).max()
-        found.append((ks, xmin, alpha, -loss(alpha)))
+        k = np.arange(xmin, min(tail[-1] + 2, 10**6))
+        data = 1 - np.searchsorted(tail, k) / n
+        ks = np.abs(data - zeta(alpha, k) / zeta(alpha, int(xmin))).max()
+        found.append((xmin, ks, alpha, -loss(alpha)))
     fit = fit_power_law_samples(x, discrete=True)
-    best = min(found)
-    assert (fit.xmin, fit.kind) == (best[1], "discrete")
-    assert (fit.ks, fit.alpha, fit.log_likelihood) == pytest.approx(
-        (best[0], best[2], best[3]), rel=1e-6
-    )
+    xmin, *best = min(found, key=lambda row: row[1])
+    assert (fit.xmin, fit.kind) == (xmin, "discrete")
+    assert [fit.ks, fit.alpha, fit.log_likelihood] == pytest.approx(best, rel=1e-6)
 
 
 def test_multiplicities_are_repeated_values():
@@ -358,32 +321,17 @@ def test_multiplicities_are_repeated_values():
     assert fit_power_law_samples(x, counts=counts, discrete=True) == once
 
 
-def test_discrete_alpha_is_recovered():
-    fits = [
-        fit_power_law_samples(
-            np.random.default_rng(seed).zipf(2.5, 5_000), xmin=1, discrete=True
-        )
-        for seed in range(20)
-    ]
-    z = np.array([(fit.alpha - 2.5) / fit.sigma for fit in fits])
-    assert abs(z.mean()) < 3 / np.sqrt(20)
-    assert 0.5 < z.std() < 1.5
-
-
 # records and slopes
 
 
-def test_a_fit_prints_as_one_line_and_knows_its_survival():
+def test_survival_and_interval_follow_from_alpha_and_sigma():
     fit = fit_power_law(DECADES, COUNTS)
-    assert "\n" not in str(fit)
-    assert "\n" not in repr(fit)
-    assert fit.survival(1) == 1
-    assert fit.survival(100) == pytest.approx(100 ** (1 - fit.alpha))
+    assert fit.survival([1, 100]) == pytest.approx([1, 100 ** (1 - fit.alpha)])
     low, high = fit.interval(0.95)
     assert high - low == pytest.approx(2 * 1.959964 * fit.sigma)
 
 
-def test_hill_is_the_sample_fit_at_each_cut():
+def test_hill_is_the_sample_fit_at_each_threshold():
     x = pareto(2.5, 50, seed=10)
     curve = hill_curve(x)
     ordered = np.sort(x)[::-1]
@@ -405,10 +353,10 @@ def test_local_slope_of_an_exponential_grows_with_x():
 def test_local_slope_is_exact_and_its_error_is_right(alpha):
     rng, edges = np.random.default_rng(11), np.geomspace(1, 16, 33)
     powers = np.log(edges) if alpha == 1 else edges ** (1 - alpha) / (1 - alpha)
-    shares = np.diff(powers) / (powers[-1] - powers[0])
+    fractions = np.diff(powers) / (powers[-1] - powers[0])
     z = []
     for _ in range(40):
-        slope = local_slope(edges, rng.multinomial(200_000, shares), factor=16)
+        slope = local_slope(edges, rng.multinomial(200_000, fractions), factor=16)
         z.append((slope.slope[0] - alpha) / slope.sigma[0])
     assert abs(np.mean(z)) < 3 / np.sqrt(40)
     assert 0.65 < np.std(z) < 1.35
@@ -425,25 +373,28 @@ def test_the_straight_line_is_that_of_polyfit():
     assert line.n_bins == np.count_nonzero(y)
 
 
+def published(stem):
+    """Return the edges and counts of one published pair, or skip."""
+    if not (REFERENCE / f"{stem}_nums.npy").exists():
+        pytest.skip("the published arrays are not here: set NETDYN_REFERENCE")
+    return vars(read_published(REFERENCE / stem)).values()
+
+
 def test_published_updates_give_the_known_exponents():
     edges, counts = published("update_MNIST_2MLP_optimPureSGD_lr0.1_st5000_ed10000")
-    assert counts.sum() == 1_017_700_000
     fit = fit_power_law(edges[1:], counts[1:])
     assert (round(fit.alpha, 2), round(fit.xmin, 4)) == (4.69, 0.0107)
-    assert fit.n_tail == 18_146
-    assert ols_exponent(edges, counts).alpha == pytest.approx(4.30, abs=0.005)
+    assert (counts.sum(), fit.n_tail) == (1_017_700_000, 18_146)
+    assert ols_exponent(edges, counts).alpha == pytest.approx(4.30, abs=5e-3)
 
 
 def test_published_intervals_give_the_known_exponents():
-    edges, counts = published(
-        "interval_MNIST_MLP_99_optimPureSGD_lr0.01_steps5000-30000"
-    )
-    assert ols_exponent(edges, counts, trim=(1, 20)).alpha == pytest.approx(
-        2.66, abs=5e-3
-    )
-    assert fit_power_law(edges[1:], counts[1:], xmin=edges[1]).alpha == pytest.approx(
-        2.33, abs=0.005
-    )
+    stem = "interval_MNIST_MLP_99_optimPureSGD_lr0.01_steps5000-30000"
+    edges, counts = published(stem)
+    line = ols_exponent(edges, counts, trim=(1, 20))
+    assert line.alpha == pytest.approx(2.66, abs=5e-3)
+    fit = fit_power_law(edges[1:], counts[1:], xmin=edges[1])
+    assert fit.alpha == pytest.approx(2.33, abs=5e-3)
 
 
 # bad input
@@ -454,29 +405,20 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("edges", "counts", "options", "message"),
     [
-        (DECADES, [900, 0, 0], {}, "all 900 counts lie in one bin, 1 to 10"),
-        (DECADES, [0, 0, 0], {}, "empty"),
+        (DECADES, [900, 0, 0], {}, "xmin=1 leaves 900 of 900.*fewer than two occupied"),
         (DECADES, COUNTS, {"xmin": 100}, "xmin=100 leaves 9 of 999 counts"),
-        (DECADES, COUNTS, {"xmin": 1000}, "xmin=1000 leaves 0 of 999"),
-        (DECADES, [900, 90, 0], {"xmin": 10}, "choose at most 1"),
-        (DECADES, COUNTS, {"xmin": 5000}, "not a bin edge.*choose 100 or 1000"),
-        (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge.*choose 1 or 10"),
-        (DECADES, COUNTS, {"xmax": 500, "upper": "truncated"}, "xmax=500 is not a bin"),
-        (DECADES, COUNTS, {"xmax": 100}, "unbounded.*truncated"),
+        (DECADES, COUNTS, {"xmin": 12}, "xmin=12 is not a bin edge: choose 1 or 10"),
+        (DECADES, COUNTS, {"xmax": 100}, "xmax=100 needs upper=.truncated"),
         (DECADES, COUNTS, {"xmax": 1, "upper": "truncated"}, "leaves no bin"),
-        (DECADES, COUNTS, {"upper": "closed"}, "unknown upper 'closed'"),
-        (DECADES, [900, -1, 9], {}, "zero or above, got -1 at 1"),
-        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers, got 0.9 at 0"),
-        (DECADES, [900, NAN, 9], {}, "finite, got nan at 1"),
+        (DECADES, [900, -1, 9], {}, "whole numbers, zero or above, got -1 at 1"),
+        (DECADES, [0.9, 0.09, 0.01], {}, "whole numbers.*got 0.9 at 0"),
+        (DECADES, [900, NAN, 9], {}, "got nan at 1"),
         (DECADES, [900, 90], {}, "one more edge than counts"),
-        ([1, 10, 10, 1000], COUNTS, {}, "increase, got 10 then 10 at 1"),
-        ([0, 10, 100, 1000], COUNTS, {}, "positive, got 0 first"),
-        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*upper='censored'"),
-        (DECADES, [10**20, 10**19, 9], {}, "more than .* 64 bits"),
-        (DECADES, [9e18, 9e18, 9], {}, "more than .* 64 bits"),
+        ([1, 10, 10, 1000], COUNTS, {}, "increasing, got 10 at 2"),
+        ([0, 10, 100, 1000], COUNTS, {}, "positive.*got 0 at 0"),
+        ([1, 10, 100, np.inf], COUNTS, {}, "finite.*got inf at 3.*upper='censored'"),
+        (DECADES, [9e18, 9e18, 9], {}, "more than 64 bits"),
         (DECADES, pd.array([900, None, 9], "Int64"), {}, "counts are masked"),
-        (DECADES, np.ma.array(COUNTS, mask=[0, 1, 0]), {}, "counts are masked"),
-        (DECADES, ["900", "90", "9"], {}, "counts must be real numbers"),
         ([1, 10, "", 1000], COUNTS, {}, "edges must be real numbers"),
     ],
 )
@@ -489,13 +431,10 @@ def test_an_unfit_histogram_is_refused_with_a_remedy(edges, counts, options, mes
     ("x", "options", "message"),
     [
         ([1.0, 0.0, 2.0], {}, "positive and finite, got 0"),
-        ([1.0, NAN], {}, "positive and finite, got nan"),
         ([1.5, 2.0], {"discrete": True}, "whole numbers, got 1.5"),
         ([2.0, 2.0], {}, "1 distinct value"),
         ([1.0, 2.0, 3.0], {"xmin": 3.0}, "xmin=3 leaves no tail.*below 3"),
-        (["1", "2"], {}, "values must be real numbers"),
         ([1.0, 2.0, 3.0], {"counts": [1, 2]}, "same length"),
-        ([1.0, 2.0], {"counts": [1, 0.5]}, "whole numbers"),
         ([[1.0, 2.0]], {}, "one axis"),
     ],
 )
@@ -504,14 +443,9 @@ def test_an_unfit_sample_is_refused_with_a_remedy(x, options, message):
         fit_power_law_samples(x, **options)
 
 
-@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64", "masked"])
+@pytest.mark.parametrize("kind", [object, "Int64", float, "uint64"])
 def test_counts_of_any_kind_of_number_are_the_same_counts(kind):
-    if kind == "masked":
-        counts = np.ma.array(COUNTS, mask=False)
-    else:
-        counts = (
-            pd.array(COUNTS, "Int64") if kind == "Int64" else np.array(COUNTS, kind)
-        )
+    counts = pd.Series(COUNTS, dtype=kind).array
     assert fit_power_law(DECADES, counts) == fit_power_law(DECADES, COUNTS)
 
 
@@ -521,7 +455,7 @@ def test_xmin_between_two_values_leaves_the_values_above_it():
     assert fit.n_tail == 3
 
 
-def test_no_measure_stumbles_over_numpys_strictest_errors():
+def test_fits_are_the_same_under_numpys_strictest_errors():
     edges, counts = log_linear(pareto(2.5, 5_000, seed=13))
     x = pareto(2.5, 500, seed=14)
     for measure in (
@@ -536,14 +470,7 @@ def test_no_measure_stumbles_over_numpys_strictest_errors():
             assert measure() == expected
 
 
-def test_a_level_outside_zero_to_one_is_refused():
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
-        fit_power_law(DECADES, COUNTS).interval(2)
-
-
 def test_slopes_refuse_what_they_cannot_measure():
-    with pytest.raises(ValueError, match="choose a smaller factor"):
-        local_slope([1, 2, 4, 8, 16], [8, 4, 2, 1], factor=1e3)
     with pytest.raises(ValueError, match="two occupied bins"):
         local_slope(DECADES, [9, 0, 0])
     with pytest.raises(ValueError, match="factor"):
@@ -552,3 +479,5 @@ def test_slopes_refuse_what_they_cannot_measure():
         ols_exponent(DECADES, COUNTS, trim=(1, 0))
     with pytest.raises(ValueError, match="two values"):
         hill_curve([1.0])
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 2"):
+        fit_power_law(DECADES, COUNTS).interval(2)

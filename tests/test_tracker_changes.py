@@ -90,13 +90,12 @@ def test_what_replaces_a_parameter_is_no_update_and_counts_from_the_next_step(ch
     first = values(shake(model))
     tracker.update()
     change(model)
-    kept = {n: p for n, p in model.named_parameters()}
     tracker.update()
     zeros = tracker.histogram().total - len(first)
     later = values(shake(model))
     tracker.update()
     expect(tracker, first, np.zeros(zeros), later)
-    assert zeros in (0, 16) and len(kept) == 4  # 16: what the new head left alone
+    assert zeros in (0, 16)  # 16: what the new head left alone
 
 
 def test_what_is_added_frozen_and_thawed_is_counted_while_it_is_trained():
@@ -205,8 +204,8 @@ def test_a_state_of_another_model_or_of_other_options_is_refused_by_name():
         UpdateTracker(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))).load_state_dict(
             state
         )
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
     with pytest.raises(ValueError, match=r"'0\.weight' has shape \(5, 3\)"):
-        model = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
         UpdateTracker(model).load_state_dict(state)
     with pytest.raises(ValueError, match="with bits=3, and this tracker has bits=4"):
         UpdateTracker(network(), bits=4).load_state_dict(state)
@@ -304,7 +303,8 @@ def test_groups_are_a_list_of_names_or_a_function():
     changes = shake(model)
     only.update()
     kinds.update()
-    assert only.groups == ("0.bias", "2") and kinds.groups == ("weight", "bias")
+    assert only.groups == ("0.bias", "2")
+    assert kinds.groups == ("weight", "bias")
     expect(only, changes["2.weight"], changes["2.bias"], group="2")
     expect(kinds, changes["2.bias"], group="bias")
     with pytest.raises(ValueError, match="no trainable parameters to track"):
@@ -447,9 +447,10 @@ def test_inference_mode_changes_nothing():
 
 def test_steps_without_any_change_are_noticed():
     tracker = UpdateTracker(network())
+    for _ in range(SILENT_STEPS - 1):
+        tracker.update()
     with pytest.warns(UserWarning, match="no tracked parameter has changed"):
-        for _ in range(SILENT_STEPS):
-            tracker.update()
+        tracker.update()
     model = network()
     tracker = UpdateTracker(model)
     with warnings.catch_warnings():

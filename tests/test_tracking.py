@@ -1,5 +1,7 @@
 """The streamed counts are those of the definition, for any module and optimizer."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -184,13 +186,14 @@ def test_memory_does_not_grow_with_the_steps():
     tracker = UpdateTracker(model)
 
     def size():
-        return sum(getattr(value, "nbytes", 0) for value in vars(tracker).values())
+        file = io.BytesIO()
+        torch.save(tracker.state_dict(), file)
+        return file.tell()
 
     train(model, tracker.update, steps=5)
     before = size()
     train(model, tracker.update, steps=200)
     assert size() == before
-    assert not tracker._closed
 
 
 @pytest.mark.parametrize(

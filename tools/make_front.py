@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from netdyn_utils import plotting
-from netdyn_utils.experiments import UpdatesConfig, run_updates
+from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.tails import local_slope, scale_mixture_null
 
 STATIC = Path(__file__).parents[1] / "book" / "_static"
@@ -26,7 +26,7 @@ def runs() -> dict:
     found = {}
     for name, steps in STEPS.items():
         source = {} if name == "transformer" else {"source": "full"}
-        found[name] = run_updates(UpdatesConfig.as_published(name, steps, **source))
+        found[name] = run_updates(ExperimentConfig.from_paper(name, steps, **source))
     return found
 
 

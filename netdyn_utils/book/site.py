@@ -21,11 +21,11 @@ from pathlib import Path
 import yaml
 
 from ..metrics import MIME, read_metrics
-from ..store import RunStore
+from ..store import RunStore, git_commit
 from .execute import NotebookRun
 
 _RECORD = re.compile(r"RunRecord\(([\w.-]+), (stale)?")  # as a notebook shows it
-_LARGEST = 5_000_000  # bytes of a record's arrays that a page still offers
+_MAX_DOWNLOAD_BYTES = 5_000_000  # of a record's arrays
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _TOOLS = ("jupyter-book", "sphinx", "myst-nb", "papermill")
 
@@ -60,8 +60,10 @@ def stage(runs: Iterable[NotebookRun], into: Path, *, root: Path, profile: str) 
         records = shown_records(run.output)
         files = copy_downloads(run, records, root, into / "downloads" / run.name)
         install = colab_install(config, f"notebooks/{run.name}")
-        notebook["cells"].insert(1, headline(run, profile, commit, records))
-        notebook["cells"].append(provenance(run, profile, commit, files, install))
+        header = provenance_header(run, profile, commit, records)
+        notebook["cells"].insert(1, _markdown("provenance-header", header))
+        footer = provenance_footer(run, profile, commit, files, install)
+        notebook["cells"].append(_markdown("provenance-footer", footer))
         page = into / "notebooks" / run.output.name
         page.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
     about = into / "book" / "about.md"
@@ -75,43 +77,43 @@ def executed_page(source: Path, executed: Path) -> dict:
     Prose and captions may be newer than the run. Papermill's cell of given parameters
     stays where it is; what differs from run to run goes.
     """
-    page, done = _read_json(source), _read_json(executed)
-    if not (page and done):
+    page, run = _read_json(source), _read_json(executed)
+    if not (page and run):
         gone = executed if page else source
-        raise SiteError(f"{gone} cannot be read any more: `make pair` makes it anew")
-    ran = [cell for cell in done["cells"] if cell["cell_type"] == "code"]
+        raise SiteError(f"{gone} cannot be read: `make pair` and `make book` make it")
+    executed_cells = [cell for cell in run["cells"] if cell["cell_type"] == "code"]
     cells = []
     for cell in page["cells"]:
         cells.append(cell)
         if cell["cell_type"] == "code":
-            result = ran.pop(0) if ran else {"source": ""}
+            result = executed_cells.pop(0) if executed_cells else {"source": ""}
             if "".join(result["source"]) != "".join(cell["source"]):
-                raise SiteError(f"{executed} is a run of other code: run it anew")
+                raise SiteError(f"{executed} is a run of other code: `make book` again")
             cell |= {key: result[key] for key in ("outputs", "execution_count")}
-            if ran and "injected-parameters" in ran[0]["metadata"].get("tags", ()):
-                cells.append(ran.pop(0))
+            if "injected" in str(executed_cells and executed_cells[0]["metadata"]):
+                cells.append(executed_cells.pop(0))
     for cell in cells:
         cell["metadata"].pop("papermill", None)
-    for data in _data_of(cells):
+    outputs = [o.get("data", {}) for cell in cells for o in cell.get("outputs", ())]
+    for data in outputs:
         data.pop(MIME, None)  # for programs; pages show the table
         if text := data.get("text/markdown"):  # a number and its error on one line
             data["text/markdown"] = "".join(text).replace(" ± ", "\u00a0±\u00a0")
     # Without a widget on the page its state would load the widget manager for nothing;
     # of an output that is HTML too, the page shows that.
-    shown = [data.get("text/html", data) for data in _data_of(cells)]
-    views = _WIDGET_VIEW in json.dumps(shown)
+    views = _WIDGET_VIEW in json.dumps([d.get("text/html", d) for d in outputs])
     names = ("kernelspec", "language_info", *["widgets"] * views)
-    about = {key: done["metadata"][key] for key in names if key in done["metadata"]}
-    return {**done, "metadata": about, "cells": cells}
+    about = {key: run["metadata"][key] for key in names if key in run["metadata"]}
+    return {**run, "metadata": about, "cells": cells}
 
 
-def _data_of(cells: Iterable[dict]) -> list[dict]:
-    return [out.get("data", {}) for cell in cells for out in cell.get("outputs", ())]
+def _markdown(identifier: str, text: str) -> dict:
+    return {"cell_type": "markdown", "id": identifier, "metadata": {}, "source": text}
 
 
-def shown_records(executed: Path, store: RunStore | None = None) -> list[ShownRecord]:
+def shown_records(executed: Path) -> list[ShownRecord]:
     """Return the records that an executed notebook displays, in order, each once."""
-    store = store or RunStore.default()
+    store = RunStore.default()
     text = re.sub(r"\\n|[\"\s]+", " ", executed.read_text(encoding="utf-8"))
     found = []
     for name, stale in dict.fromkeys(_RECORD.findall(text)):
@@ -128,59 +130,58 @@ def copy_downloads(
     """Copy what a reader may take of a notebook; return the files by kind."""
     into.mkdir(parents=True)
     source = root / "notebooks" / run.name
-    files = {"Notebook": [], "Recorded numbers": [], "Records": []}
-    for path in filter(Path.exists, map(source.with_suffix, (".ipynb", ".py"))):
-        files["Notebook"].append(Path(shutil.copy(path, into)))
+    found = {"Notebook": [source.with_suffix(".ipynb"), source.with_suffix(".py")]}
     if numbers := read_metrics(run.output):
         table = into / f"{run.name}.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("name", "value"), *numbers.items()])
-        files["Recorded numbers"].append(table)
-    for record in (record for record in records if record.path):
-        for path in (record.path, record.path.with_suffix(".npz")):
-            if path.exists() and path.stat().st_size <= _LARGEST:
-                files["Records"].append(Path(shutil.copy(path, into)))
-    return {kind: paths for kind, paths in files.items() if paths}
+        found["Recorded numbers"] = [table]
+    manifests = [record.path for record in records if record.path]
+    found["Records"] = [p for m in manifests for p in (m, m.with_suffix(".npz"))]
+    copies = {}
+    for kind, paths in found.items():
+        for path in paths:
+            if path.exists() and path.stat().st_size <= _MAX_DOWNLOAD_BYTES:
+                copy = into / path.name
+                copies.setdefault(kind, []).append(copy)
+                if path != copy:
+                    shutil.copy(path, copy)
+    return copies
 
 
-def headline(
-    run: NotebookRun, profile: str, commit: str, records: Sequence[ShownRecord]
-) -> dict:
-    """Return the cell below the title: a note, the records, the run."""
+def provenance_header(run: NotebookRun, profile: str, commit: str, records) -> str:
+    """Return the text below the title: a note, the records, the run."""
     text = f":::{{note}}\n{run.note}\n:::\n\n" if run.note else ""
     if archived := [record for record in records if record.archived]:
         manifests = [_read_json(record.path) for record in archived]
         day = max(str(manifest.get("created"))[:10] for manifest in manifests)
-        spent = duration(sum(manifest.get("seconds", 0) for manifest in manifests))
+        seconds = duration(sum(manifest.get("seconds", 0) for manifest in manifests))
         stale = sum(record.stale for record in archived)
         text += (
-            f"*The runs on this page were computed before, until {day} and in {spent}: "
-            f"{len(archived)} stored records, {stale} of them of an older version. "
+            f"*This page shows {len(archived)} stored records, computed until {day} in "
+            f"{seconds}; {stale} of them are of an older version. "
             f"The page is of {commit}.*\n\n"
         )
-    text += (
+    return text + (
         f"*Profile `{profile}`, a run of {duration(run.seconds)}. [How this page was "
         "made](#how-this-page-was-made): parameters, command, downloads.*"
     )
-    return {"cell_type": "markdown", "id": "headline", "metadata": {}, "source": text}
 
 
-def provenance(run, profile: str, commit: str, files: Mapping, install: str) -> dict:
-    """Return the closing cell: how this page was made, and how to make it again."""
+def provenance_footer(run, profile: str, commit: str, files: Mapping, install) -> str:
+    """Return the last section: how this page was made, and how to make it again."""
     given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
+    threads = f" Threads: {run.threads}; with others the last digits may differ."
     lines = [
         "## How this page was made\n",
         f"- Profile `{profile}`, {commit}.",
         f"- Parameters: {given + '; the others' if given else 'as'} in the notebook.",
-        f"- The run took {duration(run.seconds)}.",
+        f"- The run took {duration(run.seconds)}.{threads if run.threads else ''}",
     ]
-    if run.threads:
-        lines[-1] += f" Threads: {run.threads}; with others the last digits may differ."
     for kind, paths in files.items():
-        links = (
-            f"{{download}}`{p.name} </downloads/{run.name}/{p.name}>`" for p in paths
-        )
-        lines.append(f"- {kind}: {', '.join(links)}.")
+        names = (f"{p.name} </downloads/{run.name}/{p.name}>" for p in paths)
+        links = ", ".join(f"{{download}}`{name}`" for name in names)
+        lines.append(f"- {kind}: {links}.")
     command = rerun_command(run.name, run.parameters)
     lines.append(
         f"\nThe same run, from the folder of the book:\n\n```bash\n{command}\n```"
@@ -188,8 +189,7 @@ def provenance(run, profile: str, commit: str, files: Mapping, install: str) -> 
     if install:  # for a reader who leaves by the Colab button of this page
         lines.append("\nIn Colab, run this in a cell of its own first:\n")
         lines.append(f'```python\n%pip install -q "{install}"\n```')
-    text = "\n".join(lines)
-    return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
+    return "\n".join(lines)
 
 
 def rerun_command(name: str, parameters: Mapping[str, object]) -> str:
@@ -222,15 +222,11 @@ def colab_install(config: dict, page: str) -> str:
 
 
 def source_commit(root: Path) -> str:
-    """Say which commit the pages come from."""
-    command = ("git", "-C", str(root), "--git-dir=.git", "describe", "--always")
-    try:
-        run = subprocess.run((*command, "--dirty=+"), capture_output=True, text=True)
-    except OSError:  # no git on this machine
+    """Return the commit of the pages in words."""
+    if not (name := git_commit(root)):
         return "outside of git"
-    name = run.stdout.strip()
     changed = " with local changes" * name.endswith("+")
-    return f"commit `{name.removesuffix('+')}`{changed}" if name else "outside of git"
+    return f"commit `{name.removesuffix('+')}`{changed}"
 
 
 def duration(seconds: float) -> str:
@@ -251,23 +247,18 @@ def _read_json(path: Path) -> dict:
 
 def _add_build_facts(page: Path, runs: Sequence[NotebookRun], profile, commit) -> None:
     """Add what this build was made with to the page "About this build"."""
-    manifests = {run.name: _read_json(run.output.parent / "run.json") for run in runs}
-    facts = {"profile": f"`{profile}`", "pages of": commit}
-    for manifest in manifests.values():
+    facts, notebooks = {"profile": f"`{profile}`", "pages of": commit}, []
+    for run in runs:
+        manifest = _read_json(run.output.with_name("run.json"))
         facts |= manifest.get("versions", {})
         facts |= {"processor": manifest.get("processor", "?")}
+        given = ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
+        records = ", ".join(f"`{r.name}`" for r in shown_records(run.output))
+        link = f"[{run.name}](../notebooks/{run.name}.ipynb)"
+        start = str(manifest.get("created", "?"))[:16].replace("T", "\u00a0")
+        about = (given or "as written", records or "none")
+        notebooks.append((link, duration(run.seconds), start, *about))
     facts |= {name: metadata.version(name) for name in _TOOLS}
-    notebooks = [
-        (
-            f"[{run.name}](../notebooks/{run.name}.ipynb)",
-            duration(run.seconds),
-            str(manifests[run.name].get("created", "?"))[:16].replace("T", "\u00a0"),
-            ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
-            or "as written",
-            ", ".join(f"`{r.name}`" for r in shown_records(run.output)) or "none",
-        )
-        for run in runs
-    ]
     head = ("notebook", "took", "run at (UTC)", "parameters given", "records shown")
     with page.open("a", encoding="utf-8") as text:
         text.write("\n## This build\n\n" + _table(("what", "which"), facts.items()))
@@ -315,13 +306,13 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
     url = config.get("repository", {}).get("url")
     if not url:
         config["launch_buttons"] = {}
-        for button in ("use_edit_page_button", "use_repository_button"):
-            config["html"][button] = False
+        config["html"] |= {
+            f"use_{kind}_button": False for kind in ("edit_page", "repository")
+        }
     elif "github.com/" not in url:
         config["launch_buttons"].pop("colab_url", None)
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    jupyter_book_program = Path(sys.executable).with_name("jupyter-book")
-    _run((jupyter_book_program, "config", "sphinx", stage))
+    _run((Path(sys.executable).with_name("jupyter-book"), "config", "sphinx", stage))
     lines = [
         "import sys",
         # A validator of jsonschema, which nothing here needs, takes 3 s to import.
@@ -336,9 +327,12 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
 
 
 def _run(command: Sequence) -> None:
-    """Run a command; raise what it says on stderr if it fails."""
+    """Run a command; raise its stderr if it fails."""
     command = list(map(str, command))
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise SiteError(f"{command[0]} is not there: `make setup` gets it") from error
     if run.returncode:
         raise SiteError(f"{shlex.join(command)} failed:\n{run.stderr or run.stdout}")
 
@@ -348,8 +342,7 @@ def _digest(stage: Path, root: Path, python: str) -> str:
     versions = [f"{d.metadata['Name']} {d.version}" for d in metadata.distributions()]
     digest = hashlib.sha256(repr((python, sys.version, sorted(versions))).encode())
     for folder, pattern in ((stage, "*"), (root / "netdyn_utils", "*.py")):
-        for path in sorted(folder.rglob(pattern)):
-            if path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0".encode())
-                digest.update(path.read_bytes())
+        for path in filter(Path.is_file, sorted(folder.rglob(pattern))):
+            digest.update(f"{path.relative_to(folder)}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -40,16 +40,12 @@ from ..notebook_params import (
 )
 
 MAX_RUNS = 100_000
-_FIXED = ("status", "seconds", "error")  # columns of every table
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-caption {{ text-align: left }}
-th, td {{ padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd }}
+<html lang="en"><head><meta charset="utf-8"><title>{name}</title>
+<style>body {{ font-family: system-ui; margin: 2rem }} td, th {{ padding: .2rem .6rem }}
 </style></head><body><h1>{name}</h1>
 <p>{done} of {count} runs are done; <a href="results.csv">results.csv</a> has all.</p>
-{heat}
+{heatmap}
 {table}
 </body></html>
 """
@@ -68,7 +64,7 @@ class HeatMap(_Strict):
 
 
 class SweepFile(_Strict):
-    """What a sweep file may hold."""
+    """What a sweep file may contain."""
 
     notebook: str
     profile: str | None = None
@@ -84,43 +80,33 @@ class Sweep:
 
     name: str
     source: Path
-    sets: dict[str, dict]  # what is given to each run, checked, by the run's key
+    sets: dict[str, dict]  # the given values of each run, checked, by the run's key
     heatmap: HeatMap | None = None
 
 
 class SweepError(RuntimeError):
-    """The sweep cannot go on; the message says what is kept and what to do."""
+    """The sweep cannot go on; the message says what to do."""
 
 
 def read_sweep(root: Path, path: Path) -> Sweep:
-    """Read a sweep file and check every set of parameters in it.
-
-    Parameters
-    ----------
-    root : Path
-        The folder of the book.
-    path : Path
-        The file, see the head of this module.
-
-    Raises
-    ------
-    ParameterError
-        With everything that is wrong in it, each mistake once.
-    """
+    """Read a sweep file; ParameterError names all that is wrong in it."""
     try:
-        told = SweepFile.model_validate(read_yaml(path))
+        file = SweepFile.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise ParameterError([_sentence(path, e) for e in error.errors()]) from error
-    if (told.grid is None) == (told.runs is None):
-        raise ParameterError([f"{path.name} needs either `grid` or `runs`"])
-    source = find_notebook(root, told.notebook)
-    shared = profile_block(root, told.profile, source.stem) if told.profile else {}
-    shared |= told.parameters
-    count = len(told.runs or ()) or math.prod(map(len, told.grid.values()))
+        raise ParameterError([_message(path, e) for e in error.errors()]) from error
+    if (file.grid is None) == (file.runs is None):
+        found = "both" if file.grid else "neither"
+        raise ParameterError([f"{path.name} needs `grid` or `runs`, and has {found}"])
+    source = find_notebook(root, file.notebook)
+    shared = profile_block(root, file.profile, source.stem) if file.profile else {}
+    shared = shared | file.parameters
+    count = len(file.runs or ()) or math.prod(map(len, file.grid.values()))
     if count > MAX_RUNS:
-        raise ParameterError([f"{path.name}: {count:,} runs; at most {MAX_RUNS:,}"])
+        message = f"{path.name}: {count:,} runs, at most {MAX_RUNS:,}: split the grid"
+        raise ParameterError([message])
+    grid = itertools.product(*(file.grid or {}).values())
     parameters, sets, errors = read_parameters(source), {}, {}
-    for given in told.runs or _combinations(told.grid):
+    for given in file.runs or [dict(zip(file.grid, v, strict=True)) for v in grid]:
         try:
             values = validate(parameters, shared | given)
         except ParameterError as error:
@@ -128,27 +114,22 @@ def read_sweep(root: Path, path: Path) -> Sweep:
             continue
         key = parameters_hash(values)
         if key in sets:
-            errors[f"{given!r} is there twice"] = None
+            errors[f"{given!r} is there twice: leave one out"] = None
         sets[key] = {name: values[name] for name in shared | given}
-    varied = {name for given in told.runs or [told.grid] for name in given}
-    for name in sorted(varied & told.parameters.keys()):
-        errors[f"{name!r} is in `parameters`, the same in every run, and varies"] = None
-    over = [told.heatmap.rows, told.heatmap.columns] if told.heatmap else []
-    for name in filter(None, over):
-        if name not in varied or over.count(name) > 1:
-            errors[f"`heatmap` needs parameters that vary, got {over!r}"] = None
+    varied = {name for given in file.runs or [file.grid] for name in given}
+    for name in sorted(varied & file.parameters.keys()):
+        errors[f"{name!r} is in `parameters` and varies too: leave one out"] = None
+    axes = [file.heatmap.rows, file.heatmap.columns] if file.heatmap else []
+    if not varied >= {*filter(None, axes)} or len({*axes}) < len(axes):
+        message = f"`heatmap` needs parameters that vary, each once, got {axes!r}"
+        errors[f"{message}: choose {', '.join(sorted(varied))}"] = None
     if errors:
         raise ParameterError(list(errors))
-    return Sweep(path.stem, source, sets, told.heatmap)
+    return Sweep(path.stem, source, sets, file.heatmap)
 
 
-def _combinations(grid: dict[str, list]) -> Iterator[dict]:
-    for values in itertools.product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
-
-
-def _sentence(path: Path, error: dict) -> str:
-    """Return what pydantic says of one entry in our words, with the nearest name."""
+def _message(path: Path, error: dict) -> str:
+    """Return what pydantic says of one entry, with the nearest name."""
     *parents, last = map(str, error["loc"])
     where = ".".join([*parents, last])
     if error["type"] != "extra_forbidden":
@@ -171,62 +152,33 @@ def run_sweep(
     limits: dict[str, float | None] | None = None,
     report: Callable[[str], object] = str,
 ):
-    """Run a sweep, and write ``results.csv`` and ``index.html`` in `out`.
+    """Run a sweep into a folder; return the table of its runs, a pandas.DataFrame.
 
-    Parameters
-    ----------
-    sweep : Sweep
-    out : Path
-        One folder for each run goes here.
-    root : Path
-        The folder of the book.
-    scheduler : str, optional
-        Address of a Dask scheduler, ``tcp://host:8786``; unless given, `workers`
-        processes (one per core) run on this machine.
-    resume : bool
-        Keep the runs that are still valid; otherwise a folder with runs is refused.
-    limits : dict, optional
-        The `limit` (s) and `memory` (bytes) of `execute.run_all`, for each run.
-    report : callable
-        Takes a line of progress.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each run: status, seconds, parameters, recorded numbers, error.
-
-    Raises
-    ------
-    SweepError
-        The folder holds runs and `resume` is off, or another sweep is at work in it; no
-        scheduler answers, or it is lost on the way.
+    It runs on the Dask cluster at `scheduler`, or in `workers` processes here, one per
+    core. `limits` are the `limit` and `memory` of each run.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
-    from .cache import code_hash, dependencies, load_if_current, package_hash
-    from .execute import THREADS
+    from .execute import THREADS, dependencies, load_if_current
 
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(out / "sweep.lock", timeout=0).acquire()
-    except Timeout as error:
-        raise SweepError(
-            f"another sweep is at work in {out}: wait for it, or name another --out"
-        ) from error
-    with lock:
+    with FileLock(out / "sweep.lock", timeout=0):
         source = out / sweep.source.name  # as it is now, however long the sweep takes
         jobs = {k: Job(source, out / k / source.name, g) for k, g in sweep.sets.items()}
         manifests = [job.output.with_name("run.json") for job in jobs.values()]
         if not resume and any(path.exists() for path in manifests):
-            raise SweepError(f"{out} holds runs of this sweep: --resume continues it")
+            raise SweepError(
+                f"{out} has runs of this sweep: --resume keeps the valid ones and runs "
+                "the others, --out names another folder"
+            )
         shutil.copyfile(sweep.source, source)
-        depends_on = dict(zip(jobs, dependencies([*jobs.values()]), strict=True))
         todo = {}
-        for key, job in jobs.items():
-            known, reason = load_if_current(job, depends_on[key])
-            if known is None:
-                todo[key] = (job, depends_on[key])
+        depends_on = dependencies([*jobs.values()])
+        for (key, job), parts in zip(jobs.items(), depends_on, strict=True):
+            valid, reason = load_if_current(job, parts)
+            if not valid:
+                todo[key] = job
                 job.output.with_name("run.json").unlink(missing_ok=True)
                 if resume:
                     report(f"{key}: to run, {reason}")
@@ -234,28 +186,21 @@ def run_sweep(
         settings = {k: v for k, v in os.environ.items() if k.startswith("NETDYN_")}
         settings |= dict.fromkeys(THREADS, "1")  # one for each worker's process
         options = dict(limits or {}, cwd=Path.cwd(), environment=settings)
-        common = (package_hash(), code_hash(source), options, root)
+        here = min(workers or os.cpu_count() or 1, len(todo))
         try:
             if todo:
-                here = min(workers or os.cpu_count() or 1, len(todo))
                 with _cluster(scheduler, here) as client:
-                    _run_on(client, todo, common, report)
+                    _run_on(client, todo, report, options=options, root=root)
         finally:  # also of a sweep that was cut short
             table = write_results(sweep, out, report)
         return table
 
 
-def _run_task(task: tuple, common: tuple) -> str:
+def _run_task(job: Job, options: dict, root: Path) -> str:
     """Run one notebook on a worker; return how it went."""
-    from .cache import code_hash, package_hash, write_run_json
-    from .execute import run_all, write_page
+    from .execute import dependencies, run_all, write_page, write_run_json
 
-    (job, depends_on), (package, code, options, root) = task, common
-    if package_hash() != package or code_hash(job.source) != code:
-        raise RuntimeError(
-            "this worker has another netdyn, or another notebook, than the machine "
-            "that sent the run: install the same version, and share the folder"
-        )
+    (depends_on,) = dependencies([job])
     (run,) = run_all([job], **options)
     if run.status == "ok":
         write_page(run.output, root)
@@ -263,34 +208,27 @@ def _run_task(task: tuple, common: tuple) -> str:
     return str(run)
 
 
-def _run_on(client, todo: dict, common: tuple, report) -> None:
+def _run_on(client, todo: dict[str, Job], report, **common) -> None:
+    """Run the jobs on a cluster; Dask sends those of a lost worker to another."""
     from distributed import CancelledError, as_completed
 
-    from .cache import write_run_json
-    from .execute import CellError, NotebookRun
-
     keys = {f"netdyn-{key}-{os.urandom(4).hex()}": key for key in todo}
-    futures = client.map(
-        _run_task, list(todo.values()), common=common, key=list(keys), pure=False
-    )
+    tasks = {**common, "key": list(keys), "pure": False}
+    futures = client.map(_run_task, list(todo.values()), **tasks)
     report(f"dashboard: {client.dashboard_link}")
     if not client.nthreads():
-        report("no worker yet: waiting for one")
+        report("no worker yet: waiting for one (`dask worker ADDRESS` starts one)")
     for done, future in enumerate(as_completed(futures), 1):
-        try:  # Dask sends the runs of a lost worker to another, three times
-            said = future.result()
+        try:
+            summary = future.result()
         except CancelledError as error:
             raise SweepError(
-                f"the scheduler is lost: {done - 1} of {len(todo)} runs are done and "
-                "kept in the folder; --resume continues with the others"
+                f"the scheduler is lost after {done - 1} of {len(todo)} runs: --resume "
+                "keeps them and runs the others"
             ) from error
-        except Exception as error:
-            said = f"failed: {type(error).__name__}: {error}".splitlines()[0]
-            output = todo[keys[future.key]][0].output
-            output.parent.mkdir(exist_ok=True)
-            fault = CellError(None, "", said)
-            write_run_json(NotebookRun(output.stem, "failed", 0, output, error=fault))
-        report(f"{done}/{len(todo)} {keys[future.key]}: {said}")
+        except Exception as error:  # also of a run whose workers were killed thrice
+            summary = f"failed: {type(error).__name__}: {error}".splitlines()[0]
+        report(f"{done}/{len(todo)} {keys[future.key]}: {summary}")
         future.release()
 
 
@@ -302,18 +240,13 @@ def _cluster(address: str | None, workers: int) -> Iterator:
     # A lost scheduler is reported in our own sentence; Dask's come with tracebacks.
     for name in ("distributed", "distributed.client"):  # the second has its own level
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    local |= {"threads_per_worker": 1, "silence_logs": logging.CRITICAL}
     with ExitStack() as stack:
         if address is None:
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-            stack.enter_context(cluster)
+            address = stack.enter_context(LocalCluster(n_workers=workers, **local))
         try:
-            client = Client(cluster if address is None else address)
+            client = Client(address)
         except (OSError, TimeoutError, ValueError) as error:
             raise SweepError(
                 f"no Dask scheduler answers at {address}: start one with "
@@ -328,16 +261,17 @@ def _cluster(address: str | None, workers: int) -> Iterator:
 
 def read_row(folder: Path) -> tuple[dict, dict]:
     """Return how the run in a folder went, and the numbers that it recorded."""
+    row = {"status": "missing", "seconds": None, "error": "no run.json: it never ended"}
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        error = told["error"] or {"cell": None, "message": ""}
-        words = f"cell {error['cell']}: " * bool(error["cell"]) + error["message"]
-        row = {"status": told["status"], "seconds": told["seconds"], "error": words}
-        return row, dict(told["recorded"])
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        error = run["error"] or {"cell": None, "message": ""}
+        message = f"cell {error['cell']}: " * bool(error["cell"]) + error["message"]
+        row = {"status": run["status"], "seconds": run["seconds"], "error": message}
+        return row, dict(run["recorded"])
     except FileNotFoundError:
-        return {"status": "missing"}, {}
+        return row, {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return {"status": "corrupt", "error": f"run.json: {error}"}, {}
+        return row | {"status": "corrupt", "error": f"run.json: {error}"}, {}
 
 
 def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str):
@@ -346,35 +280,34 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
 
     from ..store import atomic_write
 
-    given = {name for values in sweep.sets.values() for name in values}
+    rows, recorded = zip(*map(read_row, map(out.joinpath, sweep.sets)), strict=True)
+    index = pd.Index(sweep.sets, name="run")
 
-    def column(name: str) -> str:  # of a recorded number
-        return f"{name} (recorded)" if name in {*_FIXED, *given} else name
+    def unique(name: str, kind: str) -> str:
+        return f"{name} ({kind})" if name in table else name
 
-    rows, recorded = [], {}
-    for key, values in sweep.sets.items():
-        row, numbers = read_row(out / key)
-        recorded |= numbers
-        numbers = {column(name): value for name, value in numbers.items()}
-        rows.append({**dict.fromkeys(_FIXED), **values, **row, **numbers})
-    table = pd.DataFrame(rows, pd.Index(sweep.sets, name="run"), dtype=object)
+    table, given, numbers = (
+        pd.DataFrame(part, index, dtype=object)
+        for part in (rows, sweep.sets.values(), recorded)
+    )
+    table = table.join(given.rename(columns=lambda name: unique(name, "given")))
+    table = table.join(numbers.rename(columns=lambda name: unique(name, "recorded")))
     table["error"] = table.pop("error")  # the longest column last
-    heat = ""
-    if (wanted := sweep.heatmap) and wanted.value in recorded:
-        value = pd.to_numeric(table[column(wanted.value)], errors="coerce")
+    heatmap, wanted = "", sweep.heatmap
+    if wanted and wanted.value in numbers:
+        value = pd.to_numeric(numbers[wanted.value], errors="coerce")
         over = {"index": wanted.rows, "columns": wanted.columns}
         means = table.assign(value=value).pivot_table("value", **over)
         style = means.style.background_gradient(axis=None).format(precision=4)
         title = html.escape(f"Mean of {wanted.value} over the runs of each cell")
-        heat = style.set_caption(title).to_html()
-    elif wanted and recorded:
-        names = ", ".join(recorded)
+        heatmap = style.set_caption(title).to_html()
+    elif wanted and len(numbers.columns):
+        names = ", ".join(numbers)
         report(f"no heat map of {wanted.value!r}: the runs recorded {names}")
 
     def link(key: str) -> str:
-        for page in sorted((out / key).glob("*.html")):
-            return f'<a href="{key}/{page.name}">{key}</a>'
-        return key
+        page = next((out / key).glob("*.html"), None)
+        return f'<a href="{key}/{page.name}">{key}</a>' if page else key
 
     def show(value) -> str:
         empty = value is None or value != value
@@ -385,10 +318,9 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
         name=html.escape(sweep.name),
         done=(table["status"] == "ok").sum(),
         count=len(table),
-        heat=heat,
+        heatmap=heatmap,
         table=table.style.format(show).format_index(link).to_html(),
     )
-    files = {"results.csv": table.to_csv(), "index.html": page}
-    for name, text in files.items():
-        atomic_write(out / name, text.encode())
+    atomic_write(out / "results.csv", table.to_csv().encode())
+    atomic_write(out / "index.html", page.encode())
     return table

@@ -1,4 +1,4 @@
-"""From a configuration to a stored record, computed once."""
+"""Experiments: from a configuration to a stored record, computed once."""
 
 from .config import FIVE_LAYERS, ExperimentConfig, UpdatesConfig
 from .information import run_information

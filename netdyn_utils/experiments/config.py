@@ -1,15 +1,14 @@
-"""What a run is: which network learns which data, how, and how it is watched.
+"""Configuration of an experiment, the record it is stored in, and its training run.
 
-`ExperimentConfig` says it, `run_spec` makes of it what a record is found by, and
-`TrainingRun` carries it out: the same steps again and again, bit by bit on one machine,
-since everything random comes from one generator in a fixed order.
+Everything random in a run comes from one generator in a fixed order, so the same
+configuration trains the same network, bit for bit, on one machine.
 """
 
 import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -20,23 +19,24 @@ from ..data.controls import CONTROLS, with_control
 from ..data.images import SHA256, known_digest
 from ..flat_parameters import FlatParameters
 from ..networks import NETWORKS, build_model
-from ..store import RunRecord, RunSpec, RunStore
+from ..store import RunRecord, RunSpec, RunStore, canonical
 from ..training import StepRecord, TrainConfig, resolve_device, train_steps
 from ..validation import check_choice, check_positive_int
 
 DATASET = {"mlp": "mnist", "convnet": "cifar10", "transformer": "text"}
-PAPER_SETTINGS = {  # learning rate and batch size of the paper's figures
+PAPER_HYPERPARAMETERS = {
     "mlp": {"learning_rate": 0.1, "batch_size": 64},
     "convnet": {"learning_rate": 0.01, "batch_size": 64},
     "transformer": {"learning_rate": 0.1, "batch_size": 8},
 }
 FIVE_LAYERS = {"widths": (784, 50, 50, 50, 50, 10)}  # the MLP of claims three and four
-MAX_WINDOW = 1_000  # steps of a window, unless given
-# Fields of a run in the order of its key. These are always in it; the others only where
-# they differ from the value given here, which is never changed: a field that is added
-# later gets the value that all records before it had, and their keys stay.
-IDENTITY = ("network", "optimizer", "learning_rate", "batch_size", "steps", "seed")
-NEUTRAL = {
+MAX_WINDOW = 1_000  # steps, unless `window` is given
+# A key consists of these fields, in this order, and of those that differ from DEFAULTS.
+# Never change a value here: a field that is added later gets the value that all earlier
+# records had, and their keys stay the same.
+KEY_FIELDS = ("network", "optimizer", "learning_rate", "batch_size", "steps", "seed")
+DEFAULTS = {
+    "options": {},
     "source": "sample",
     "digits": None,
     "control": "none",
@@ -47,13 +47,13 @@ NEUTRAL = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
-    """Which network learns what, how, and how its updates are counted."""
+    """Network, data, training, and the windows in which its updates are counted."""
 
     network: str = "mlp"
     options: Mapping[str, object] = field(default_factory=dict)  # of the network
     source: str = "sample"  # of the images: "sample" ships here, "full" is all
     digits: tuple[int, ...] | None = None  # classes of images; None: all
-    control: str = "none"  # what is taken away from the images, see `with_control`
+    control: str = "none"  # manipulation of the images, see `with_control`
     window: int = 1_000  # steps per window of the histograms
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -61,12 +61,9 @@ class ExperimentConfig:
         check_choice(self.network, NETWORKS, "network")
         check_choice(self.control, CONTROLS, "control")
         check_positive_int(self.window, "window")
+        known = NETWORKS[self.network][1].__dataclass_fields__
         for name in self.options:
-            check_choice(
-                name,
-                NETWORKS[self.network][1].__dataclass_fields__,
-                f"option of the {self.network}",
-            )
+            check_choice(name, known, f"option of the {self.network}")
         changed = self.digits or self.source != "sample" or self.control != "none"
         if self.network == "transformer" and changed:
             raise ValueError(
@@ -76,30 +73,13 @@ class ExperimentConfig:
 
     @classmethod
     def from_paper(
-        cls,
-        network: str,
-        steps: int,
-        *,
-        seed: int = 0,
-        windows: int | None = None,
-        **changes,
+        cls, network: str, steps: int, *, seed=0, windows: int | None = None, **changes
     ) -> "ExperimentConfig":
         """Return the authors' setting of a network, cut to `steps`.
 
-        Parameters
-        ----------
-        network : "mlp", "convnet" or "transformer"
-        steps, seed : int
-        windows : int, optional
-            How many windows the run is cut into: ten unless given, or more, so that
-            none is longer than a thousand steps.
-        **changes
-            Other values for fields of `TrainConfig` or of `ExperimentConfig`.
-
-        Raises
-        ------
-        ValueError
-            If a network or a field is unknown, or a value makes no sense.
+        Without `windows` there are ten, or more so that none exceeds 1,000 steps.
+        `changes` are other fields of `TrainConfig` or `ExperimentConfig`; ValueError if
+        one is unknown or out of its range.
 
         Examples
         --------
@@ -108,120 +88,114 @@ class ExperimentConfig:
         (0.1, 16, 100)
         """
         check_choice(network, NETWORKS, "network")
-        check_positive_int(steps, "steps")
-        own = {f.name for f in fields(cls)} - {"network", "train"}
-        ours = {name: changes.pop(name) for name in [*changes] if name in own}
-        train = {**PAPER_SETTINGS[network], "steps": steps, "seed": seed, **changes}
+        parts = check_positive_int(10 if windows is None else windows, "windows")
+        window = -(-check_positive_int(steps, "steps") // parts)
+        window = min(window, MAX_WINDOW) if windows is None else window
+        train = {**PAPER_HYPERPARAMETERS[network], "steps": steps, "seed": seed}
+        other = {"window": window}
+        for name, value in changes.items():
+            (other if name in cls.__dataclass_fields__ else train)[name] = value
         for name in train:
             check_choice(name, TrainConfig.__dataclass_fields__, "setting of a run")
-        parts = 10 if windows is None else check_positive_int(windows, "windows")
-        window = max(1, -(-steps // parts))
-        window = min(window, MAX_WINDOW) if windows is None else window
-        return cls(
-            network=network, train=TrainConfig(**train), **{"window": window, **ours}
-        )
+        return cls(network=network, train=TrainConfig(**train), **other)
 
-    as_published = from_paper  # its name until version 0.2
+    as_published = from_paper  # former name
 
     def flat(self) -> dict[str, object]:
-        """Return all fields by name, those of training too."""
-        ours = {f.name: getattr(self, f.name) for f in fields(self)}
-        train = ours.pop("train")
-        return {**ours, **{f.name: getattr(train, f.name) for f in fields(train)}}
+        """Return all fields by name, with those of training."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        train = values.pop("train")
+        return {**values, **{f.name: getattr(train, f.name) for f in fields(train)}}
 
 
-UpdatesConfig = ExperimentConfig  # its name until version 0.2
+UpdatesConfig = ExperimentConfig  # former name
 
 
-def run_spec(
-    kind: str,
-    version: int,
-    config: ExperimentConfig,
-    asked: Mapping[str, object] | None = None,
-    *,
-    neutral: Mapping[str, object] | None = None,
-    without: tuple[str, ...] = (),
-    data_root=None,
-) -> RunSpec:
-    """Return what the record of a run is found by.
+@dataclass(frozen=True)
+class Experiment:
+    """A kind of experiment, each of whose records is computed once."""
 
-    Parameters
-    ----------
-    kind, version
-        See `RunSpec`.
-    config : ExperimentConfig
-    asked : mapping, optional
-        What this kind of experiment is asked beside its training.
-    neutral : mapping, optional
-        Values of `asked` that are left out, see `NEUTRAL`.
-    without : tuple of str
-        Fields that change nothing in this kind.
-    data_root : path, optional
-        Folder of the full data sets; only read for sets of unknown digest.
-    """
-    network = NETWORKS[config.network][1]()
-    options = {  # in the order of the network's own fields, without its defaults
-        f.name: config.options[f.name]
-        for f in fields(network)
-        if f.name in config.options
-        and _listed(config.options[f.name]) != _listed(getattr(network, f.name))
-    }
-    values = {**config.flat(), "options": options, **(asked or {})}
-    neutral = {"options": {}, **NEUTRAL, **(neutral or {})}
-    told = {n: values[n] for n in (*IDENTITY, *neutral) if n not in without}
-    told["learning_rate"] = float(told["learning_rate"])
-    return RunSpec(kind, version, told, data_digest(config, data_root), neutral)
+    kind: str
+    version: int  # raised when, and only when, the numbers are meant to change
+    defaults: Mapping[str, object] = field(default_factory=dict)  # of its options
+    check: Callable[..., None] | None = None  # raises for impossible options
+    unused: tuple[str, ...] = ()  # fields that its numbers do not depend on
 
+    def spec(self, config: ExperimentConfig, *, data_root=None, **options) -> RunSpec:
+        """Return what the record of a configuration and options is found by."""
+        options = {**self.defaults, **options}
+        if self.check:
+            self.check(config, **options)
+        plain = vars(NETWORKS[config.network][1]())
+        changed = {  # in the order of the network's fields
+            name: config.options[name]
+            for name, value in plain.items()
+            if canonical(config.options.get(name, value)) != canonical(value)
+        }
+        values = {**config.flat(), **options, "options": changed}
+        values["learning_rate"] = float(values["learning_rate"])
+        defaults = {**DEFAULTS, **self.defaults}
+        names = [n for n in (*KEY_FIELDS, *defaults) if n not in self.unused]
+        values = {name: values[name] for name in names}
+        data = DATASET[config.network], config.source
+        known = data in SHA256  # then a record is found where the full set is not
+        digest = known_digest(*data) if known else load_data(config, data_root).digest
+        return RunSpec(self.kind, self.version, values, digest, defaults)
 
-def stored_run(
-    spec: RunSpec,
-    compute: Callable[[torch.device], Mapping[str, np.ndarray]],
-    store: RunStore | None,
-    device: str,
-) -> RunRecord:
-    """Return the record of a run from a store, computing it there if need be."""
-    target = resolve_device(device)
-    notes = {"threads": torch.get_num_threads(), "device": target.type}
-    return (store or RunStore.default()).get(spec, lambda: compute(target), notes)
+    def record(
+        self,
+        compute: Callable[..., Mapping[str, np.ndarray]],
+        config: ExperimentConfig,
+        *,
+        store: RunStore | None = None,
+        device: str = "auto",
+        data_root=None,
+        **options,
+    ) -> RunRecord:
+        """Return a record; ``compute(config, data, device, **options)`` if missing."""
+        spec = self.spec(config, data_root=data_root, **options)
+        target, options = resolve_device(device), {**self.defaults, **options}
+
+        def arrays():
+            return compute(config, load_data(config, data_root), target, **options)
+
+        notes = {"threads": torch.get_num_threads(), "device": target.type}
+        return (store or RunStore.default()).get(spec, arrays, notes)
 
 
 class TrainingRun:
-    """The training that a configuration describes.
+    """The training that a configuration describes, on `data` from `load_data`."""
 
-    Parameters
-    ----------
-    config : ExperimentConfig
-    data : Images or CharText
-        What `load_data` gives for it.
-    device : torch.device
-
-    Attributes
-    ----------
-    model : torch.nn.Module
-        As it is before the first step; its parameters lie in one block of memory.
-    train_set, test_set : list of Tensor
-        Inputs and targets, on the device.
-    """
-
-    def __init__(self, config: ExperimentConfig, data, device):
-        self.config, train = config, config.train
-        generator = torch.Generator().manual_seed(train.seed)
+    def __init__(self, config: ExperimentConfig, data, device: torch.device):
+        self.config = config
+        generator = torch.Generator().manual_seed(config.train.seed)
         self.model = build_model(
-            config.network, generator=generator, **_options(config, data)
+            config.network, generator=generator, **_network_options(config, data)
         ).to(device)
         self._parameters = FlatParameters(self.model).share_storage()
-        self.train_set, self.test_set = (
-            [part.to(device) for part in pair] for pair in _split(data)
-        )
+        if isinstance(data, CharText):  # periodic: no part of it is unseen
+            train = data.inputs, data.targets
+            test = data.inputs[:500], data.targets[:500]
+        else:
+            train = data.train_inputs, data.train_targets
+            test = data.test_inputs, data.test_targets
+        self.train_set = [part.to(device) for part in train]  # inputs and targets
+        self.test_set = [part.to(device) for part in test]
         self._batches = InMemoryBatches(
-            *self.train_set, train.batch_size, generator=generator
+            *self.train_set, config.train.batch_size, generator=generator
         )
 
-    def steps(self) -> Iterator[StepRecord]:
-        """Train, yield after each step, and show a bar where somebody watches."""
-        train = self.config.train
-        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-        hidden = not watched or bool(os.environ.get("TQDM_DISABLE"))
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps that see all training data once."""
+        examples = len(self.train_set[0])
+        return -(-examples // (self.config.train.batch_size or examples))
+
+    def steps(self, number: int | None = None) -> Iterator[StepRecord]:
+        """Train, and yield after each step; people at a terminal see a progress bar."""
+        train = replace(self.config.train, steps=number or self.config.train.steps)
+        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        hidden = not interactive or bool(os.environ.get("TQDM_DISABLE"))
         label = f"{self.config.network}, learning rate {train.learning_rate:g}"
         with tqdm(total=train.steps, desc=label, unit="step", disable=hidden) as bar:
             for step in train_steps(self.model, self._batches, train):
@@ -229,36 +203,19 @@ class TrainingRun:
                 yield step
 
     def digest(self) -> np.ndarray:
-        """Return the SHA-256 of the parameters as they are, uint8, shape (32,)."""
+        """SHA-256 of the current parameters, uint8, shape (32,)."""
         bits = self._parameters.to_vector().cpu().numpy().tobytes()
         return np.frombuffer(hashlib.sha256(bits).digest(), np.uint8)
 
 
 def load_data(config: ExperimentConfig, root=None):
-    """Return the images or the text that a configuration asks for."""
-    if DATASET[config.network] == "text":
-        return CharText()
+    """Return the images or the text of a configuration."""
     name = DATASET[config.network]
+    if name == "text":
+        return CharText()
     data = load_images(name, config.source, classes=config.digits, root=root)
     generator = torch.Generator().manual_seed(config.train.seed)
     return with_control(data, config.control, generator)
-
-
-def data_digest(config: ExperimentConfig, root=None) -> str:
-    """Return the digest of a configuration's data, without reading them if it is known.
-
-    So a stored run is found where the full sets are not.
-    """
-    name = DATASET[config.network]
-    if (name, config.source) in SHA256:
-        return known_digest(name, config.source)
-    return load_data(config, root).digest
-
-
-def steps_per_epoch(config: ExperimentConfig, data) -> int:
-    """Return how many steps it takes to see all training data once."""
-    inputs, _ = _split(data)[0]
-    return -(-len(inputs) // (config.train.batch_size or len(inputs)))
 
 
 def prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
@@ -268,28 +225,12 @@ def prefixed(prefix: str, arrays) -> dict[str, np.ndarray]:
 
 def strip_prefix(arrays, prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays whose names begin with `prefix`, without it."""
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    size = len(prefix)
+    return {n[size:]: array for n, array in arrays.items() if n.startswith(prefix)}
 
 
-def _listed(value):
-    """Return tuples as lists, so that what was read from JSON compares equal."""
-    return list(value) if isinstance(value, list | tuple) else value
-
-
-def _split(data):
-    """Return (inputs, targets) to train on and to test on."""
-    if isinstance(data, CharText):  # periodic: no part of it is unseen
-        return (data.inputs, data.targets), (data.inputs[:500], data.targets[:500])
-    train = data.train_inputs, data.train_targets
-    return train, (data.test_inputs, data.test_targets)
-
-
-def _options(config: ExperimentConfig, data) -> dict[str, object]:
-    """Fit the network's output to the selected classes."""
+def _network_options(config: ExperimentConfig, data) -> dict[str, object]:
+    """Give the network one output for each selected class."""
     options = dict(config.options)
     if config.network == "mlp":
         widths = options.get("widths", (784, 128, 10))

@@ -1,71 +1,53 @@
-"""What updates know of activity, and how steadily they point, along a whole run.
+"""Information between updates and activations, and stability of their direction.
 
-A run is trained once and looked at in windows of steps. Of each window remain a few
-numbers: the information between magnitudes of updates and activations, beside its null;
-and how far the window's leading direction lies from the one before.
+A run is trained once, and each window of steps leaves a few numbers: the information
+between magnitudes of updates and activations, with its null, and the alignment of the
+window's leading direction with that of the window before.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..information.window import CORRECTION_OF as ESTIMATORS
-from ..information.window import READINGS, read_window
-from ..principal_direction import PrincipalDirection, alignment, leading_direction
-from ..store import RunRecord, RunSpec, RunStore
+from ..information.window import read_window
+from ..principal_direction import alignment, leading_direction
+from ..store import RunRecord
 from ..tracking.activations import ActivationProbe, probe_batch
 from ..tracking.update_window import UpdateWindow
 from ..validation import check_choice, check_positive_int
-from .config import (
-    ExperimentConfig,
-    TrainingRun,
-    load_data,
-    run_spec,
-    stored_run,
-)
+from .config import Experiment, ExperimentConfig, TrainingRun
 
-VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
-NEUTRAL = {"permutations": 20}  # see `config.NEUTRAL`
 DIRECTIONS = ("path", "updates", "magnitudes")
 PER_CLASS = 10  # samples of each class in the probe batch
+AGGREGATES = {"per_step": "steps", "pooled": "window"}  # and their names in a record
 
 
 @dataclass(frozen=True, eq=False)
 class InformationSeries:
-    """Information in each window, nats, beside what permuted units give.
+    """Information of each window and its permutation null, all nats, (windows,).
 
-    nan where nothing could be said: all updates, or all activations, were the same.
+    nan where all updates, or all activations, are the same.
     """
 
-    nats: np.ndarray  # (windows,)
-    null_mean: np.ndarray  # (windows,)
-    null_spread: np.ndarray  # (windows,), standard deviation of the null
+    nats: np.ndarray
+    null_mean: np.ndarray
+    null_spread: np.ndarray  # standard deviation
 
     @property
     def excess(self) -> np.ndarray:
-        """Information beyond the mean of the null, (windows,); may be negative."""
+        """Information beyond the mean of the null; may be negative."""
         return self.nats - self.null_mean
 
 
 @dataclass(frozen=True, eq=False)
 class InformationRun:
-    """A run's information and directions, read as the chapter needs them.
-
-    Parameters
-    ----------
-    record : RunRecord
-    layers : tuple of str
-    steps : array of int64, (windows,)
-        Step at which each window ends.
-    loss : array, (windows,)
-        Mean training loss in nats.
-    """
+    """Information and directions in the windows of one run."""
 
     record: RunRecord
     layers: tuple[str, ...]
-    steps: np.ndarray
-    loss: np.ndarray
+    steps: np.ndarray  # at which each window ends, (windows,)
+    loss: np.ndarray  # mean of the training loss in nats, (windows,)
 
     @classmethod
     def of(cls, record: RunRecord) -> "InformationRun":
@@ -74,116 +56,84 @@ class InformationRun:
         return cls(record, layers, record["steps"], record["loss"])
 
     def information(
-        self, estimator: str = "rank", *, reading: str = "steps", layer: str = "all"
+        self,
+        estimator: str = "rank",
+        *,
+        aggregate: str = "per_step",
+        layer: str = "all",
     ) -> InformationSeries:
-        """Return the information of each window.
+        """Return the information of each window, of a layer or of all layers pooled.
 
-        Parameters
-        ----------
-        estimator : {"rank", "linear"}
-            Rank bins with the correction of Miller and Madow; or linear bins without.
-        reading : {"steps", "window"}
-            The mean over steps of the information at one step; or that of all pairs of
-            the window at once.
-        layer : str
-            "all" pools the pairs of all layers.
+        "rank" bins have the correction of Miller and Madow, "linear" bins none.
+        "per_step" is the mean over single steps, "pooled" takes all pairs of the window
+        at once.
         """
         check_choice(estimator, ESTIMATORS, "estimator")
-        check_choice(reading, READINGS, "reading")
-        check_choice(layer, ("all", *self.layers), "layer")
-        place = ("all", *self.layers).index(layer)
-        rows = self.record[f"information_{reading}_{estimator}"][:, place]
+        check_choice(aggregate, AGGREGATES, "aggregate")
+        layers = ("all", *self.layers)
+        place = layers.index(check_choice(layer, layers, "layer"))
+        rows = self.record[f"information_{AGGREGATES[aggregate]}_{estimator}"][:, place]
         return InformationSeries(*rows.T)
 
     def alignment(self, direction: str = "path") -> np.ndarray:
         """Return β* of each window with the one before, (windows − 1,).
 
-        Parameters
-        ----------
-        direction : {"path", "updates", "magnitudes"}
-            Leading direction of the weights themselves in the window; of their updates
-            with signs; of the magnitudes.
+        The leading direction is that of the weights ("path"), of the signed "updates"
+        or of their "magnitudes".
         """
-        place = DIRECTIONS.index(check_choice(direction, DIRECTIONS, "direction"))
-        return self.record["alignment"][:, place]
+        return self._of_direction("alignment", direction)
 
     def explained(self, direction: str = "path") -> np.ndarray:
-        """Return the leading direction's share of the variance, (windows,)."""
+        """Return the variance fraction of the leading direction, (windows,)."""
+        return self._of_direction("explained", direction)
+
+    def _of_direction(self, name, direction):
         place = DIRECTIONS.index(check_choice(direction, DIRECTIONS, "direction"))
-        return self.record["explained"][:, place]
+        return self.record[name][:, place]
 
 
 def run_information(
-    config: ExperimentConfig,
-    *,
-    permutations: int = NEUTRAL["permutations"],
-    store: RunStore | None = None,
-    device: str = "auto",
-    data_root=None,
+    config: ExperimentConfig, *, permutations: int = 20, **where
 ) -> InformationRun:
     """Train a network and measure information and alignment in every window.
 
-    Parameters
-    ----------
-    config : ExperimentConfig
-        Windows have ``config.window`` steps; what is left at the end is not measured.
-    permutations : int
-        Arrangements of units in each null.
-    store, device, data_root
-        As for `run_updates`.
-
-    Raises
-    ------
-    ValueError
-        If the run has fewer than two windows.
-    DivergenceError
-        If the loss is no longer finite; nothing is stored.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import mkdtemp
-    >>> from netdyn_utils.training import TrainConfig
-    >>> config = ExperimentConfig(window=20, train=TrainConfig(steps=40))
-    >>> run = run_information(config, permutations=2, store=RunStore(Path(mkdtemp())))
-    >>> run.information("rank").nats.shape, run.alignment("path").shape
-    ((2,), (1,))
+    Windows have ``config.window`` steps; an incomplete last one is not measured.
+    `permutations` is their number in each null; `where` are `store`, `device` and
+    `data_root` of `run_updates`. ValueError for fewer than two windows.
     """
-    spec = information_spec(config, permutations=permutations, data_root=data_root)
-
-    def compute(target):
-        data = load_data(config, data_root)
-        return _train_and_inform(config, data, target, permutations)
-
-    return InformationRun.of(stored_run(spec, compute, store, device))
+    record = INFORMATION.record(_inform, config, permutations=permutations, **where)
+    return InformationRun.of(record)
 
 
-def information_spec(
-    config: ExperimentConfig,
-    *,
-    permutations: int = NEUTRAL["permutations"],
-    data_root=None,
-) -> RunSpec:
-    """Return what the record of `run_information` is found by."""
+def _check(config: ExperimentConfig, permutations) -> None:
     check_positive_int(permutations, "permutations")
     if config.train.steps < 2 * config.window:
         raise ValueError(
             f"{config.train.steps} steps are fewer than two windows of "
             f"{config.window}: take more steps or a smaller window"
         )
-    asked = {"permutations": permutations}
-    return run_spec(
-        "information", VERSION, config, asked, neutral=NEUTRAL, data_root=data_root
-    )
 
 
-def _train_and_inform(config, data, device, permutations):
+INFORMATION = Experiment("information", 1, {"permutations": 20}, _check)
+information_spec = INFORMATION.spec
+
+
+def _inform(config, data, device, *, permutations):
     training = TrainingRun(config, data, device)
     probe = ActivationProbe(training.model, *probe_batch(*training.test_set, PER_CLASS))
     window = UpdateWindow(training.model, config.window)
-    found = {f"information_{r}_{e}": [] for r in READINGS for e in ESTIMATORS}
-    steps, losses, aligned, explained, before = [], [], [], [], None
-    for step, loss in _windows(training, (probe, window), config.window):
+    names = ("steps", "loss", "alignment", "explained")
+    found = {name: [] for name in names}
+    found |= {
+        f"information_{a}_{e}": [] for a in AGGREGATES.values() for e in ESTIMATORS
+    }
+    losses, before = [], None
+    for step in training.steps():
+        probe.update()
+        window.update()
+        losses.append(step.loss)
+        if len(losses) < config.window:
+            continue
         updates, activations = window.pop(), probe.pop()
         magnitudes = np.abs(updates)
         layers = [
@@ -193,36 +143,20 @@ def _train_and_inform(config, data, device, permutations):
         readings = read_window(
             layers, seed=config.train.seed, permutations=permutations
         )
-        for (reading, estimator), rows in readings.items():
-            found[f"information_{reading}_{estimator}"].append(rows)
-        now: list[PrincipalDirection] = [
-            leading_direction(rows)
-            for rows in (np.cumsum(updates, axis=0), updates, magnitudes)
-        ]
-        if before is not None:
-            aligned.append([alignment(*pair) for pair in zip(before, now, strict=True)])
-        explained.append([direction.explained for direction in now])
-        steps.append(step)
-        losses.append(loss)
-        before = now
+        for (aggregate, estimator), rows in readings.items():
+            found[f"information_{AGGREGATES[aggregate]}_{estimator}"].append(rows)
+        paths = np.cumsum(updates, axis=0)
+        now = [leading_direction(rows) for rows in (paths, updates, magnitudes)]
+        if before:
+            both = zip(before, now, strict=True)
+            found["alignment"].append([alignment(*pair) for pair in both])
+        ratios = [direction.explained_variance_ratio for direction in now]
+        found["explained"].append(ratios)
+        found["steps"].append(step.step)
+        found["loss"].append(float(np.mean(losses)))
+        losses, before = [], now
     return {
         "layers": np.array(list(window.layers)),
-        "steps": np.array(steps),
-        "loss": np.array(losses),
-        "alignment": np.array(aligned),
-        "explained": np.array(explained),
         "final": training.digest(),
         **{name: np.array(rows) for name, rows in found.items()},
     }
-
-
-def _windows(training, observers, size: int) -> Iterator[tuple[int, float]]:
-    """Train, let all observers see each step, and yield at the end of each window."""
-    losses = []
-    for step in training.steps():
-        for observer in observers:
-            observer.update()
-        losses.append(step.loss)
-        if len(losses) == size:
-            yield step.step, float(np.mean(losses))
-            losses.clear()

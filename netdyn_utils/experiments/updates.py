@@ -1,50 +1,29 @@
-"""From a configuration to a stored record, computed once.
-
-Each ``run_…`` asks the store for a run and computes it only if it is not there. What a
-run is (network, data, training) makes its key; the version beside each kind says when
-its numbers were last meant to change.
-"""
+"""Training runs in which every update is counted."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..histogram import WindowedHistograms
-from ..store import RunRecord, RunSpec, RunStore
+from ..store import RunRecord, RunStore
 from ..tracking.updates import UpdateTracker
 from ..training import DivergenceError, evaluate
-from .config import (
-    ExperimentConfig,
-    TrainingRun,
-    load_data,
-    prefixed,
-    run_spec,
-    stored_run,
-    strip_prefix,
-)
+from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
-VERSION = 1  # raised when, and only when, the numbers of a record are meant to change
-LOSS_POINTS = 1_000  # at most so many means of the training loss are kept
-EVALUATIONS = 20  # measurements on the test data in a run, at most
-EVALUATE_EVERY = 50  # steps between two of them, at least
+UPDATES = Experiment("updates", version=1)
+updates_spec = UPDATES.spec
+MAX_LOSS_POINTS = 1_000  # of the training loss, which is averaged between them
+MAX_EVALUATIONS = 20  # on the test data, in one run
+MIN_EVALUATION_STEPS = 50  # between two evaluations
 
 
 @dataclass(frozen=True, eq=False)
 class UpdatesRun:
-    """A run's record, read as the chapters need it.
-
-    Parameters
-    ----------
-    record : RunRecord
-    updates : WindowedHistograms
-        Counts of abs(Δw) per layer and window.
-    rms : WindowedHistograms
-        Counts of parameters by their √⟨Δw²⟩, per layer and window.
-    """
+    """Histograms of updates and losses of one run."""
 
     record: RunRecord
-    updates: WindowedHistograms
-    rms: WindowedHistograms
+    updates: WindowedHistograms  # of abs(Δw), per layer and window
+    rms: WindowedHistograms  # of the parameters' √⟨Δw²⟩, per layer and window
 
     @classmethod
     def of(cls, record: RunRecord) -> "UpdatesRun":
@@ -64,7 +43,7 @@ class UpdatesRun:
 
     @property
     def parameters(self) -> int:
-        """How many parameters are trained."""
+        """Number of trainable parameters."""
         return self.updates.histogram().total // self.updates.stops[-1]
 
 
@@ -75,13 +54,13 @@ def run_updates(
     device: str = "auto",
     data_root=None,
 ) -> UpdatesRun:
-    """Train a network and count every update, or read the run that did.
+    """Train a network and count every update, or read the run from the store.
 
     Parameters
     ----------
     config : ExperimentConfig
     store : RunStore, optional
-        Where records lie; see `RunStore.default`.
+        By default `RunStore.default()`.
     device : str
         "auto", "cpu", "cuda" …; noted in the manifest, not part of the key.
     data_root : path, optional
@@ -102,38 +81,33 @@ def run_updates(
     >>> run.parameters, run.updates.groups, run.updates.stops
     (101770, ('fc1', 'fc2'), (5, 10))
     """
-    spec = updates_spec(config, data_root)
-
-    def compute(target):
-        return _train_and_count(config, load_data(config, data_root), target)
-
-    return UpdatesRun.of(stored_run(spec, compute, store, device))
+    options = {"store": store, "device": device, "data_root": data_root}
+    return UpdatesRun.of(UPDATES.record(_count_updates, config, **options))
 
 
-def updates_spec(config: ExperimentConfig, data_root=None) -> RunSpec:
-    """Return what the record of `run_updates` is found by."""
-    return run_spec("updates", VERSION, config, data_root=data_root)
+def _count_updates(config: ExperimentConfig, data, device) -> dict[str, np.ndarray]:
+    training, last = TrainingRun(config, data, device), config.train.steps
+    tracker = UpdateTracker(training.model, window=config.window)
+    every = max(-(-last // MAX_EVALUATIONS), MIN_EVALUATION_STEPS)
+    losses, tests = [], []
 
+    def test(step):
+        found = evaluate(training.model, *training.test_set)
+        tests.append((step, found.loss, found.accuracy))
 
-def _train_and_count(config: ExperimentConfig, data, device) -> dict[str, np.ndarray]:
-    train, training = config.train, TrainingRun(config, data, device)
-    model, test_set = training.model, training.test_set
-    tracker = UpdateTracker(model, window=config.window)
-
-    every = max(-(-train.steps // EVALUATIONS), EVALUATE_EVERY)
-    losses, tests = [], [(0, *_row(evaluate(model, *test_set)))]
+    test(0)
     for step in training.steps():
         tracker.update()
         losses.append(step.loss)
-        if step.step % every == 0 or step.step == train.steps:
-            tests.append((step.step, *_row(evaluate(model, *test_set))))
-
-    if not np.isfinite(tests[-1][1]):  # the very last step, which no loss came after
+        if step.step % every == 0 or step.step == last:
+            test(step.step)
+    if not np.isfinite(tests[-1][1]):  # no training loss comes after the last step
         raise DivergenceError(
-            f"the test loss is {tests[-1][1]} after step {train.steps} with learning "
-            f"rate {train.learning_rate:g}: lower the learning rate"
+            f"the test loss is {tests[-1][1]} after step {last} with learning rate "
+            f"{config.train.learning_rate:g}: lower the learning rate"
         )
-    stops = _loss_stops(train.steps)
+    size = -(-last // MAX_LOSS_POINTS)
+    stops = np.append(np.arange(size, last, size), last)
     means = np.add.reduceat(losses, np.r_[0, stops[:-1]]) / np.diff(stops, prepend=0)
     return {
         "loss_steps": stops,
@@ -143,14 +117,3 @@ def _train_and_count(config: ExperimentConfig, data, device) -> dict[str, np.nda
         **prefixed("updates_", tracker.histograms().to_arrays()),
         **prefixed("rms_", tracker.rms_histograms().to_arrays()),
     }
-
-
-def _row(evaluation) -> tuple[float, float]:
-    """Return loss and accuracy as a row of the record."""
-    return evaluation.loss, evaluation.accuracy
-
-
-def _loss_stops(steps: int) -> np.ndarray:
-    """Return where the blocks end over which the training loss is averaged."""
-    size = -(-steps // LOSS_POINTS)
-    return np.append(np.arange(size, steps, size), steps)

@@ -1,19 +1,12 @@
 """Waiting times between large updates: the definition, and exact counts of them.
 
 A weight *exceeds* at a step if abs(Δw) ≥ threshold there. An *interval* is the number
-of steps from one exceedance of a weight to the next of the same weight. A window of
-`steps` steps cuts two more off: what lies before a weight's first exceedance and after
-its last. How long those would have been is not known, only that they were at least
-that long. They are censored, and kept apart: `left_censored` and `right_censored`
-count them by that least length, and neither enters a fit, a mean, B or M.
+of steps from one exceedance of a weight to its next. A window of `steps` steps cuts off
+what lies before a weight's first exceedance and after its last. Only a lower bound of
+their lengths is known: they are censored, counted apart by that bound, and enter no
+fit, mean, B or M. All intervals of a weight, censored ones included, sum to steps + 1.
 
-So the stretches of a weight that exceeds at all, censored ones included, always sum to
-steps + 1.
-
-References
-----------
-K.-I. Goh, A.-L. Barabási, "Burstiness and memory in complex systems", EPL 81 (2008)
-48002, doi 10.1209/0295-5075/81/48002: B and M.
+B and M: K.-I. Goh, A.-L. Barabási, EPL 81 (2008) 48002, doi 10.1209/0295-5075/81/48002.
 """
 
 from collections.abc import Sequence
@@ -29,21 +22,9 @@ from ..validation import check_positive, check_positive_int
 def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
     """Return the steps between successive large updates of the same weight.
 
-    Parameters
-    ----------
-    magnitudes : array, (steps, weights)
-        abs(Δw); a NaN never exceeds.
-    threshold : float
-        Above zero, in the unit of the magnitudes, compared in their precision.
+    Magnitudes abs(Δw), (steps, weights), and threshold in the same unit; NaN never
+    exceeds. The intervals, int64, come weight by weight, without the censored ends.
 
-    Returns
-    -------
-    array, int64 (intervals,)
-        Weight by weight, in order of time. Censored ends are not among them, see
-        `IntervalCounts.of`.
-
-    Examples
-    --------
     >>> exceedance_intervals([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]], threshold=5)
     array([2, 1, 3])
     """
@@ -51,67 +32,36 @@ def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
     return np.diff(step)[np.diff(weight) == 0]
 
 
-@dataclass(frozen=True)
-class BinnedIntervals:
-    """Intervals in bins of whole numbers; the edges lie halfway between two."""
-
-    edges: np.ndarray
-    counts: np.ndarray
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class IntervalCounts:
     """How often each interval occurred, exactly, with the censored ends apart.
 
-    Parameters
-    ----------
-    threshold : float
-        In the unit of the weight.
-    steps : int
-        Length of the window.
-    counts, left_censored, right_censored : array, int64 (longest,)
-        Entry k − 1 counts the intervals of k steps; the weights whose first exceedance
-        was the k-th step; those whose last was the k-th step from the end.
-    exceedance_histogram : array, int64 (most + 1,)
-        Entry n counts the weights that exceeded n times.
-    longer : int
-        Overflow: intervals too long to be counted by length, see `IntervalTracker`.
-    pairs : tuple of int, optional
-        Serial moments: sums over successive intervals a, b of a weight, of 1, a, b, a²,
-        b², ab, from which M is computed.
+    Entry k − 1 of `counts` is the number of intervals of k steps, of `left_censored`
+    the number of weights whose first exceedance was the k-th step, of `right_censored`
+    of those whose last was the k-th step from the end.
 
-    Examples
-    --------
     >>> counts = IntervalCounts.of([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]], 5)
     >>> counts
-    IntervalCounts(3 intervals of 1 to 3 steps: 5 exceedances of 5 by 2 of 2 weights \
+    IntervalCounts(3 intervals of up to 3 steps: 5 exceedances of 5 by 2 of 2 weights \
 in 5 steps)
-    >>> counts.left_censored, counts.right_censored
-    (array([1, 1]), array([1, 1]))
-    >>> (counts + counts).counts
-    array([2, 2, 2])
+    >>> counts.left_censored, counts.right_censored, (counts + counts).counts
+    (array([1, 1]), array([1, 1]), array([2, 2, 2]))
     """
 
-    threshold: float
-    steps: int
-    counts: np.ndarray
-    left_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    right_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    exceedance_histogram: np.ndarray = field(
-        default_factory=lambda: np.zeros(1, np.int64)
-    )
-    longer: int = 0
-    pairs: tuple[int, ...] | None = None
-
-    opening = property(lambda self: self.left_censored, doc="Former name.")
-    closing = property(lambda self: self.right_censored, doc="Former name.")
-    events = property(lambda self: self.exceedance_histogram, doc="Former name.")
-    never = property(lambda self: self.n_never, doc="Former name.")
-    memory = property(lambda self: self.memory_coefficient, doc="Former name.")
+    threshold: float  # in the unit of the weight
+    steps: int  # length of the window
+    counts: np.ndarray  # int64 (longest,), as the next two
+    left_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    right_censored: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    # entry n: number of weights that exceeded n times
+    exceedance_histogram: np.ndarray = field(default_factory=lambda: np.zeros(1, int))
+    overflow: int = 0  # intervals longer than the `max_interval` of a tracker
+    # sums over successive intervals a, b of a weight, of 1, a, b, a², b², ab
+    serial_moments: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, magnitudes: ArrayLike, threshold: float) -> "IntervalCounts":
-        """Count the intervals of magnitudes, (steps, weights): what is streamed."""
+        """Count the intervals of magnitudes, (steps, weights)."""
         exceeds = _exceeds(magnitudes, threshold)
         weight, step = np.nonzero(exceeds.T)
         return cls.from_times(weight, step, *exceeds.shape, float(threshold))
@@ -124,7 +74,6 @@ in 5 steps)
         gaps = np.diff(step, prepend=0)  # not an interval where a weight begins
         both = ~first[:-1] & ~first[1:]
         a, b = gaps[:-1][both], gaps[1:][both]
-        sums = (np.ones_like(a), a, b, a * a, b * b, a * b)
         return cls(
             threshold,
             steps,
@@ -132,22 +81,26 @@ in 5 steps)
             np.bincount(step[first] + 1)[1:],
             np.bincount(steps - step[last])[1:],
             np.bincount(np.bincount(weight, minlength=weights)),
-            pairs=tuple(int(row.sum()) for row in sums),
+            serial_moments=(len(a), *map(int, (a.sum(), b.sum(), a @ a, b @ b, a @ b))),
         )
 
     def __add__(self, other: "IntervalCounts") -> "IntervalCounts":
-        if (self.threshold, self.steps) != (other.threshold, other.steps):
+        window = self.threshold, self.steps
+        if window != (other.threshold, other.steps):
             raise ValueError(
-                f"intervals above {self.threshold:g} in {self.steps} steps and above "
-                f"{other.threshold:g} in {other.steps} do not add up: count both with "
-                "the same threshold over the same number of steps"
+                f"intervals with (threshold, steps) = {window} and "
+                f"{(other.threshold, other.steps)} do not add up: take the same ones"
             )
-        longer, pairs = self.longer + other.longer, None
-        if self.pairs and other.pairs:
-            pairs = tuple(map(sum, zip(self.pairs, other.pairs, strict=True)))
+        arrays, moments = [], None
         names = ("counts", "left_censored", "right_censored", "exceedance_histogram")
-        sums = [_sum(getattr(self, n), getattr(other, n)) for n in names]
-        return IntervalCounts(self.threshold, self.steps, *sums, longer, pairs)
+        for parts in ((getattr(self, name), getattr(other, name)) for name in names):
+            arrays.append(np.zeros(max(map(len, parts)), np.int64))
+            for part in parts:
+                arrays[-1][: len(part)] += part
+        if self.serial_moments and other.serial_moments:
+            pairs = zip(self.serial_moments, other.serial_moments, strict=True)
+            moments = tuple(map(sum, pairs))
+        return IntervalCounts(*window, *arrays, self.overflow + other.overflow, moments)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -156,127 +109,96 @@ in 5 steps)
 
     @property
     def total(self) -> int:
-        """How many intervals there are, `longer` ones included."""
-        return int(self.counts.sum()) + self.longer
+        """Number of intervals, overflow included."""
+        return int(self.counts.sum()) + self.overflow
 
     @property
     def weights(self) -> int:
-        """How many weights were watched; `n_never` of them did not exceed."""
+        """Number of weights, those that never exceeded included."""
         return int(self.exceedance_histogram.sum())
 
     @property
     def n_never(self) -> int:
-        """How many weights never exceeded: they have no interval, censored or not."""
+        """Number of weights that never exceeded."""
         return int(self.exceedance_histogram[0])
 
     @property
     def per_weight(self) -> np.ndarray:
         """Exceedances of each weight, ascending, int64 (weights,): for the null."""
-        numbers = np.arange(len(self.exceedance_histogram))
-        return np.repeat(numbers, self.exceedance_histogram)
+        histogram = self.exceedance_histogram
+        return np.repeat(np.arange(len(histogram)), histogram)
 
     @property
     def exceedances(self) -> int:
-        """How many large updates there were."""
-        numbers = np.arange(len(self.exceedance_histogram))
-        return int(numbers @ self.exceedance_histogram)
+        """Number of large updates."""
+        return int(self.per_weight.sum())
 
     @property
-    def share(self) -> float:
-        """Exceedances over all updates."""
+    def exceedance_fraction(self) -> float:
+        """Large updates over all updates."""
         return self.exceedances / (self.weights * self.steps)
+
+    # Pooling weights of unequal rates raises B and M: compare them with those of
+    # `interval_null`, which has the same rates.
 
     @property
     def burstiness(self) -> float:
-        """B of all intervals pooled, see `burstiness`; `longer` ones left out.
-
-        Pooling weights of unequal rates raises it: compare it with that of
-        `interval_null`, which has the same rates.
-        """
+        """B of all intervals pooled, without the overflow."""
         self.raise_if_empty()
         return burstiness_of(self.counts)
 
     @property
     def memory_coefficient(self) -> float:
-        """M, the correlation of successive intervals of a weight, all pooled.
+        """M, the correlation of successive intervals of a weight, all pooled."""
+        if self.serial_moments is None:
+            raise ValueError("these counts have no serial moments, so M is unknown")
+        return memory_coefficient(self.serial_moments)
 
-        Pooling weights of unequal rates raises it too.
-        """
-        if self.pairs is None:
-            raise ValueError("successive intervals were not kept: track with memory")
-        return memory_coefficient(self.pairs)
+    def binned(self, per_octave: int = 8) -> tuple[np.ndarray, np.ndarray]:
+        """Return log-spaced edges halfway between whole numbers, and counts.
 
-    def binned(self, per_octave: int = 8) -> BinnedIntervals:
-        """Return the counts in bins of whole numbers, about even in the logarithm.
-
-        >>> IntervalCounts(1.0, 99, np.ones(20, int)).binned(2).edges
+        >>> IntervalCounts(1.0, 99, np.ones(20, int)).binned(2)[0]
         array([ 0.5,  1.5,  2.5,  3.5,  5.5,  7.5, 10.5, 15.5, 22.5])
         """
         check_positive_int(per_octave, "bins per octave")
         self.raise_if_empty()
-        octaves = np.arange((np.log2(self.lengths[-1]) + 2) * per_octave) / per_octave
+        octaves = np.arange((np.log2(len(self.counts)) + 2) * per_octave) / per_octave
         first = np.unique(np.rint(2**octaves).astype(int))
         first = first[: np.searchsorted(first, len(self.counts), "right") + 1]
         counts = np.add.reduceat(np.append(self.counts, 0), first[:-1] - 1)
-        return BinnedIntervals(first - 0.5, counts)
+        return first - 0.5, counts
 
     def raise_if_empty(self) -> None:
-        """Say why there is nothing to measure, if so."""
+        """Raise a ValueError if there is no interval to measure."""
         if not self.counts.any():
             raise ValueError(
-                f"no weight exceeded {self.threshold:g} twice in {self.steps:,} steps "
-                f"({self.exceedances:,} exceedances in all): there is no interval, "
-                "lower the threshold or watch longer"
+                f"no weight exceeded {self.threshold:g} twice in {self.steps:,} steps: "
+                "there is no interval, lower the threshold or observe more steps"
             )
 
     def __repr__(self):
-        found = f"{self.total:,} intervals"
-        if self.counts.any():
-            low, high = np.flatnonzero(self.counts)[[0, -1]] + 1
-            found += f" of {low:,} to {high:,} steps"
         return (
-            f"IntervalCounts({found}: {self.exceedances:,} exceedances of "
-            f"{self.threshold:.4g} by {self.weights - self.n_never:,} of "
-            f"{self.weights:,} weights in {self.steps:,} steps)"
+            f"IntervalCounts({self.total:,} intervals of up to {len(self.counts):,} "
+            f"steps: {self.exceedances:,} exceedances of {self.threshold:.4g} by "
+            f"{self.weights - self.n_never:,} of {self.weights:,} weights in "
+            f"{self.steps:,} steps)"
         )
 
 
-def burstiness(mean: float, deviation: float, *, events: int | None = None) -> float:
+def burstiness(mean: float, deviation: float) -> float:
     """Return B = (σ − μ)/(σ + μ): −1 regular, 0 random, towards 1 bursty.
 
-    Parameters
-    ----------
-    mean, deviation : float
-        μ and σ of the intervals, in steps.
-    events : int, optional
-        How many events one sequence had: corrects what its finite length does to B.
-        Not for intervals pooled from many weights.
+    μ and σ are mean and standard deviation of the intervals. These are whole numbers,
+    so random times with p exceedances per step have σ/μ = √(1 − p), and B is a little
+    below 0.
 
-    Notes
-    -----
-    K.-I. Goh, A.-L. Barabási, EPL 81 (2008) 48002. With `events` = n and r = σ/μ,
-    (√(n+1) r − √(n−1)) / ((√(n+1) − 2) r + √(n−1)): E.-K. Kim, H.-H. Jo, Phys. Rev. E
-    94 (2016) 032311, for n events and n intervals, the ends of the window joined.
-    Intervals are whole numbers, so random times with p exceedances per step have
-    σ/μ = √(1 − p), and B is a little below 0.
-
-    Examples
-    --------
     >>> burstiness(10.0, 0.0), burstiness(10.0, 10.0), burstiness(10.0, 30.0)
     (-1.0, 0.0, 0.5)
-    >>> burstiness(1.0, 9**0.5, events=10)                # all ten at one moment
-    1.0
     """
     check_positive(mean, "mean interval")
     if not 0 <= deviation < np.inf:
         raise ValueError(f"deviation must be finite, zero or above, got {deviation!r}")
-    if events is None:
-        return float((deviation - mean) / (deviation + mean))
-    if check_positive_int(events, "events") < 2:
-        raise ValueError("one event has no interval: the correction needs two or more")
-    most, least = sqrt(events + 1), sqrt(events - 1)
-    ratio = deviation / mean
-    return float((most * ratio - least) / ((most - 2) * ratio + least))
+    return float((deviation - mean) / (deviation + mean))
 
 
 def burstiness_of(counts) -> float:
@@ -287,17 +209,13 @@ def burstiness_of(counts) -> float:
 
 
 def memory_coefficient(moments: Sequence[float]) -> float:
-    """Return the correlation of a and b from the sums of 1, a, b, a², b², ab.
-
-    >>> memory_coefficient((3, 6, 9, 14, 29, 20))         # (1, 2), (2, 3), (3, 4)
-    1.0
-    """
+    """Return the correlation of a and b from the sums of 1, a, b, a², b², ab."""
     n, a, b, aa, bb, ab = moments
     spread = (n * aa - a * a) * (n * bb - b * b)
     if n < 2 or spread <= 0:
         raise ValueError(
-            f"{n} pair(s) of successive intervals, or all of them equal: there is no "
-            "correlation, watch longer or lower the threshold"
+            f"{n} pairs of successive intervals, or all of them equal: there is no "
+            "correlation, observe more steps or lower the threshold"
         )
     return float((n * ab - a * b) / sqrt(spread))
 
@@ -311,11 +229,3 @@ def _exceeds(magnitudes, threshold):
             "two steps or more, since no interval fits in less"
         )
     return magnitudes >= float(check_positive(threshold, "threshold"))
-
-
-def _sum(one, other):
-    """Add two arrays of counts, the shorter one continued by zeros."""
-    long, short = (one, other) if len(one) >= len(other) else (other, one)
-    total = long.copy()
-    total[: len(short)] += short
-    return total

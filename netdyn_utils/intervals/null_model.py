@@ -1,13 +1,11 @@
 """The intervals that chance alone would leave: every weight's times shuffled.
 
-A weight that exceeds n times in T steps, at times drawn at random without
-replacement, leaves gaps that are a random composition of T + 1 into n + 1 whole
-numbers: opening, n − 1 intervals, closing. All compositions are equally likely, so
-each part has the same law, in closed form, and no draw is needed.
-
-The rates of the weights stay as they were. That matters: weights that exceed often
-and weights that exceed rarely make, pooled, a mixture of geometric laws, and a mixture
-can look like a power law although no weight has a memory.
+A weight that exceeds n times in T steps, at random times without replacement, leaves a
+random composition of T + 1 into n + 1 whole numbers: one left-censored part, n − 1
+intervals, one right-censored part. All compositions are equally likely, so each part
+has the same law, in closed form. The rates of the weights stay as they were: pooled,
+unequal rates make a mixture of geometric laws, which can look like a power law although
+no weight has a memory.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,38 +19,25 @@ from ..tails.binned import whole_counts
 from ..validation import check_positive_int
 from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
-_NEGLIGIBLE = 100.0  # gaps of chance below e^−100 are left out
-_AT_ONCE = 2_000_000  # times drawn together
+_MAX_EXPONENT = 100.0  # intervals of probability below about e^−100 are left out
+_BLOCK = 2_000_000  # times sampled together
 
 
 @dataclass(frozen=True)
 class NullIntervals:
-    """What shuffled times would give, in exact expectation."""
+    """Exact expectations under shuffled times."""
 
     steps: int
     expected: np.ndarray = field(compare=False, repr=False)  # entry k − 1: of k steps
-    ends: np.ndarray = field(compare=False, repr=False)  # openings, and also closings
-    pairs: tuple[float, ...] = field(compare=False, repr=False)
+    censored: np.ndarray = field(compare=False, repr=False)  # the same on either side
+    serial_moments: tuple[float, ...] = field(compare=False, repr=False)
 
-    @property
-    def total(self) -> float:
-        """How many intervals there are, the same number as observed."""
-        return float(self.expected.sum())
-
-    @property
-    def burstiness(self) -> float:
-        """B of the expected counts, pooled: what unequal rates alone make of it."""
-        return burstiness_of(self.expected)
-
-    @property
-    def memory_coefficient(self) -> float:
-        """M of the expected sums, pooled: what unequal rates alone make of it."""
-        return memory_coefficient(self.pairs)
-
-    memory = property(lambda self: self.memory_coefficient, doc="Former name.")
+    # B and M of the expected counts: what unequal rates alone make of them.
+    total = property(lambda self: float(self.expected.sum()))
+    burstiness = property(lambda self: burstiness_of(self.expected))
+    memory_coefficient = property(lambda self: memory_coefficient(self.serial_moments))
 
     def __str__(self):
-        """Return the null as one line."""
         return (
             f"shuffled times: {self.total:,.0f} intervals in {self.steps:,} steps, "
             f"B = {self.burstiness:.3f}"
@@ -63,27 +48,17 @@ class NullIntervals:
 def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
     """Return the expected intervals if each weight's times were shuffled.
 
-    Parameters
-    ----------
-    exceedances : array of whole numbers, (weights,)
-        How often each weight exceeded: `IntervalCounts.per_weight`.
-    steps : int
-        Length of the window.
-
-    Raises
-    ------
-    ValueError
-        If no weight exceeded twice, or one did so more often than there are steps.
+    Exceedances of each weight, (weights,), as `IntervalCounts.per_weight`, in a window
+    of so many steps.
 
     Notes
     -----
     For a weight with n exceedances in T steps P(k) = C(T−k, n−1)/C(T, n), k = 1 …
-    T − n + 1: of all ways to place n times, those with a part of k. It is geometric
-    with p = n/T where k ≪ T and n ≫ 1. Mean (T+1)/(n+1); variance
-    n(T+1)(T−n)/((n+1)²(n+2)); covariance of two gaps −variance/n, for they sum to
-    T + 1. `expected` is Σ (n−1) P(k) over the weights, `pairs` likewise.
+    T − n + 1. It is geometric with p = n/T where k ≪ T and n ≫ 1. Mean (T+1)/(n+1);
+    variance n(T+1)(T−n)/((n+1)²(n+2)); covariance of two parts −variance/n, for they
+    sum to T + 1. `expected` is Σ (n−1) P(k) over the weights.
 
-    Shuffling each weight for itself also breaks what makes weights exceed together,
+    Shuffling each weight on its own also breaks what makes weights exceed together,
     and slow changes of the rate in the window: an excess over this null may be either,
     or memory. Windows short against the change of the loss tell them apart.
 
@@ -100,64 +75,51 @@ def interval_null(exceedances: ArrayLike, steps: int) -> NullIntervals:
     if not (often > 1).any():
         raise ValueError(
             "no weight exceeded twice: there is no interval, lower the threshold or "
-            "watch longer"
+            "observe more steps"
         )
     logs = gammaln(np.arange(steps + 1) + 1.0)  # ln j!
-    expected, ends = np.zeros((2, steps))
+    expected, censored = np.zeros((2, steps))
     for n, m in zip(often, weights, strict=True):
-        longest = min(steps - n + 1, int(_NEGLIGIBLE * steps / n) + 1)
+        longest = min(steps - n + 1, int(_MAX_EXPONENT * steps / n) + 1)
         k = np.arange(1, longest + 1)
         log_p = logs[steps - k] - logs[steps - k - n + 1] - logs[steps]
         p = np.exp(log_p + logs[steps - n] + np.log(n))
-        ends[:longest] += m * p
+        censored[:longest] += m * p
         expected[:longest] += m * (n - 1) * p
     n, m, t = often.astype(float), np.where(often > 2, weights * (often - 2), 0), steps
     mean = (t + 1) / (n + 1)
     variance = n * (t + 1) * (t - n) / ((n + 1) ** 2 * (n + 2))
     square, product = variance + mean**2, mean**2 - variance / n
     sums = (m.sum(), m @ mean, m @ mean, m @ square, m @ square, m @ product)
-    return NullIntervals(steps, _trim(expected), _trim(ends), tuple(map(float, sums)))
+    expected, censored = (np.trim_zeros(x, "b") for x in (expected, censored))
+    return NullIntervals(steps, expected, censored, tuple(map(float, sums)))
 
 
 def shuffle_times(
     exceedances: ArrayLike, steps: int, rng: np.random.Generator
 ) -> IntervalCounts:
-    """Draw random times for every weight and count the intervals.
+    """Sample random times for every weight and count the intervals.
 
-    For what has no expectation in closed form, such as the alpha of a fit. Times are
-    uniform without replacement: repeated ones are drawn again.
+    For what has no expectation in closed form, such as the alpha of a fit. Arguments
+    as for `interval_null`. The result has threshold NaN: nothing was compared.
 
-    Parameters
-    ----------
-    exceedances, steps
-        As for `interval_null`.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    IntervalCounts
-        With threshold NaN: nothing was compared.
-
-    Examples
-    --------
-    >>> drawn = shuffle_times([50, 5, 0], 1_000, np.random.default_rng(0))
-    >>> drawn.total, drawn.n_never
+    >>> shuffled = shuffle_times([50, 5, 0], 1_000, np.random.default_rng(0))
+    >>> shuffled.total, shuffled.n_never
     (53, 1)
     """
     often = np.sort(_check(exceedances, steps))
-    block = np.cumsum(often) // _AT_ONCE
-    parts = [_drawn(often[block == i], steps, rng) for i in np.unique(block)]
+    block = np.cumsum(often) // _BLOCK
+    parts = [_random_times(often[block == i], steps, rng) for i in np.unique(block)]
     return replace(sum(parts[1:], parts[0]), threshold=nan)
 
 
-def _drawn(often, steps, rng):
-    """Return the intervals of some weights at random times."""
+def _random_times(often, steps, rng):
+    """Return the intervals of some weights at uniform times without replacement."""
     times, missing = np.zeros(0, np.int64), often
-    while missing.any():
+    while missing.any():  # sample again what fell on a time already taken
         weight = np.repeat(np.arange(len(often)), missing)
         fresh = weight * steps + rng.integers(steps, size=len(weight))
-        times = np.sort(np.append(times, fresh))
-        times = times[np.diff(times, prepend=-1) > 0]
+        times = np.unique(np.append(times, fresh))
         missing = often - np.bincount(times // steps, minlength=len(often))
     return IntervalCounts.from_times(*np.divmod(times, steps), steps, len(often), 0.0)
 
@@ -171,8 +133,3 @@ def _check(exceedances, steps):
             "weight: pass IntervalCounts.per_weight"
         )
     return often
-
-
-def _trim(values):
-    """Cut off trailing zeros."""
-    return values[: np.flatnonzero(values)[-1] + 1]

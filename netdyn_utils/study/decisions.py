@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 LEVEL = 0.95  # of the interval of a mean
 MIN_RUNS = 3  # fewer decide nothing
@@ -48,7 +48,7 @@ class Answer:
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the mean, by Student's t; nan below two runs."""
         n = len(self.values)
-        half = student.ppf((1 + LEVEL) / 2, n - 1) * self.spread / max(n, 1) ** 0.5
+        half = stdtrit(n - 1, (1 + LEVEL) / 2) * self.spread / max(n, 1) ** 0.5
         return self.mean - float(half), self.mean + float(half)
 
     @property

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..histogram import LogHistogram
-from ..information import conservation
+from ..information import conservation_test
 from ..intervals import compare_intervals, fit_discrete_power_law, interval_null
 from ..store import RunRecord, atomic_write
 from ..tails import (
@@ -375,7 +375,7 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
 
     def llr(values):
         return power_law_or_exponential(
-            values, share=LANDSCAPE_TAIL_FRACTION
+            values, fraction=LANDSCAPE_TAIL_FRACTION
         ).loglik_ratio
 
     return {
@@ -400,7 +400,7 @@ def summarize_information(
 
     def product(first):
         pair = series.nats[1:][first:], alignment[first:]
-        found = conservation(*pair, rng=rng, surrogates=surrogates)
+        found = conservation_test(*pair, rng=rng, surrogates=surrogates)
         null = found.autoregressive.relative_spread.mean
         return found, found.relative_spread / null
 

@@ -215,7 +215,7 @@ def _intervals(record, again, run, folder):
     first = UpdatesRun.of(read_record(folder, updates_spec(run.config)))
     later = slice(found.start // run.config.window, None)
     whole = first.updates.histogram(window=later)
-    for share, threshold in zip(found.shares, found.thresholds, strict=True):
+    for share, threshold in zip(found.fractions, found.thresholds, strict=True):
         name, ends = f"threshold of {share:.1%}", found.counts(share).exceedances
         yield name, threshold, whole.tail_threshold(share)
         above = whole.counts[whole.edges[:-1] >= threshold].sum()

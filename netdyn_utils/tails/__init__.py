@@ -20,9 +20,6 @@ from .local_slope import hill_curve, local_slope, ols_exponent
 from .power_law import TailFit, fit_power_law, fit_power_law_samples
 from .scale_mixture import compare_with_null, scale_mixture_null
 
-# Former names.
-crossover, stability, thin_counts = crossover_delta, window_stability, subsample_counts
-
 __all__ = [
     "TailComparison",
     "TailFit",

@@ -1,9 +1,8 @@
 """What else a tail could be: a power law against four alternatives, by Vuong's test.
 
-A straight tail on log-log axes proves little: a log-normal bends so slowly that it
-passes for one. So four other laws are fitted to the same tail, by the same binned
-likelihood, with the same upper edge; and the test says whether the counts can tell
-each from the power law. With z = ln(x/xmin), their densities in z are proportional to
+A log-normal bends so slowly that it passes for a straight line on log-log axes. So four
+other laws are fitted to the same tail, by the same binned likelihood, with the same
+upper edge. With z = ln(x/xmin), their densities in z are proportional to
 
     power law              e^{−s z}                  s = alpha − 1
     power law with cutoff  e^{−s z − k e^z}          rate = k/xmin
@@ -11,8 +10,8 @@ each from the power law. With z = ln(x/xmin), their densities in z are proportio
     stretched exponential  e^{β z − (r/β) e^{β z}}   P(X ≥ x) ∝ e^{−(rate x)^beta}
     exponential            the last one with β = 1
 
-In these coordinates the power law is k = 0, c = 0 or β → 0, and a search is well
-conditioned there, where fits in the usual parameters run off to infinity.
+The power law is k = 0, c = 0 or β → 0, and a search is well conditioned there, where
+fits in the usual parameters run off to infinity.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ from .binned import as_fitted, check_level, power_law_cells
 from .power_law import TailFit
 
 POWER_LAW, CUTOFF, UNDECIDED = "power law", "power law with cutoff", "not decided"
-NEGLIGIBLE = 1e-13  # a curvature or rate below this is none: the power law
+_LOG_CURVATURE = (np.log(1e-13), 30.0)  # bounds of ln c, ln k and ln β: below, none
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
@@ -47,12 +46,7 @@ class Alternative:
     preferred: str  # "power law", the alternative's name, or "not decided"
     expected: np.ndarray = field(compare=False, repr=False)  # counts, tail bins
 
-    ratio = property(lambda self: self.loglik_ratio, doc="Former name.")
-    normalised = property(lambda self: self.vuong_z, doc="Former name.")
-    favoured = property(lambda self: self.preferred, doc="Former name.")
-
     def __str__(self):
-        """Return the row of the table."""
         parameters = ", ".join(f"{k} = {v:.4g}" for k, v in self.parameters.items())
         return (
             f"{self.name:<22} R = {self.loglik_ratio:<10.4g} z = {self.vuong_z:<8.3g} "
@@ -69,32 +63,27 @@ class TailComparison:
     level: float  # p below which a difference counts as decided
     edges: np.ndarray = field(compare=False, repr=False)  # of the tail bins
 
-    rivals = property(lambda self: self.alternatives, doc="Former name.")
-
     def __getitem__(self, name: str) -> Alternative:
-        """Return the alternative of that name."""
-        for row in self.alternatives:
-            if row.name == name:
-                return row
-        raise KeyError(f"{name!r}: choose one of {[r.name for r in self.alternatives]}")
+        rows = {row.name: row for row in self.alternatives}
+        if name not in rows:
+            raise KeyError(f"{name!r}: choose one of {[*rows]}")
+        return rows[name]
 
     def __str__(self):
-        """Return the table, one line for each alternative, and the verdict."""
         return "\n".join([*map(str, self.alternatives), self.verdict])
 
     @property
     def verdict(self) -> str:
         """Say in words which alternatives are favoured, beaten, or not decided."""
-        words = {
-            "favoured over the power law": lambda row: row.preferred == row.name,
-            "less likely than the power law": lambda row: row.preferred == POWER_LAW,
-            UNDECIDED: lambda row: row.preferred == UNDECIDED,
-        }
-        names = {
-            w: ", ".join(r.name for r in self.alternatives if belongs(r))
-            for w, belongs in words.items()
-        }
-        parts = [f"{words}: {which}" for words, which in names.items() if which]
+        favoured, beaten = (
+            "favoured over the power law",
+            "less likely than the power law",
+        )
+        groups = {favoured: [], beaten: [], UNDECIDED: []}
+        words = {POWER_LAW: beaten, UNDECIDED: UNDECIDED}
+        for row in self.alternatives:
+            groups[words.get(row.preferred, favoured)].append(row.name)
+        parts = [f"{key}: {', '.join(names)}" for key, names in groups.items() if names]
         return f"At level {self.level:g}, {'; '.join(parts)}."
 
 
@@ -114,37 +103,28 @@ def compare_tails(
     edges, counts : array, (bins+1,) and (bins,)
         The histogram that `fit` was made from.
     fit : TailFit
-        Gives xmin and the convention at the upper edge.
+        Gives xmin and the convention at the upper edge. A ValueError if it is not of
+        this histogram.
     level : float
         A difference with p below it counts as decided.
     n_effective : float, optional
         Size of an independent sample that says as much as all `fit.n` counts: R
         shrinks by n_effective/n, its z by the root of that.
 
-    Raises
-    ------
-    ValueError
-        The fit is not of this histogram, or not of a histogram.
-
     Notes
     -----
     With l_i = ln P(bin i | power law) − ln P(bin i | alternative), R = Σ h_i l_i, and
-    p = erfc(abs(R)/√(2 n var l)), var over the n tail counts (Vuong; Clauset, eq. C.6;
-    with counts as weights: Virkar). The law with cutoff contains the power law: there
-    p = P(χ²₁ > 2 abs(R)), and since a rate cannot be negative the true p is half of it,
-    so that the test is cautious. Log-normal and stretched exponential have the power
-    law as a limit only, and go by Vuong, as Clauset et al. do. Where the best fit of
-    an alternative is that limit the two laws are one: R = 0, p = 1, not decided.
+    p = erfc(abs(R)/√(2 n var l)), var over the n tail counts (Q. H. Vuong, Econometrica
+    57 (1989) 307-333; Clauset, Shalizi & Newman, SIAM Review 51 (2009), eq. C.6; Virkar
+    & Clauset, Ann. Appl. Stat. 8 (2014), section 6). The law with cutoff contains the
+    power law: there p = P(χ²₁ > 2 abs(R)), and since a rate cannot be negative the true
+    p is half of it, so that the test is cautious. Log-normal and stretched exponential
+    have the power law as a limit only, and go by Vuong. Where the best fit of an
+    alternative is that limit the two laws are one: R = 0, p = 1, not decided.
 
     At 1e9 counts p is 0 or 1 and means little: every model is false at that size, and
     neighbouring updates are not independent. Read R per count beside the curves, and
-    pass `n_effective`, for which see `effective_sample_size`.
-
-    References
-    ----------
-    - Q. H. Vuong, Econometrica 57 (1989) 307-333, doi 10.2307/1912557.
-    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
-    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119, section 6.
+    pass `n_effective` (see `effective_sample_size`).
 
     Examples
     --------
@@ -161,63 +141,62 @@ def compare_tails(
     tail_edges, h = bounded[start:], counts[start:].astype(float)
     z, s = np.log(tail_edges / fit.xmin), fit.alpha - 1
     mean = max(float(h @ (z[:-1] + z[1:]) / 2 / h.sum()), 1e-6)
-    power_law = power_law_cells(z, fit.upper, s)
-    test = VuongTest(fit, h, power_law, level, n_effective, rounding=1e-12)
+    cells = power_law_cells(z, fit.upper, s)
     families = binned_families(z, fit.upper, fit.xmin, s, mean)
-    rows = tuple(map(test.of_family, families))
-    return TailComparison(fit, rows, level, tail_edges)
+    options = {"level": level, "n_effective": n_effective, "rounding": 1e-12}
+    return compare_cells(fit, tail_edges, h, cells, families, **options)
 
 
-@dataclass(frozen=True)
-class VuongTest:
-    """The test of one power law, given by ln P of each cell of the counts h."""
+def compare_cells(
+    fit, edges, h, power_law, families, *, level, n_effective, rounding, fixed=None
+) -> TailComparison:
+    """Compare a power law with families, and with laws that have nothing to fit.
 
-    fit: TailFit
-    h: np.ndarray
-    power_law: np.ndarray
-    level: float
-    n_effective: float | None
-    rounding: float  # nats per count: a difference below it is none
+    `power_law` and the values of `fixed`, by name, are ln P of each cell of the counts
+    h; a difference below `rounding`, in nats per count, is none.
+    """
+    check_level(level)
+    fraction = 1.0
+    if n_effective is not None:
+        fraction = min(1.0, check_positive(n_effective, "n_effective") / fit.n)
 
-    def __post_init__(self):
-        check_level(self.level)
-        if self.n_effective is not None:
-            check_positive(self.n_effective, "n_effective")
-
-    def of_family(self, family: "Family") -> Alternative:
-        """Fit a family to the counts, and test it."""
-        theta, cells = family.maximise(self.h)
-        # The limit belongs to every family but one: no search may end below it.
-        gain = self.h @ np.where(self.h > 0, cells - self.power_law, 0.0)
-        if family.limit and gain <= self.rounding * self.h.sum():
-            return self.of_cells(family.name, family.limit, self.power_law, True)
-        return self.of_cells(family.name, family.usual(theta), cells)
-
-    def of_cells(self, name, parameters, cells, at_limit=False) -> Alternative:
-        """Test a law given by ln P of each cell."""
-        h, n, fit = self.h, self.h.sum(), self.fit
-        share = 1.0 if self.n_effective is None else min(1.0, self.n_effective / fit.n)
-        gap = np.where(h > 0, self.power_law - cells, 0.0)
-        if abs(h @ gap) <= self.rounding * n:
-            gap = np.zeros(len(h))  # two laws that the counts cannot tell apart
-        ratio = h @ gap
-        spread = np.sqrt(h @ (gap - ratio / n) ** 2)
-        z = float(ratio / spread * share**0.5) if spread else 0.0
-        ratio, nested = float(ratio * share), name == CUTOFF
-        p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(z) / 2**0.5)
+    def row(name, parameters, cells, at_limit=False):
+        nested = name == CUTOFF
+        ratio, z, p = vuong_test(power_law, cells, h, nested, fraction, rounding)
         leader = POWER_LAW if ratio > 0 else name
-        return Alternative(
-            name=name,
-            parameters=parameters,
-            log_likelihood=float(h @ np.where(h > 0, cells, 0.0)),
-            loglik_ratio=ratio,
-            vuong_z=z,
-            p=float(p),
-            nested=nested,
-            at_limit=at_limit,
-            preferred=leader if p < self.level else UNDECIDED,
-            expected=n * np.exp(cells),
-        )
+        preferred = leader if p < level else UNDECIDED
+        likelihood, expected = h @ np.where(h > 0, cells, 0.0), h.sum() * np.exp(cells)
+        numbers = float(likelihood), ratio, z, p, nested, at_limit
+        return Alternative(name, parameters, *numbers, preferred, expected)
+
+    def fitted_row(family):
+        theta, cells = family.maximise(h)
+        # The limit belongs to every family but one: no search may end below it.
+        gain = h @ np.where(h > 0, cells - power_law, 0.0)
+        if family.limit and gain <= rounding * h.sum():
+            return row(family.name, family.limit, power_law, at_limit=True)
+        return row(family.name, family.usual(theta), cells)
+
+    rows = [fitted_row(family) for family in families]
+    rows += [row(name, {}, cells) for name, cells in (fixed or {}).items()]
+    return TailComparison(fit, tuple(rows), level, edges)
+
+
+def vuong_test(one, other, h, nested=False, fraction=1.0, rounding=1e-12):
+    """Return R = ln L(one) − ln L(other) in nats, its z, and p, from ln P of each cell.
+
+    With `nested`, `one` is a member of `other`'s family. Of the counts h only a
+    `fraction` are independent.
+    """
+    gap = np.where(h > 0, one - other, 0.0)
+    if abs(h @ gap) <= rounding * h.sum():
+        gap = np.zeros(len(h))  # two laws that the counts cannot tell apart
+    ratio = h @ gap
+    spread = np.sqrt(h @ (gap - ratio / h.sum()) ** 2)
+    z = float(ratio / spread * fraction**0.5) if spread else 0.0
+    ratio = float(ratio * fraction)
+    p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(z) / 2**0.5)
+    return ratio, z, float(p)
 
 
 @dataclass(frozen=True)
@@ -232,11 +211,7 @@ class Family:
     limit: dict[str, float]  # the usual parameters where it is the power law; or none
 
     def maximise(self, h):
-        """Return theta and ln P of each cell at the largest likelihood of counts h.
-
-        Nelder-Mead from each start, and once more from the best: two parameters,
-        well scaled, no derivative to lose digits in.
-        """
+        """Return theta and ln P of each cell at the largest likelihood of counts h."""
         occupied = h > 0
         weight = h[occupied] / h.sum()
 
@@ -245,18 +220,37 @@ class Family:
                 value = -(weight @ self.log_cells(theta)[occupied])
             return value if np.isfinite(value) else 1e300
 
-        def search(start):
-            return minimize(
-                loss,
-                start,
-                method="Nelder-Mead",
-                bounds=self.bounds,
-                options={"xatol": 1e-7, "fatol": 1e-14, "maxiter": 1000},
-            )
+        def search(start):  # well scaled, with no derivative to lose digits in
+            options = {"xatol": 1e-7, "fatol": 1e-14, "maxiter": 1000}
+            how = {"method": "Nelder-Mead", "bounds": self.bounds, "options": options}
+            return minimize(loss, start, **how)
 
         best = min(map(search, self.starts), key=lambda found: found.fun)
         theta = search(best.x).x
         return theta, self.log_cells(theta)
+
+
+def log_normal_family(log_cells, xmin, starts, max_slope):
+    """Return the family of densities e^{−b z − c z²/2}, theta = (b, ln c)."""
+
+    def usual(theta):
+        mu = np.log(xmin) - theta[0] * np.exp(-theta[1])
+        return {"mu": float(mu), "sigma": float(np.exp(-theta[1] / 2))}
+
+    bounds = ((-max_slope, max_slope), _LOG_CURVATURE)
+    limit = {"mu": -np.inf, "sigma": np.inf}
+    return Family("log-normal", log_cells, starts, bounds, usual, limit)
+
+
+def cutoff_family(log_cells, xmin, starts, max_slope, alpha):
+    """Return the family of densities e^{−s z − k e^z}, theta = (s, ln k)."""
+
+    def usual(theta):
+        return {"alpha": float(1 + theta[0]), "rate": float(np.exp(theta[1])) / xmin}
+
+    bounds = ((-max_slope, max_slope), _LOG_CURVATURE)
+    limit = {"alpha": alpha, "rate": 0.0}
+    return Family(CUTOFF, log_cells, starts, bounds, usual, limit)
 
 
 def binned_families(z, upper, xmin, s, mean):
@@ -272,7 +266,22 @@ def binned_families(z, upper, xmin, s, mean):
     def weibull(theta):
         r, beta = np.exp(theta[0]), np.exp(theta[1])
         rise = np.exp(beta * z[:-1]) * np.expm1(beta * np.diff(z))
-        return _between(-r * np.expm1(beta * z) / beta, r * rise / beta, upper)
+        log_survival = -r * np.expm1(beta * z) / beta
+        cells = log_survival[:-1] + np.log(-np.expm1(-r * rise / beta))
+        if upper == "censored":
+            cells[-1] = log_survival[-2]
+        if upper == "truncated":
+            cells -= np.log(-np.expm1(log_survival[-1]))
+        return cells
+
+    def exponential(theta):
+        return weibull((theta[0], 0.0))
+
+    def log_normal(theta):
+        return log_normal_cells(z, upper, theta[0], np.exp(theta[1]))
+
+    def usual_rate(theta):
+        return {"rate": float(np.exp(theta[0])) / xmin}
 
     def usual_weibull(theta):
         beta = np.exp(theta[1])
@@ -280,55 +289,23 @@ def binned_families(z, upper, xmin, s, mean):
             rate = np.exp((theta[0] - theta[1]) / beta) / xmin
         return {"rate": float(rate), "beta": float(beta)}
 
-    log_curve = (np.log(NEGLIGIBLE), 30.0)
+    log_r, log_beta = (-40.0, 40.0), (_LOG_CURVATURE[0], np.log(max(20.0, 2 * abs(s))))
+    limit = {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s}
+    starts = ((s, near), (0.0, -2 * np.log(mean)))
+    cutoff_starts = ((s, near - mean), (0.0, rate))
+    weibull_search = (power_law, (rate, 0.0)), (log_r, log_beta)
     return (
-        Family(
-            "exponential",
-            lambda theta: weibull((theta[0], 0.0)),
-            ((rate,),),
-            ((-40.0, 40.0),),
-            lambda theta: {"rate": float(np.exp(theta[0])) / xmin},
-            {},
-        ),
-        Family(
-            "stretched exponential",
-            weibull,
-            (power_law, (rate, 0.0)),
-            ((-40.0, 40.0), (np.log(NEGLIGIBLE), np.log(max(20.0, 2 * abs(s))))),
-            usual_weibull,
-            {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s},
-        ),
-        Family(
-            "log-normal",
-            lambda theta: log_normal_cells(z, upper, theta[0], np.exp(theta[1])),
-            ((s, near), (0.0, -2 * np.log(mean))),
-            ((-1e3 * steepest, 1e3 * steepest), log_curve),
-            lambda theta: {
-                "mu": float(np.log(xmin) - theta[0] * np.exp(-theta[1])),
-                "sigma": float(np.exp(-theta[1] / 2)),
-            },
-            {"mu": -np.inf, "sigma": np.inf},
-        ),
-        Family(
-            CUTOFF,
-            cutoff_cells(z, upper),
-            ((s, near - mean), (0.0, rate)),
-            ((-steepest, steepest), log_curve),
-            lambda theta: {
-                "alpha": float(1 + theta[0]),
-                "rate": float(np.exp(theta[1])) / xmin,
-            },
-            {"alpha": 1 + s, "rate": 0.0},
-        ),
+        Family("exponential", exponential, ((rate,),), (log_r,), usual_rate, {}),
+        Family("stretched exponential", weibull, *weibull_search, usual_weibull, limit),
+        log_normal_family(log_normal, xmin, starts, 1e3 * steepest),
+        cutoff_family(cutoff_cells(z, upper), xmin, cutoff_starts, steepest, 1 + s),
     )
 
 
 def log_normal_cells(z, upper, b, c):
-    """Return ln P of each bin for a density e^{−b z − c z²/2}, with z[0] = 0.
-
-    Beyond an edge lies density · erfcx(u) · √(π/2c), u = (b + c z)/√(2c). A bin is a
-    difference of two such terms, on the side of the peak where they are smaller.
-    """
+    """Return ln P of each bin for a density e^{−b z − c z²/2}, with z[0] = 0."""
+    # Beyond an edge lies density · erfcx(u) · √(π/2c), u = (b + c z)/√(2c). A bin is a
+    # difference of two such terms, on the side of the peak where they are smaller.
     u, log_density = (b + c * z) / np.sqrt(2 * c), -z * (b + c * z / 2)
     left = u[1:] < -u[:-1]
     near, far = np.where(left, -u[1:], u[:-1]), np.where(left, -u[:-1], u[1:])
@@ -344,17 +321,13 @@ def log_normal_cells(z, upper, b, c):
 
 def _log_erfcx(u):
     """Return ln(e^{u²} erfc(u)), also where u is far below zero."""
-    return np.where(
-        u < 0, u * u + np.log(erfc(np.minimum(u, 0))), np.log(erfcx(np.maximum(u, 0)))
-    )
+    left, right = np.minimum(u, 0), np.maximum(u, 0)
+    return np.where(u < 0, u * u + np.log(erfc(left)), np.log(erfcx(right)))
 
 
 def cutoff_cells(z, upper):
-    """Return the function from theta to ln P of each bin of the law with cutoff.
-
-    It has no closed CDF: Gauss-Legendre panels of at most a quarter in z, exact to
-    about 1e-12, and the exponential integral beyond the last edge.
-    """
+    """Return the function from theta to ln P of each bin of the law with cutoff."""
+    # No closed CDF: Gauss-Legendre panels of at most a quarter in z, exact to 1e-12.
     edges = z[:-1] if upper == "censored" else z
     pieces = np.ceil(np.diff(edges) / 0.25).astype(int)
     width = np.repeat(np.diff(edges) / pieces, pieces)
@@ -388,13 +361,3 @@ def log_beyond_cutoff(s, y):
     v = (np.arange(96)[:, None] * width + width * (_NODES + 1) / 2).ravel()
     f = -s * v - y * np.exp(v) + np.tile(np.log(_WEIGHTS * width / 2), 96)
     return np.logaddexp.reduce(f)
-
-
-def _between(log_survival, falls, upper):
-    """Return ln P of each bin from ln S at the edges and its fall in each bin."""
-    cells = log_survival[:-1] + np.log(-np.expm1(-falls))
-    if upper == "censored":
-        cells[-1] = log_survival[-2]
-    if upper == "truncated":
-        cells -= np.log(-np.expm1(log_survival[-1]))
-    return cells

@@ -1,24 +1,17 @@
 """The binned power-law likelihood, for every threshold xmin of a histogram at once.
 
-Bin i holds h_i counts of b_i ≤ x < b_{i+1}; where in a bin a value lies is unknown, so
-that xmin can only be an edge. For a density p(x) ∝ x^−α above b_min, with s = α − 1 and
-w_i = ln(b_{i+1}/b_i), the likelihood of the counts is
+Bin i holds h_i counts of b_i ≤ x < b_{i+1}, and xmin can only be an edge. For p(x) ∝
+x^−α above b_min, with s = α − 1 and w_i = ln(b_{i+1}/b_i), the likelihood is
 
     L(s) = Σ h_i [−s ln(b_i/b_min) + ln(1 − e^{−s w_i})]
 
-which is Virkar & Clauset (2014), eq. 3.3, written so that nothing overflows or
-cancels at any edge. It needs three things of the tail only: its size n, its
-log-excess M = Σ h_i ln(b_i/b_min), and how many counts lie in bins of each width.
-All three are suffix sums, so that one Newton iteration serves every b_min; and a
-log-linear histogram has eight distinct widths, whatever the number of its bins.
+(Virkar & Clauset 2014, eq. 3.3), written so that nothing overflows or cancels. It needs
+the tail's size n, its log-excess M = Σ h_i ln(b_i/b_min), and the counts in bins of
+each width: suffix sums, so that one Newton iteration serves every b_min. A log-linear
+histogram has only eight distinct widths.
 
 The upper edge: "infinite" support leaves every bin as it is, "censored" lets the last
 bin reach to infinity, "truncated" support ends at the last edge.
-
-References
-----------
-Y. Virkar, A. Clauset, "Power-law distributions in binned empirical data",
-Ann. Appl. Stat. 8 (2014) 89-119, doi 10.1214/13-AOAS710.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -32,11 +25,11 @@ from ..validation import short_repr
 MAX_COUNT = 9e18
 UPPER = ("infinite", "censored", "truncated")
 SLOPE_BOUNDS = (1e-6, 1e6)  # of s = alpha − 1, where the likelihood is searched
-STEEPEST = 19.0  # abs(s) of a threshold that a scan may choose, if there is one
+MAX_SCAN_SLOPE = 19.0  # a scan chooses no larger abs(s) if it can
 KS_TIE = 1e-12  # KS distances nearer than this differ by rounding
 _TINY = 1e-300  # for s = 0 in quotients of exponentials
 _NEAR_ZERO = 1e-4  # of s: nearer to zero the truncated score loses its digits
-_BLOCK = 64  # thresholds per block: keeps the KS work in cache, near the triangle
+_BLOCK = 64  # thresholds per block, so that the KS work fits in cache
 
 
 def check_histogram(edges, counts):
@@ -44,24 +37,15 @@ def check_histogram(edges, counts):
     edges, counts = real_numbers(edges, "edges"), whole_counts(counts)
     if edges.ndim != 1 or counts.ndim != 1 or len(edges) != len(counts) + 1:
         raise ValueError(
-            f"{edges.shape} edges and {counts.shape} counts do not fit: pass one "
-            "axis each, with one more edge than counts"
+            f"{edges.shape} edges and {counts.shape} counts do not fit: pass one axis "
+            "each, with one more edge than counts"
         )
-    if not np.isfinite(edges).all():
+    bad = ~((np.append(0.0, edges[:-1]) < edges) & (edges < np.inf))
+    if bad.any():
         raise ValueError(
-            "edges must be finite: for a last bin without end, upper='censored'"
-        )
-    falls = np.flatnonzero(np.diff(edges) <= 0)
-    if falls.size:
-        i = falls[0]
-        raise ValueError(
-            f"edges must increase, got {edges[i]:g} then {edges[i + 1]:g} at {i}: "
-            "sort them and drop repeats"
-        )
-    if edges.size and edges[0] <= 0:
-        raise ValueError(
-            f"edges must be positive, got {edges[0]:g} first: leave out the bin "
-            "that reaches to zero, edges[1:] and counts[1:]"
+            f"edges must be positive, finite and increasing, got {edges[bad][0]:g} at "
+            f"{np.flatnonzero(bad)[0]}: leave out a bin that reaches to zero; for a "
+            "last bin open to infinity, upper='censored'"
         )
     if not counts.any():
         raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
@@ -69,31 +53,22 @@ def check_histogram(edges, counts):
 
 
 def whole_counts(counts):
-    """Return counts as int64 if each is a finite whole number, zero or above."""
+    """Return counts as int64 if each is a whole number, zero or above."""
     numbers = real_numbers(counts, "counts")
-    rules = (
-        ("finite", np.isfinite, "count NaN and Inf apart"),
-        ("zero or above", lambda h: h >= 0, "a histogram counts"),
-        ("whole numbers", lambda h: h == np.floor(h), "pass counts, not fractions or "
-         "densities"),
-    )  # fmt: skip
-    for expected, holds, remedy in rules:
-        bad = np.flatnonzero(~holds(numbers))
-        if bad.size:
-            i = bad[0]
-            raise ValueError(
-                f"counts must be {expected}, got {numbers.flat[i]:g} at {i}: {remedy}"
-            )
-    if numbers.sum() > MAX_COUNT:
+    bad = ~(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers)))
+    if bad.any():
         raise ValueError(
-            f"{numbers.sum():.3g} counts in all are more than the {MAX_COUNT:.1g} that "
-            "64 bits hold: divide them, for shapes fit as well"
+            f"counts must be whole numbers, zero or above, got {numbers[bad][0]:g} at "
+            f"{np.flatnonzero(bad)[0]}: pass no fractions or densities, and count NaN "
+            "and Inf apart"
         )
+    if numbers.sum() > MAX_COUNT:
+        raise ValueError(f"{numbers.sum():.3g} counts are more than 64 bits can add up")
     return np.asarray(counts).astype(np.int64)
 
 
 def real_numbers(values, what):
-    """Return values as float64; say in one sentence if they are not all numbers."""
+    """Return values as float64; refuse text, and what is masked or missing."""
     if np.ma.is_masked(values):
         raise ValueError(f"{what} are masked in places: leave these out, or fill them")
     values = np.asarray(values)
@@ -102,45 +77,32 @@ def real_numbers(values, what):
             return values.astype(float)
     except (TypeError, ValueError, OverflowError):
         pass  # an object that is no number
-    raise ValueError(
-        f"{what} must be real numbers, got {short_repr(values.tolist())} of type "
-        f"{values.dtype}: convert them, and leave out what is missing"
-    )
+    got = f"{short_repr(values.tolist())} of type {values.dtype}"
+    raise ValueError(f"{what} must be real numbers, got {got}")
 
 
 def check_level(level):
     """Return a level if it lies between 0 and 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
-    return level
+    if 0 < level < 1:
+        return level
+    raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
 
 
 def edge_index(edges, value, what):
     """Return the index of the edge at `value`, or name the edges around it."""
-    i = int(np.abs(edges - value).argmin())
-    if np.isclose(edges[i], value, rtol=1e-9, atol=0):
-        return i
-    near = np.sort(edges[np.argsort(np.abs(edges - value))[:2]])
-    around = " or ".join(f"{edge:.10g}" for edge in near)
-    raise ValueError(
-        f"{what}={value:g} is not a bin edge, and inside a bin nothing is known: "
-        f"choose {around}"
-    )
+    nearest = np.argsort(np.abs(edges - value))[:2]
+    if np.isclose(edges[nearest[0]], value, rtol=1e-9, atol=0):
+        return int(nearest[0])
+    around = " or ".join(f"{edge:.10g}" for edge in np.sort(edges[nearest]))
+    raise ValueError(f"{what}={value:g} is not a bin edge: choose {around}")
 
 
 def apply_upper_bound(edges, counts, upper, xmax):
-    """Return edges and counts as the convention at the upper edge sees them.
-
-    >>> apply_upper_bound(np.array([1.0, 2, 4, 8]), np.array([5, 3, 1]), "censored", 2)
-    (array([1., 2., 4.]), array([5, 4]))
-    """
-    if xmax is None:
+    """Return edges and counts as the convention at the upper edge sees them."""
+    if xmax is None or xmax == np.inf:
         return edges, counts
     if upper == "infinite":
-        raise ValueError(
-            f"xmax={xmax:g} cuts data off that an unbounded power law predicts: choose "
-            "upper='truncated' (support ends there) or 'censored' (counted, not placed)"
-        )
+        raise ValueError(f"xmax={xmax:g} needs upper='truncated' or 'censored'")
     i = edge_index(edges, xmax, "xmax")
     if i == 0 or (upper == "censored" and i == len(counts)):
         raise ValueError(
@@ -153,16 +115,13 @@ def apply_upper_bound(edges, counts, upper, xmax):
 
 
 def as_fitted(edges, counts, fit):
-    """Return edges and counts as `fit` saw them and its first tail bin's index."""
+    """Return edges and counts as `fit` saw them, and its first tail bin."""
     if fit.kind != "binned":
         raise ValueError(f"the fit is {fit.kind}: bin the values and fit the histogram")
     if fit.at_bound:
-        raise ValueError(
-            f"alpha = {fit.alpha:g} is at a bound of the search: the likelihood has no "
-            "maximum, so that there is no fit to use; choose a lower xmin"
-        )
+        raise ValueError(f"alpha = {fit.alpha:g} is at a bound: choose a lower xmin")
     edges, counts = check_histogram(edges, counts)
-    bounded, h = apply_upper_bound(edges, counts, fit.upper, given_xmax(edges, fit))
+    bounded, h = apply_upper_bound(edges, counts, fit.upper, fit.xmax)
     start = edge_index(bounded, fit.xmin, "xmin")
     if h[start:].sum() != fit.n_tail or counts.sum() != fit.n:
         raise ValueError(
@@ -172,15 +131,9 @@ def as_fitted(edges, counts, fit):
     return bounded, h, start
 
 
-def given_xmax(edges, fit):
-    """Return the xmax that makes `fit` on these edges; None where it is the default."""
-    default = {"infinite": np.inf, "censored": edges[-2], "truncated": edges[-1]}
-    return None if fit.xmax == default[fit.upper] else fit.xmax
-
-
 @dataclass(frozen=True)
 class LogBins:
-    """The geometry of a histogram in logarithms, shared by all its resamples."""
+    """The edges of a histogram in logarithms, shared by all its resamples."""
 
     log_edges: np.ndarray  # ln b_i, bins + 1
     widths: np.ndarray  # ln(b_{i+1}/b_i), bins
@@ -189,9 +142,9 @@ class LogBins:
     upper: str
 
     @classmethod
-    def of(cls, edges, upper):
-        """Take logarithms once; widths through log1p, exact for narrow bins too."""
-        widths = np.log1p(np.diff(edges) / edges[:-1])
+    def from_edges(cls, edges, upper):
+        """Take logarithms once."""
+        widths = np.log1p(np.diff(edges) / edges[:-1])  # exact for narrow bins too
         # Widths a rounding error apart are one kind: the fit feels a width only
         # through Σ w/2, so that 1e-12 changes alpha by less than its last digits.
         kind_widths, kinds = np.unique(widths.round(12), return_inverse=True)
@@ -200,7 +153,7 @@ class LogBins:
         return cls(np.log(edges), widths, kinds, kind_widths, upper)
 
     def by_kind(self, h, first, last):
-        """Return counts of bins first ≤ i < last by width, (rows, kinds), and width."""
+        """Return counts of bins first ≤ i < last by width, (rows, kinds)."""
         if self.kinds is None:
             bins = np.arange(first.min(), last.max())
             inside = (first[:, None] <= bins) & (bins < last[:, None])
@@ -213,7 +166,7 @@ class LogBins:
 
 @dataclass(frozen=True)
 class ThresholdFits:
-    """One fit for each threshold: arrays of equal length, one entry for each."""
+    """One fit for each threshold, (thresholds,)."""
 
     starts: np.ndarray  # index of the tail's first bin
     alpha: np.ndarray
@@ -224,18 +177,15 @@ class ThresholdFits:
 
     def best(self):
         """Return the index of the least KS distance; the lower threshold wins a tie."""
-        usable = ~self.at_bound & (np.abs(self.alpha - 1) <= STEEPEST)
+        usable = ~self.at_bound & (np.abs(self.alpha - 1) <= MAX_SCAN_SLOPE)
         ks = np.where(usable | ~usable.any(), self.ks, np.inf)
         return int((ks <= ks.min() + KS_TIE).argmax())
 
 
 def scan_starts(counts, upper):
-    """Return the first bins a scan may try: occupied, with a tail left to test.
-
-    Two occupied bins make a slope, but a closed or censored last bin then fits them
-    exactly and the KS distance is zero whatever the data: those keep three.
-    """
+    """Return the first bins a scan may try: occupied, with a tail left to test."""
     occupied = np.flatnonzero(counts)
+    # A truncated or censored law fits two occupied bins exactly, whatever the data.
     least = 2 if upper == "infinite" else min(3, len(occupied))
     return occupied[: max(0, len(occupied) - least + 1)]
 
@@ -265,11 +215,7 @@ def fit_thresholds(bins, counts, starts):
 
 
 def solve(bins, h, first, last, excess, n, reach, bounds):
-    """Maximise L(s) on the bins first ≤ i < last, for many such ranges at once.
-
-    Returns s, the observed information −L″(s), and whether s is at a bound. With a
-    `reach` (truncated support) s may also be zero or negative.
-    """
+    """Return s of largest L(s) on each range first ≤ i < last, −L″(s) and at_bound."""
     size = len(first) if bins.kinds is not None else _BLOCK
     parts = []
     for k in range(0, len(first), size):
@@ -281,7 +227,7 @@ def solve(bins, h, first, last, excess, n, reach, bounds):
 
 
 def _newton(by_kind, widths, excess, n, reach, bounds):
-    """Return s, −L″(s) and at_bound: safeguarded Newton, L is concave in s."""
+    """Return s, −L″(s) and at_bound by safeguarded Newton: L is concave in s."""
     lowest, highest = bounds
     closed = by_kind.sum(1)
     mean = (by_kind @ widths) / np.maximum(closed, 1)
@@ -328,20 +274,10 @@ def _score(s, by_kind, widths, excess, n, reach):
     return score, info
 
 
-def log_likelihood(bins, counts, start, s):
-    """Return ln of the probability of the tail's counts in their bins, in nats."""
-    z = bins.log_edges[start:] - bins.log_edges[start]
-    cells = power_law_cells(z, bins.upper, s, bins.widths[start:])
-    return float(counts[start:] @ cells)
-
-
 def power_law_cells(z, upper, s, widths=None):
-    """Return ln P of each bin between the edges z = ln(edge/xmin) of a power law.
-
-    Truncated, s may be zero or negative: the density then rises to the upper edge.
-    """
+    """Return ln P of each bin between the edges z = ln(edge/xmin) of a power law."""
     widths, steepness = np.diff(z) if widths is None else widths, max(abs(s), _TINY)
-    from_peak = z[:-1] if s > 0 else z[-1] - z[1:]
+    from_peak = z[:-1] if s > 0 else z[-1] - z[1:]  # truncated, s may be negative
     cells = np.log(-np.expm1(-steepness * widths)) - steepness * from_peak
     if upper == "censored":
         cells[-1] = -s * z[-2]
@@ -381,11 +317,10 @@ def _ks_distances(bins, above, starts, s, reach):
 
 
 def scan_resamples(bins, resamples, start=None):
-    """Refit every row of `resamples` (replicates, bins), in threads.
+    """Return alpha, first tail bin and KS distance of each row (replicates, bins).
 
-    With `start` the threshold stays there; without, each row scans for its own. Returns
-    alpha, first tail bin and KS distance, each (replicates,); a row left with no
-    tail to fit gets nan, −1 and nan.
+    With `start` the threshold stays there; without, each row scans for its own. A row
+    with no tail to fit gets nan, −1 and nan.
     """
 
     def refit(counts):

@@ -1,11 +1,10 @@
 """Exponential or power law, and from which displacement of a weight on the other one?
 
-Both laws are fitted to the same share of the largest changes of the loss, above the
-same threshold, where both have closed forms. The sign of their likelihood ratio says
-which is nearer; where it turns as displacements grow, one law gives way to the other.
-The nearer of two wrong laws is not right for that: see `alternatives`. And exponential
-groups of different means may together be nearer to a power law: see
-`exponential_mixture`.
+Both laws are fitted to the largest changes of the loss, above the same threshold. The
+sign of their likelihood ratio says which is nearer; where it turns as displacements
+grow, one law gives way to the other. The nearer of two wrong laws is still wrong, see
+`alternatives`; and exponential groups of different means may together be nearer to a
+power law, see `exponential_mixture`.
 """
 
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from numpy.typing import ArrayLike
 from ..validation import check_positive_int
 from .binned import check_level, real_numbers
 
-TAIL_SHARE = 0.1  # of the changes that count as large
-MIN_TAIL_COUNT = 20  # changes in a tail that says anything
+TAIL_FRACTION = 0.1  # of the values, the largest
+MIN_TAIL_COUNT = 20  # values in a tail
 
 
 @dataclass(frozen=True)
@@ -35,60 +34,40 @@ class LikelihoodRatio:
     alpha: float  # exponent of the density of the power law
     rate: float  # of the exponential, per unit of x
 
-    ratio = property(lambda self: self.loglik_ratio, doc="Former name.")
-
     @property
     def preferred(self) -> str:
-        """Name the law that is nearer."""
+        """Name of the law that is nearer."""
         return "power law" if self.loglik_ratio > 0 else "exponential"
 
     def __str__(self):
-        """Return the test as one line."""
         return (
             f"{self.preferred}: z = {self.z:.1f} on {self.n:,} values above "
             f"{self.xmin:.2g} (rate {self.rate:.3g}, alpha {self.alpha:.3g})"
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Crossover:
-    """Where the exponential gives way to the power law as displacements grow.
+    """Where the exponential gives way to the power law as displacements grow."""
 
-    Parameters
-    ----------
-    deltas : array, (deltas,)
-        Displacements, ascending, in the unit of a weight.
-    ratios : array, (deltas,)
-        `LikelihoodRatio.loglik_ratio` at each.
-    low, high : array, (deltas,)
-        Interval of each ratio, from samples drawn anew.
-    delta : float
-        The displacement where the ratio turns positive for good; nan if it never does,
-        and the smallest displacement if it always is.
-    interval : tuple of float
-        Of `delta`, from the samples drawn anew in which there is one.
-    undecided : float
-        Share of the samples drawn anew in which there is none.
-    """
-
-    deltas: np.ndarray
-    ratios: np.ndarray
-    low: np.ndarray
+    deltas: np.ndarray  # displacements, ascending, in the unit of a weight
+    ratios: np.ndarray  # `LikelihoodRatio.loglik_ratio` at each
+    low: np.ndarray  # bootstrap interval of each ratio
     high: np.ndarray
-    delta: float
-    interval: tuple[float, float]
-    undecided: float
+    delta: float  # where the ratio turns positive for good; nan if it never does
+    interval: tuple[float, float]  # of `delta`, over the resamples that have one
+    undecided: float  # fraction of the resamples without one
 
     def __repr__(self):
         low, high = self.interval
         return (
             f"Crossover(at {self.delta:.2g}, {low:.2g} to {high:.2g}; none in "
-            f"{self.undecided:.0%} of the samples drawn anew)"
+            f"{self.undecided:.0%} of the resamples)"
         )
 
 
 def power_law_or_exponential(
-    x: ArrayLike, *, share: float = TAIL_SHARE
+    x: ArrayLike, *, fraction: float = TAIL_FRACTION
 ) -> LikelihoodRatio:
     """Fit both laws to the largest values of a sample and say which is nearer.
 
@@ -96,42 +75,33 @@ def power_law_or_exponential(
     ----------
     x : array, (samples,)
         Not negative, finite.
-    share : float
-        Share of the values that are the tail, in (0, 1).
-
-    Raises
-    ------
-    ValueError
-        If the tail has fewer than 20 values, or does not reach above its cut.
+    fraction : float
+        Fraction of the values that are the tail, in (0, 1). A ValueError if these are
+        fewer than 20, or do not reach above the threshold.
 
     Notes
     -----
     With the threshold c at the largest value below the tail, by maximum likelihood:
     p(x) = λ e^(−λ(x−c)) with 1/λ = ⟨x − c⟩, and p(x) = (s/c)(x/c)^(−s−1) with
     1/s = ⟨ln(x/c)⟩ and alpha = s + 1. z is Vuong's, the ratio over its standard error
-    for independent values.
-
-    References
-    ----------
-    A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703, app. C.
+    for independent values (Clauset, Shalizi & Newman, SIAM Review 51 (2009), app. C).
     """
-    x = real_numbers(x, "values")
+    x, n = real_numbers(x, "values"), round(fraction * len(x))
     if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
         raise ValueError(
             "expected one axis of finite values that are not negative, such as "
             f"abs(ΔL); got shape {x.shape}"
         )
-    n = round(share * len(x))
-    if not 0 < share < 1 or n < MIN_TAIL_COUNT:
+    if not 0 < fraction < 1 or n < MIN_TAIL_COUNT:
         raise ValueError(
-            f"a share of {share!r} of {len(x):,} values is no tail: choose one in "
+            f"a fraction {fraction!r} of {len(x):,} values is no tail: choose one in "
             f"(0, 1) that leaves at least {MIN_TAIL_COUNT}"
         )
     ratio, spread, xmin, alpha, rate = (float(v[0]) for v in _fit_both(x[None], n))
     if not np.isfinite(ratio):
         raise ValueError(
             f"the largest {n:,} values do not rise above {xmin:g}, or that is zero: "
-            "there is no tail to fit, lower the share"
+            "choose a smaller fraction"
         )
     z = ratio / spread * n**0.5 if spread else 0.0
     return LikelihoodRatio(ratio, z, n, xmin, alpha, rate)
@@ -142,7 +112,7 @@ def crossover_delta(
     changes: ArrayLike,
     *,
     rng: np.random.Generator,
-    share: float = TAIL_SHARE,
+    fraction: float = TAIL_FRACTION,
     replicates: int = 500,
     level: float = 0.95,
 ) -> Crossover:
@@ -155,39 +125,30 @@ def crossover_delta(
     changes : array, (deltas, weights)
         Changes of the loss of the same weights at each; their signs do not matter.
     rng : numpy.random.Generator
-        Draws weights anew, the same for every displacement.
-
-    Notes
-    -----
-    Between two displacements the ratio is taken as linear in ln δ.
+        Resamples weights, the same for every displacement. Between two displacements
+        the ratio is taken as linear in ln δ.
     """
     deltas, changes = np.asarray(deltas, float), np.abs(np.asarray(changes, float))
     if changes.shape[:1] != deltas.shape or changes.ndim != 2 or len(deltas) < 2:
         raise ValueError(
-            f"got {len(deltas)} displacements and changes of shape {changes.shape}: "
-            "expected two or more, and one row of changes for each"
+            f"expected one row of changes for each of two displacements or more, got "
+            f"{changes.shape} for {deltas.shape}"
         )
-    if (np.diff(deltas) <= 0).any() or deltas[0] <= 0:
+    if (np.diff(deltas, prepend=0.0) <= 0).any():
         raise ValueError("displacements must be positive and ascending")
-    ratios = [power_law_or_exponential(row, share=share).ratio for row in changes]
+    tests = [power_law_or_exponential(row, fraction=fraction) for row in changes]
+    ratios = np.array([test.loglik_ratio for test in tests])
     weights = changes.shape[1]
     replicates = check_positive_int(replicates, "replicates")
-    drawn = rng.integers(weights, size=(replicates, weights))
-    n = round(share * weights)
-    again = np.array([_fit_both(row[drawn], n)[0] for row in changes])
-    found = np.array([_zero_crossing(deltas, column) for column in again.T])
-    found = found[np.isfinite(found)]
+    resamples = rng.integers(weights, size=(replicates, weights))
+    again = np.array([_fit_both(row[resamples], tests[0].n)[0] for row in changes])
+    found = [_zero_crossing(deltas, column) for column in again.T]
+    found = np.array(found)[np.isfinite(found)]
     tails = (0.5 - check_level(level) / 2, 0.5 + level / 2)
     low, high = np.nanquantile(again, tails, axis=1)
-    return Crossover(
-        deltas=deltas,
-        ratios=np.array(ratios),
-        low=low,
-        high=high,
-        delta=_zero_crossing(deltas, ratios),
-        interval=tuple(np.quantile(found, tails)) if len(found) else (np.nan,) * 2,
-        undecided=1 - len(found) / replicates,
-    )
+    interval = tuple(np.quantile(found, tails)) if len(found) else (np.nan, np.nan)
+    delta, undecided = _zero_crossing(deltas, ratios), 1 - len(found) / replicates
+    return Crossover(deltas, ratios, low, high, delta, interval, undecided)
 
 
 def exponential_mixture(
@@ -199,7 +160,6 @@ def exponential_mixture(
     ----------
     x, groups : array, (samples,)
         Values that are not negative, and the group of each, for instance its layer.
-    rng : numpy.random.Generator
 
     Examples
     --------
@@ -207,17 +167,15 @@ def exponential_mixture(
     >>> layer = np.repeat(np.arange(5), 1_000)
     >>> means = np.array([1.0, 1.2, 1.5, 3.0, 15.0])[layer]
     >>> x = exponential_mixture(means, layer, rng=rng)
-    >>> power_law_or_exponential(x[layer == 4], share=0.5).preferred
+    >>> power_law_or_exponential(x[layer == 4], fraction=0.5).preferred
     'exponential'
-    >>> power_law_or_exponential(x, share=0.5).preferred
+    >>> power_law_or_exponential(x, fraction=0.5).preferred
     'power law'
     """
     x, groups = np.asarray(x, float), np.asarray(groups)
     if x.shape != groups.shape or x.ndim != 1 or not x.size:
-        raise ValueError(
-            f"x of shape {x.shape} and groups of shape {groups.shape}: expected a "
-            "group for each value"
-        )
+        shapes = f"{x.shape} and {groups.shape}"
+        raise ValueError(f"expected a group for each value, got shapes {shapes}")
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     means = np.bincount(place, weights=x) / counts
     return rng.exponential(means[place])
@@ -242,12 +200,11 @@ def _fit_both(x, n):
 
 def _zero_crossing(deltas, ratios):
     """Return where a curve turns positive for good, linear in the logarithm."""
-    negative = np.flatnonzero(~(np.asarray(ratios) > 0))
-    if not len(negative):
+    last = np.flatnonzero(np.append(True, ~(np.asarray(ratios) > 0)))[-1] - 1
+    if last < 0:
         return float(deltas[0])
-    last = negative[-1]
     if last == len(deltas) - 1:
         return np.nan
-    below, above = ratios[last], ratios[last + 1]
+    below, above = ratios[last : last + 2]
     part = -below / (above - below)
     return float(deltas[last] * (deltas[last + 1] / deltas[last]) ** part)

@@ -1,8 +1,8 @@
 """Could the counts have come from the fitted power law? A p-value by resampling.
 
-The KS distance of a fit is small because the fit was chosen to make it so. What it is
-worth is seen only on data that do follow the law and went through the same choice:
-each replicate is drawn from the model and its xmin and alpha are found anew.
+The KS distance of a fit is small because the fit was chosen to make it so. It can only
+be compared with that of data which follow the law and went through the same choice:
+each replicate is a sample of the model, whose xmin and alpha are estimated anew.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _EXTRA_BINS = 200
 class GoodnessOfFit:
     """How often the fitted law itself gives a fit as bad as the observed one."""
 
-    p: float  # share of replicates at least as far from their fit
+    p: float  # fraction of replicates at least as far from their fit
     error: float  # Monte-Carlo standard error of p
     ks: float  # the observed distance
     replicates: int
@@ -35,7 +35,6 @@ class GoodnessOfFit:
         return self.p > 0.1
 
     def __str__(self):
-        """Return the verdict as one line."""
         verdict = "plausible" if self.plausible else "ruled out"
         return (
             f"p = {self.p:.3f} ± {self.error:.3f} (KS {self.ks:.2g}, "
@@ -59,42 +58,31 @@ def goodness_of_fit(
     edges, counts : array, (bins+1,) and (bins,)
         The histogram that `fit` was made from.
     fit : TailFit
-        With its scan, each replicate scans; at a given xmin, only the tail is drawn
-        and alpha refitted there.
+        If its xmin was estimated, each replicate estimates it; at a given xmin, only
+        the tail is resampled and alpha refitted. A ValueError if the fit is not of
+        this histogram or sits at a bound.
     replicates : int
         The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
     rng : numpy.random.Generator
 
-    Raises
-    ------
-    ValueError
-        The fit is not of this histogram, is of single values, or sits at a bound.
-
     Notes
     -----
-    Virkar, section 4; Clauset, section 4.1. A replicate has as many counts as the
-    data: each falls with probability n_tail/n on the fitted law, else on a bin below
-    xmin in proportion to the counts there, drawn together as one multinomial. Bins are
-    added above the top edge where an unbounded law reaches beyond it. p is
-    (1 + #{D* ≥ D})/(1 + replicates), never zero. A small p rules the power law out; a
-    large p does not prove it, it says that the counts cannot refute it.
+    Virkar & Clauset (2014), section 4; Clauset, Shalizi & Newman (2009), section 4.1.
+    A replicate has as many counts as the data: each falls with probability n_tail/n on
+    the fitted law, else on a bin below xmin in proportion to the counts there. Bins are
+    added where an unbounded law reaches above the top edge. p is
+    (1 + #{D* ≥ D})/(1 + replicates). A small p rules the power law out; a large p does
+    not prove it, it says that the counts cannot refute it.
 
-    At a given xmin p is uniform under the truth (measured, 200 seeds). With the scan
-    it is cautious: for 3,000 draws of a pure power law p averages 0.59, and is below
-    0.1 in 6 % of seeds, not 10 %. The bins below the chosen xmin are resampled with
-    the noise they already had, which leaves a replicate fewer good thresholds than the
-    data had. This belongs to the method, and it costs power: of log-normal samples of
-    1e5 a scan keeps the last 1 %, and about half pass every test there.
+    At a given xmin p is uniform under the truth (measured, 200 seeds). With the scan it
+    is cautious: for 3,000 draws of a pure power law p averages 0.59, and is below 0.1
+    in 6 % of seeds, not 10 %, because the bins below xmin are resampled with the noise
+    they already had. It costs power: of log-normal samples of 1e5 a scan keeps the last
+    1 %, and about half pass every test there.
 
-    The test takes counts as independent. With 1e9 dependent counts it rejects every
-    law that is not exact to 1e-4, and counts of one window repeat each other: p means
-    nothing as it stands. Thin the histogram to an effective sample size first
+    The test takes counts as independent: with 1e9 dependent counts it rejects every law
+    that is not exact to 1e-4. Thin the histogram to an effective sample size first
     (`effective_sample_size`, `subsample_counts`), fit the thinned one and test that.
-
-    References
-    ----------
-    - Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
-    - A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
 
     Examples
     --------
@@ -110,8 +98,14 @@ def goodness_of_fit(
     bounded, h, start = as_fitted(edges, counts, fit)
     if not fit.xmin_estimated:
         bounded, h, start = bounded[start:], h[start:], 0
-    full, probability = _model_histogram(bounded, h, start, fit)
-    bins = LogBins.of(full, fit.upper)
+    if fit.upper == "infinite":
+        bounded = _extended(bounded, start, fit)
+    survival = fit.survival(bounded[start:])
+    if fit.upper != "truncated":
+        survival[-1] = 0.0  # what is left beyond belongs to the last bin
+    probability = np.append(h[:start], -np.diff(survival) * fit.n_tail) / h.sum()
+    probability /= probability.sum()
+    bins = LogBins.from_edges(bounded, fit.upper)
     resamples = rng.multinomial(h.sum(), probability, size=replicates)
     alpha, _, ks = scan_resamples(bins, resamples, None if fit.xmin_estimated else 0)
     ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
@@ -120,20 +114,7 @@ def goodness_of_fit(
     return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
 
 
-def _model_histogram(edges, counts, start, fit):
-    """Return edges and the probability of each bin: data below xmin, the law above."""
-    if fit.upper == "infinite":
-        edges = _reaching(edges, start, fit)
-    survival = fit.survival(edges[start:])
-    if fit.upper != "truncated":
-        survival[-1] = 0.0  # what is left beyond belongs to the last bin
-    below = counts[:start] / counts.sum()
-    tail = -np.diff(survival) * fit.n_tail / counts.sum()
-    probability = np.append(below, tail)
-    return edges, probability / probability.sum()
-
-
-def _reaching(edges, start, fit):
+def _extended(edges, start, fit):
     """Cut or extend the edges to where the law expects no further count."""
     log_needed = np.log(fit.n_tail / _MISSED) / (fit.alpha - 1) + np.log(fit.xmin)
     log_needed = min(log_needed, 690.0)  # e^709 is the end of float64

@@ -1,9 +1,9 @@
 """Power-law tails of histograms and of samples, by maximum likelihood.
 
-`alpha` is always the exponent of the density, p(x) ∝ x^−alpha above `xmin`; the
-complementary CDF falls with alpha − 1. The threshold is the one whose tail is nearest
-to its own fit, by Kolmogorov-Smirnov distance. No fit says that a tail *is* a power
-law: for that see `goodness_of_fit`, and `compare_tails` for the alternatives.
+`alpha` is always the exponent of the density, p(x) ∝ x^−alpha above `xmin`. The
+threshold is the one whose tail is nearest to its own fit, by Kolmogorov-Smirnov
+distance. No fit says that a tail *is* a power law: for that see `goodness_of_fit`, and
+`compare_tails` for the alternatives.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from .binned import (
     check_level,
     edge_index,
     fit_thresholds,
-    log_likelihood,
+    power_law_cells,
     scan_starts,
     survival,
 )
 from .samples import check_sample, fit_points
 
-_OLD_NAMES = {"unbounded": "infinite", "open": "censored", "truncated": "truncated"}
+_FORMER_UPPER = {"unbounded": "infinite", "open": "censored"}
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,12 @@ class TailFit:
     kind: str = "binned"  # or "continuous", "discrete"
 
     def __str__(self):
-        """Return the fit as one line."""
         error = "at a bound, no maximum" if self.at_bound else f"± {self.sigma:.4f}"
         return (
             f"power law: alpha = {self.alpha:.4f} {error} "
             f"above xmin = {self.xmin:.4g} ({self.n_tail:,} of {self.n:,} counts, "
             f"KS {self.ks:.2g})"
         )
-
-    @property
-    def top(self) -> str:
-        """Return `upper` by its former name: unbounded, open or truncated."""
-        return next(old for old, new in _OLD_NAMES.items() if new == self.upper)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the normal interval of alpha at this xmin, for independent counts.
@@ -106,14 +100,12 @@ def fit_power_law(
 
     Parameters
     ----------
-    edges : array, (bins+1,)
-        Increasing, positive, finite; in the unit of the data. Any spacing. Zeros have
-        no place here: they are counted apart.
-    counts : array of whole numbers, (bins,)
-        Up to 1e12 in a bin.
+    edges, counts : array, (bins+1,) and (bins,)
+        Positive, increasing edges in the unit of the data, with any spacing; whole
+        counts. Zeros have no place here: they are counted apart.
     xmin : float, optional
-        Threshold, one of the edges. Without it every edge that starts an occupied
-        bin is tried and the least KS distance wins, the lower edge on a tie.
+        Threshold, one of the edges. Without it every edge that starts an occupied bin
+        is tried and the least KS distance wins, the lower edge on a tie.
     upper : {"infinite", "censored", "truncated"}
         At the upper edge: infinite support and the last bin as it is (Virkar &
         Clauset); last bin open to infinity; support truncated at the upper edge.
@@ -126,61 +118,53 @@ def fit_power_law(
     Returns
     -------
     TailFit
-        `alpha` is above 1; on truncated support it may be any real number.
-
-    Raises
-    ------
-    ValueError
-        Unfit edges or counts; xmin or xmax off the edges; fewer than two occupied
-        bins in the tail.
+        `alpha` is above 1; on truncated support it may be any real number. A ValueError
+        if fewer than two occupied bins are left.
 
     Notes
     -----
-    Maximises L(α) = n(α−1) ln b_min + Σ h_i ln(b_i^(1−α) − b_{i+1}^(1−α)),
-    eq. 3.3, less n ln(1 − (b_max/b_min)^(1−α)) if truncated. `sigma` is the observed
-    information to the power −1/2.
-    KS distance: max abs(S − F) over all edges of the tail, its last occupied bin's
-    upper edge included, S and F the fractions below the edge. Adding empty bins on top
-    changes nothing. A scan keeps two occupied bins; three if the upper bound is
-    censored or truncated, where two always fit exactly. It leaves out exponents above
-    20 where it finds others, for the last few counts often fit such a one by chance; at
-    a given xmin every exponent is fitted.
+    Maximises L(α) = n(α−1) ln b_min + Σ h_i ln(b_i^(1−α) − b_{i+1}^(1−α)) (Virkar &
+    Clauset, Ann. Appl. Stat. 8 (2014) 89-119, eq. 3.3), less
+    n ln(1 − (b_max/b_min)^(1−α)) if truncated. `sigma` is the observed information to
+    the power −1/2. KS distance: max abs(S − F) over the tail's edges, S and F the
+    fractions below. A scan keeps two occupied bins, or three if the upper edge is
+    censored or truncated, where two always fit exactly; and it leaves out exponents
+    above 20 where it finds others, for the last few counts often fit such a one.
 
     The counts are taken as independent draws. Updates of a network are not: at 1e9
     counts `sigma` says nothing of that, and the scatter between windows or seeds does
     (`window_stability`, `effective_sample_size`).
-
-    References
-    ----------
-    Y. Virkar, A. Clauset, Ann. Appl. Stat. 8 (2014) 89-119.
 
     Examples
     --------
     >>> fit = fit_power_law([1, 10, 100, 1000], [900, 90, 9])
     >>> round(fit.alpha, 6), fit.xmin, fit.n_tail
     (2.010724, 1.0, 999)
-    >>> fit = fit_power_law([1, 10, 100, 1000], [900, 90, 9], upper="censored")
-    >>> round(fit.alpha, 6)
-    2.007179
     """
-    upper = check_choice(_OLD_NAMES.get(top or upper, top or upper), UPPER, "upper")
+    upper = check_choice(_FORMER_UPPER.get(top, top or upper), UPPER, "upper")
     edges, counts = check_histogram(edges, counts)
     bounded, h = apply_upper_bound(edges, counts, upper, xmax)
-    bins = LogBins.of(bounded, upper)
+    bins = LogBins.from_edges(bounded, upper)
     start = 0 if xmin is None else edge_index(bounded, xmin, "xmin")
-    _require_two(bounded, h, start)
+    if np.count_nonzero(h[start:]) < 2:
+        raise ValueError(
+            f"xmin={bounded[start]:g} leaves {h[start:].sum():,} of {counts.sum():,} "
+            "counts in fewer than two occupied bins: choose a lower xmin, narrower bins"
+        )
     starts = scan_starts(h, upper) if xmin is None else np.array([start])
     fits = fit_thresholds(bins, h, starts)
     i = fits.best()
-    start, alpha = int(fits.starts[i]), float(fits.alpha[i])
+    start, s = int(fits.starts[i]), float(fits.alpha[i]) - 1
+    z = bins.log_edges[start:] - bins.log_edges[start]
+    cells = power_law_cells(z, upper, s, bins.widths[start:])
     end = {"infinite": inf, "censored": bounded[-2], "truncated": bounded[-1]}[upper]
     return TailFit(
-        alpha=alpha,
+        alpha=float(fits.alpha[i]),
         sigma=float(fits.sigma[i]),
         xmin=float(bounded[start]),
         n_tail=int(fits.n_tail[i]),
         ks=float(fits.ks[i]),
-        log_likelihood=log_likelihood(bins, h, start, alpha - 1),
+        log_likelihood=float(h[start:] @ cells),
         n=int(counts.sum()),
         upper=upper,
         xmax=float(end),
@@ -210,21 +194,12 @@ def fit_power_law_samples(
     discrete : bool
         Whole numbers with p(x) = x^−α/ζ(α, xmin), by the exact likelihood.
 
-    Returns
-    -------
-    TailFit
-        With `kind` "continuous" or "discrete"; a discrete alpha is searched in
-        (1, 20], and `at_bound` says so where there is no maximum.
-
     Notes
     -----
-    Eq. 3.1 and 3.5 there. KS distance: max abs(S − F) on both sides of every step of S,
-    the usual definition; programs that take the lower side only find distances up to
-    1/n smaller. The scan is complete, see `samples`.
-
-    References
-    ----------
-    A. Clauset, C. R. Shalizi, M. E. J. Newman, SIAM Review 51 (2009) 661-703.
+    Clauset, Shalizi & Newman, SIAM Review 51 (2009) 661-703, eq. 3.1 and 3.5. The fit
+    has `kind` "continuous" or "discrete"; a discrete alpha is searched in (1, 20]. KS
+    distance: max abs(S − F) on both sides of every step of S; programs that take the
+    lower side only find distances up to 1/n smaller. The scan is complete.
 
     Examples
     --------
@@ -244,9 +219,8 @@ KS 0.0022)
                 f"xmin={xmin:g} leaves no tail: choose one above zero, below "
                 f"{values[-1]:g} (the largest value), and whole if discrete"
             )
-        first = int(np.searchsorted(values, xmin))
-        # The threshold itself, seen or not: there the likelihood starts.
-        seen = values[first] == xmin
+        # The tail starts at the threshold itself, even if no value lies there.
+        first, seen = np.searchsorted(values, xmin), xmin in values
         values = values[first:] if seen else np.append(float(xmin), values[first:])
         h = h[first:] if seen else np.append(0, h[first:])
         starts = np.array([0])
@@ -255,22 +229,4 @@ KS 0.0022)
         n=total,
         xmin_estimated=xmin is None,
         kind="discrete" if discrete else "continuous",
-    )
-
-
-def _require_two(edges, counts, start):
-    """Say so if fewer than two bins from `start` on hold anything."""
-    occupied = np.flatnonzero(counts)
-    if np.count_nonzero(counts[start:]) >= 2:
-        return
-    if len(occupied) < 2:
-        i = occupied[0]
-        raise ValueError(
-            f"all {counts[i]:,} counts lie in one bin, {edges[i]:g} to "
-            f"{edges[i + 1]:g}: a slope needs two occupied bins, use narrower ones"
-        )
-    raise ValueError(
-        f"xmin={edges[start]:g} leaves {counts[start:].sum():,} of {counts.sum():,} "
-        f"counts, in {np.count_nonzero(counts[start:])} occupied bin(s), and a tail "
-        f"needs two: choose at most {edges[occupied[-2]]:g}"
     )

@@ -4,15 +4,8 @@ Continuous, p(x) = (α−1)/xmin (x/xmin)^−α: alpha has a closed form (Clause
 & Newman 2009, eq. 3.1). Discrete, p(x) = x^−α/ζ(α, xmin) on whole numbers: Newton on
 the exact likelihood with Hurwitz' zeta (eq. 3.5), not the approximation of eq. 3.7.
 
-The KS distances of every threshold at every value would take n² steps. A few values
-bound a distance from below, and a threshold whose bound exceeds the least distance
-found cannot win; more values are looked at for the fewer thresholds that are left. The
-result is that of the full scan, exactly.
-
-References
-----------
-A. Clauset, C. R. Shalizi, M. E. J. Newman, "Power-law distributions in empirical
-data", SIAM Review 51 (2009) 661-703, doi 10.1137/070710111.
+The scan is complete without n² steps: a few values bound each KS distance from below,
+and a threshold whose bound exceeds the least distance found cannot win.
 """
 
 import numpy as np
@@ -25,11 +18,7 @@ _CELLS = 100_000  # size of one block of (thresholds × values)
 
 
 def check_sample(x, counts, discrete, least=2):
-    """Return the distinct values ascending, and how often each occurs.
-
-    >>> check_sample([3, 1, 3], None, True)
-    (array([1., 3.]), array([1, 2]))
-    """
+    """Return the distinct values ascending, and how often each occurs."""
     x = real_numbers(x, "values")
     counts = np.ones(x.shape, np.int64) if counts is None else whole_counts(counts)
     if x.ndim != 1 or counts.shape != x.shape:
@@ -45,8 +34,7 @@ def check_sample(x, counts, discrete, least=2):
         )
     if discrete and (x != np.floor(x)).any():
         raise ValueError(
-            f"a discrete fit needs whole numbers, got {x[x != np.floor(x)][0]:g}: "
-            "round them, or discrete=False"
+            f"a discrete fit needs whole numbers, got {x[x != np.floor(x)][0]:g}"
         )
     values, place = np.unique(x[counts > 0], return_inverse=True)
     if len(values) < least:
@@ -57,11 +45,7 @@ def check_sample(x, counts, discrete, least=2):
 
 
 def fit_points(values, counts, starts, discrete):
-    """Fit alpha above each of the `starts` and return the tail of least KS distance.
-
-    `values` are distinct, ascending, positive; `starts` index them and leave two values
-    or more. Returns fields of a `TailFit`, xmin among them.
-    """
+    """Return fields of a `TailFit` for the tail of least KS distance among `starts`."""
     logs = np.log(values)
     above = np.append(np.cumsum(counts[::-1])[::-1], 0)  # n of x ≥ values[i]
     terms = np.append(np.diff(logs), 0.0) * above[1:]
@@ -81,33 +65,29 @@ def fit_points(values, counts, starts, discrete):
             row = rows[k : k + size]
             used = columns[columns >= starts[row].min()]
             first, a = starts[row][:, None], alpha[row][:, None]
-            below = used < first
-            for model, data in zip(
-                _survivals(values, logs, first, used, a, discrete),
-                (above[used], above[used + 1]),
-                strict=True,
-            ):
-                gap = np.abs(model - data / n[row][:, None])
-                gap[below] = 0.0
+            model = _survivals(values, logs, first, used, a, discrete)
+            for side, data in zip(model, (above[used], above[used + 1]), strict=True):
+                gap = np.abs(side - data / n[row][:, None])
+                gap[used < first] = 0.0
                 ks[k : k + size] = np.maximum(ks[k : k + size], gap.max(1))
         return ks
 
     usable = np.flatnonzero(~at_bound) if not at_bound.all() else np.arange(len(n))
     best, ks = _least(usable, len(values), distances)
-    xmin, alpha, bound = values[starts[best]], alpha[best], bool(at_bound[best])
-    tail_logs = excess[best] + n[best] * logs[starts[best]]
+    xmin, alpha, log_xmin = values[starts[best]], alpha[best], logs[starts[best]]
     if discrete:
         scale = -np.log(zeta(alpha, xmin))
     else:
-        scale = np.log(alpha - 1) + (alpha - 1) * logs[starts[best]]
+        scale = np.log(alpha - 1) + (alpha - 1) * log_xmin
+    tail_logs = excess[best] + n[best] * log_xmin
     return {
         "alpha": float(alpha),
-        "sigma": float("nan" if bound else 1 / np.sqrt(n[best] * info[best])),
+        "sigma": float("nan" if at_bound[best] else 1 / np.sqrt(n[best] * info[best])),
         "xmin": float(xmin),
         "n_tail": int(n[best]),
         "ks": float(ks),
         "log_likelihood": float(n[best] * scale - alpha * tail_logs),
-        "at_bound": bound,
+        "at_bound": bool(at_bound[best]),
     }
 
 
@@ -115,8 +95,8 @@ def _least(rows, n_values, distances):
     """Return the row of least distance and that distance; the first wins a tie."""
     everything, least, size = np.arange(n_values), np.inf, 32
     while size < n_values // 2:
-        # Spread evenly over ranks, and again over the logarithm of the rank from the
-        # top, so that short tails are bounded as well as long ones.
+        # Even in rank, and even in the logarithm of the rank from the top, so that
+        # short tails are bounded as well as long ones.
         even = np.linspace(0, n_values - 1, size)
         top = n_values - np.geomspace(1, n_values, size)
         bound = distances(rows, np.unique(np.concatenate([even, top]).astype(int)))
@@ -131,8 +111,7 @@ def _least(rows, n_values, distances):
 def _survivals(values, logs, first, columns, alpha, discrete):
     """Return P(X ≥ v) and P(X ≥ next value) of the model, (rows, columns)."""
     if not discrete:
-        z = np.maximum(logs[columns] - logs[first], 0.0)
-        same = np.exp((1 - alpha) * z)
+        same = np.exp((1 - alpha) * np.maximum(logs[columns] - logs[first], 0.0))
         return same, same  # a continuous model has no steps
     whole = zeta(alpha, values[first])
     at = np.maximum(values[columns], values[first])
@@ -140,16 +119,12 @@ def _survivals(values, logs, first, columns, alpha, discrete):
 
 
 def _solve_zeta(xmin, mean_log):
-    """Maximise −ln ζ(α, xmin) − α·mean_log for many tails: safeguarded Newton.
-
-    Returns alpha, the information per value (the variance of ln x), and whether alpha
-    is at a bound. Derivatives by central differences: good to 1e-8.
-    """
+    """Return alpha of largest −ln ζ(α, xmin) − α·mean_log, var(ln x) and at_bound."""
     lowest, highest = ALPHA_BOUNDS
     left, right = np.full(len(xmin), lowest), np.full(len(xmin), highest)
     # Eq. 3.7, a fair start everywhere; the half shifts the continuous cell to xmin − ½.
     alpha = np.clip(1 + 1 / (mean_log - np.log(xmin - 0.5)), lowest + 1e-3, highest)
-    for _ in range(60):
+    for _ in range(60):  # safeguarded Newton; central differences are good to 1e-8
         h = np.minimum(1e-4, (alpha - 1) / 20)
         down, here, up = (np.log(zeta(alpha + k * h, xmin)) for k in (-1, 0, 1))
         score = -(up - down) / (2 * h) - mean_log

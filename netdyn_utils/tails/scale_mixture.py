@@ -1,25 +1,19 @@
 """A heavy tail without any heavy-tailed step: the scale mixture of Gaussians.
 
-Give every parameter its own variance and let each take Gaussian steps. Pooled, the
-magnitudes have a tail as heavy as the variances are uneven: with σ² inverse-gamma
-distributed they are Student's t, a power law. So a pooled tail that this null
-reproduces says that parameters differ, and nothing about how any one of them moves.
+Let every parameter take Gaussian steps of its own variance. The pooled magnitudes have
+a tail as heavy as the variances are uneven: Student's t if σ² is inverse-gamma. So a
+tail that this null reproduces says that parameters differ, and nothing about how any
+one of them moves.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
 from ..validation import check_positive_int
-from .binned import (
-    apply_upper_bound,
-    as_fitted,
-    check_histogram,
-    given_xmax,
-    real_numbers,
-)
+from .binned import apply_upper_bound, as_fitted, check_histogram, real_numbers
 from .power_law import TailFit, fit_power_law
 
 _CELLS = 2_000_000  # variances × edges worked on at once
@@ -31,15 +25,8 @@ class NullHistogram:
 
     edges: np.ndarray
     expected: np.ndarray  # exact expectation, fractional counts
-    counts: np.ndarray  # drawn, or the expectation rounded to whole counts
+    counts: np.ndarray  # random, or the expectation rounded to whole counts
     n: int  # steps in all: those outside the edges are in n, not in the bins
-
-    def __str__(self):
-        """Return the null as one line."""
-        return (
-            f"Gaussian scale mixture: {self.n:,} steps, {self.counts.sum():,} of them "
-            f"from {self.edges[0]:.3g} to {self.edges[-1]:.3g}"
-        )
 
 
 def scale_mixture_null(
@@ -69,11 +56,8 @@ def scale_mixture_null(
 
     Notes
     -----
-    P(bin i) = Σ_j ω_j [erf(b_{i+1}/(σ_j√2)) − erf(b_i/(σ_j√2))], by the complementary
-    function above the bin's σ, where the other would cancel. Counts are drawn as one
-    multinomial: the parameter of each step at random, which scatters a little more
-    than a fixed number of steps for each. Equal variances are computed once. The cost
-    is (distinct variances) × (bins); a histogram of the variances costs less.
+    P(bin i) = Σ_j ω_j [erf(b_{i+1}/(σ_j√2)) − erf(b_i/(σ_j√2))]. Random counts
+    are one multinomial. The cost is (distinct variances) × (bins).
 
     The variance of a parameter over the whole window takes in its drift during the
     window, so that the null may owe part of its tail to learning itself; variances of
@@ -90,13 +74,10 @@ def scale_mixture_null(
     variances = real_numbers(variances, "variances").ravel()
     weights = np.ones_like(variances) if weights is None else weights
     weights = real_numbers(weights, "weights").ravel()
+    if weights.shape != variances.shape:
+        raise ValueError(f"got {weights.size} weights for {variances.size} variances")
     for what, values in (("variances", variances), ("weights", weights)):
-        if values.shape != variances.shape or not values.size:
-            raise ValueError(
-                f"got {values.size} {what} for {variances.size} variances: pass one "
-                "weight for each, and at least one"
-            )
-        if not np.isfinite(values).all() or (values < 0).any() or not values.any():
+        if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
             raise ValueError(f"{what} must be finite, zero or above, not all zero")
     variances, place = np.unique(variances, return_inverse=True)
     weights = np.bincount(place, weights) / weights.sum()
@@ -106,14 +87,14 @@ def scale_mixture_null(
     block = max(1, _CELLS // len(edges))
     for k in range(0, len(scales), block):
         x = edges / scales[k : k + block, None]
+        # Differences of erf cancel far out, those of erfc near zero.
         near, far = np.diff(erf(x), axis=1), -np.diff(erfc(x), axis=1)
         probability += weights[k : k + block] @ np.where(x[:, :-1] < 0.7, near, far)
     if rng is None:
         counts = np.round(n * probability).astype(np.int64)
     else:
-        outside = max(0.0, 1 - probability.sum())
-        shares = np.append(probability, outside)
-        counts = rng.multinomial(n, shares / shares.sum())[:-1]
+        whole = np.append(probability, max(0.0, 1 - probability.sum()))
+        counts = rng.multinomial(n, whole / whole.sum())[:-1]
     return NullHistogram(edges, n * probability, counts, n)
 
 
@@ -125,10 +106,8 @@ class NullComparison:
     null: TailFit | None  # none where the null leaves no tail there
     excess: float  # counts of the tail over those expected under the null
     ks: float  # largest distance of the two whole CDFs
-    ratio: np.ndarray = field(compare=False, repr=False)  # observed/expected, bins
 
     def __str__(self):
-        """Return the comparison as one line."""
         other = "no tail" if self.null is None else f"alpha = {self.null.alpha:.3f}"
         return (
             f"above {self.observed.xmin:.4g}: observed alpha = "
@@ -146,7 +125,6 @@ def compare_with_null(
     ----------
     edges, counts : array, (bins+1,) and (bins,)
         The histogram that `fit` was made from, on the null's edges.
-    fit : TailFit
     null : NullHistogram
         For as many steps as the data have, zeros included.
 
@@ -169,19 +147,16 @@ def compare_with_null(
     if not np.array_equal(np.asarray(edges, float), null.edges):
         raise ValueError("data and null have different edges: make the null on these")
     _, h, start = as_fitted(edges, counts, fit)
-    counts, ends = np.asarray(counts), (fit.upper, given_xmax(null.edges, fit))
-    other = None
-    if (
-        np.count_nonzero(apply_upper_bound(null.edges, null.counts, *ends)[1][start:])
-        > 1
-    ):
-        other = fit_power_law(
-            null.edges, null.counts, xmin=fit.xmin, upper=ends[0], xmax=ends[1]
-        )
-    expected = null.expected
-    share = np.cumsum(counts) / counts.sum() - np.cumsum(expected) / expected.sum()
+    bounds = {"upper": fit.upper, "xmax": fit.xmax}
+
+    def tail(values):
+        return apply_upper_bound(null.edges, values, **bounds)[1][start:]
+
+    null_fit = None
+    if np.count_nonzero(tail(null.counts)) > 1:
+        null_fit = fit_power_law(null.edges, null.counts, xmin=fit.xmin, **bounds)
+    counts, expected = np.asarray(counts), null.expected
+    gap = np.cumsum(counts) / counts.sum() - np.cumsum(expected) / expected.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = counts / expected
-        tail = apply_upper_bound(null.edges, expected, *ends)[1][start:]
-        excess = h[start:].sum() / tail.sum()
-    return NullComparison(fit, other, float(excess), float(np.abs(share).max()), ratio)
+        excess = float(h[start:].sum() / tail(expected).sum())
+    return NullComparison(fit, null_fit, excess, float(np.abs(gap).max()))

@@ -173,8 +173,8 @@ class IntervalTracker:
             np.trim_zeros(left_censored, "b").copy(),
             np.bincount(right_censored)[1:],
             np.bincount(count),
-            longer=int(closed[self.max_interval :].sum()),
-            pairs=tuple(self._moments[rank, groups].sum(0).tolist()),
+            overflow=int(closed[self.max_interval :].sum()),
+            serial_moments=tuple(self._moments[rank, groups].sum(0).tolist()),
         )
 
     def _large(self, magnitude: Tensor) -> tuple[np.ndarray, np.ndarray]:

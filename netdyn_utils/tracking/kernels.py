@@ -190,7 +190,7 @@ class DeviceCounter:
         self._tables = pad(self._tables, (0, 0, 0, 0, 0, more))
         self._tops = pad(self._tops, (0, more))
 
-    def plan(self, parts: Sequence[Part], largest: int) -> None:
+    def plan(self, parts: Sequence[Part], _largest: int) -> None:
         """Take down which parts there are."""
         self._parts = tuple(parts)
 

@@ -38,7 +38,7 @@ DIRECT = (torch.float32, torch.float64)  # what the kernels read where it lies
 
 @dataclass
 class _Slot:
-    """One watched parameter, and what the tracker has of it in the same memory order."""
+    """One watched parameter; what is kept of it lies in the same memory order."""
 
     name: str
     group: int
@@ -331,7 +331,7 @@ class UpdateTracker:
                 if shape != slot.previous.shape:
                     raise ValueError(
                         f"parameter {slot.name!r} has shape "
-                        f"{tuple(slot.previous.shape)}, and the state has {tuple(shape)}"
+                        f"{tuple(slot.previous.shape)}, in the state {tuple(shape)}"
                     )
             missing = set(saved) - {slot.name for slot in self._slots}
             if missing:

@@ -56,10 +56,7 @@ def named_parameters(model: nn.Module) -> list[Named]:
 
     visited = {id(model)}
     visit(model, "", "")
-    if any(one.layer == ROOT for one in found):
-        root = f"({ROOT})"
-    else:
-        root = ROOT
+    root = f"({ROOT})" if any(one.layer == ROOT for one in found) else ROOT
     return [Named(one.name, one.layer or root, one.parameter) for one in found]
 
 
@@ -72,7 +69,7 @@ def group_function(groups: Groups) -> Callable[[Named], str | None]:
         return {
             "layer": lambda one: one.layer,
             "parameter": lambda one: one.name,
-            "all": lambda one: "all",
+            "all": lambda _: "all",
         }[groups]
     names = list(groups)
 
