@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -164,12 +165,17 @@ class Many(nn.Module):
         return (weights * x[0, 0]).sum().expand(len(x), 10)
 
 
+def build(name: str) -> nn.Module:
+    """Return one of the book's networks."""
+    return build_model(name, generator=torch.Generator().manual_seed(0))
+
+
 IMAGE, TEXT = (3, 32, 32), (64,)
 # Model, shape of an input, batch, steps in turn, rounds, most that tracking may cost,
 # and with two thresholds.
 PLAIN = {
-    "MLP": (lambda: build_model("mlp"), (1, 28, 28), 64, 200, 21, 1.25, None),
-    "ConvNet": (lambda: build_model("convnet"), IMAGE, 64, 4, 15, 1.10, None),
+    "MLP": (partial(build, "mlp"), (1, 28, 28), 64, 200, 21, 1.25, None),
+    "ConvNet": (partial(build, "convnet"), IMAGE, 64, 4, 15, 1.10, None),
     "ResNet-18": (small_resnet, IMAGE, 32, 1, 7, 1.05, 1.08),
     "GPT of 10 M": (language_model, TEXT, 8, 1, 11, 1.06, 1.12),
     "50 M, little work": (wide, (784,), 64, 1, 11, 1.15, 1.25),
@@ -218,11 +224,11 @@ def with_intervals(model):
 
 def overhead() -> Iterator[Row]:
     """Measure a tracked step against a bare one, in the loop of the README."""
-    for name, (build, shape, size, block, rounds, most, both) in PLAIN.items():
-        steps = {"bare": plain(build(), shape, size)}
-        steps["tracked"] = plain(build(), shape, size, tracked)
+    for name, (make, shape, size, block, rounds, most, both) in PLAIN.items():
+        steps = {"bare": plain(make(), shape, size)}
+        steps["tracked"] = plain(make(), shape, size, tracked)
         if both:
-            steps["intervals"] = plain(build(), shape, size, with_intervals)
+            steps["intervals"] = plain(make(), shape, size, with_intervals)
         seconds = take_turns(steps, block=block, rounds=rounds)
         title = f"{name}, a step tracked / bare"
         yield ratio(seconds, "tracked", "bare", title, at_most=most)

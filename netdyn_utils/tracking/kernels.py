@@ -24,7 +24,8 @@ DEVICE_PIECE = 1 << 24
 MIN_THREADED = 1 << 21  # weights from which on threads pay
 # Neighbouring weights often fall in one bin, and a counter that was just written makes
 # the next write to it wait: a few copies of it take turns.
-N_LANES = 4
+LANE_BITS = 2
+N_LANES = 1 << LANE_BITS
 N_DEVICE_LANES = 16
 MAX_DEVICE_CELLS = 1 << 24
 
@@ -64,7 +65,7 @@ class CpuCounter:
         self.grow(groups)
 
     def _empty_lanes(self, threads: int) -> np.ndarray:
-        shape = threads, 1 + self.relative, N_LANES, column_count(self.bits)
+        shape = threads, 1 + self.relative, N_LANES * column_count(self.bits)
         return np.zeros(shape, np.uint32)
 
     def grow(self, groups: int) -> None:
@@ -238,96 +239,73 @@ class DeviceCounter:
 
 
 @njit(error_model="numpy")
-def _tally(patterns, size, columns, row, lanes, many, shift):
-    """Count a block of bit patterns; return the largest finite one."""
+def _tally(patterns, size, places, counts, spread, shift):
+    """Count a block of bit patterns in turning lanes; return the largest finite one.
+
+    Unsigned places spare the compiler the question whether one is negative.
+    """
     top = np.int32(0)
     for i in range(size):
         pattern = patterns[i]
-        columns[i] = (pattern >> shift) + min(pattern, 1)
-        top = max(top, pattern if pattern < INFINITY else 0)
-    if not many:
-        for i in range(size):
-            row[columns[i]] += 1
-        return top
-    whole = size // N_LANES * N_LANES
-    for i in range(0, whole, N_LANES):
-        lanes[0, columns[i]] += 1
-        lanes[1, columns[i + 1]] += 1
-        lanes[2, columns[i + 2]] += 1
-        lanes[3, columns[i + 3]] += 1
-    for i in range(whole, size):
-        lanes[0, columns[i]] += 1
+        column = (pattern >> shift) + min(pattern, np.int32(1))
+        places[i] = np.uint32((column << spread) + (i & ((1 << spread) - 1)))
+        top = max(top, pattern if pattern < INFINITY else np.int32(0))
+    for i in range(size):
+        counts[places[i]] += np.uint32(1)
     return top
 
 
 def _make_kernel(pointer_at):
-    def count(rows, tables, tops, lanes, shift):
-        """Count every row: group, size, and the addresses of its arrays."""
-        relative = tables.shape[0] > 1
+    def count(rows, tables, tops, turning, shift):
+        """Count every row: group, size, and the addresses of its arrays.
+
+        `turning`, (kinds, columns · N_LANES), is zero before and after.
+        """
+        kinds = len(tables)
         sizes, ratios = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-        columns = np.empty(BLOCK, np.int32)
+        places = np.empty(BLOCK, np.uint32)
         for r in range(len(rows)):
             group, length = rows[r, 0], rows[r, 1]
-            shape = (length,)
-            now = carray(pointer_at(rows[r, 2]), shape)
-            before = carray(pointer_at(rows[r, 3]), shape)
-            squares = carray(float64_at(rows[r, 4]), shape)
-            magnitude = carray(float32_at(rows[r, 5]), shape)
-            summed, written = rows[r, 4] != 0, rows[r, 5] != 0
-            many = length >= N_LANES * tables.shape[2]
+            now = carray(pointer_at(rows[r, 2]), (length,))
+            before = carray(pointer_at(rows[r, 3]), (length,))
+            squares = carray(float64_at(rows[r, 4]), (length,))
+            magnitude = carray(float32_at(rows[r, 5]), (length,))
+            many = length >= turning.shape[1]
+            spread = np.int32(LANE_BITS if many else 0)
             for start in range(0, length, BLOCK):
                 stop = min(start + BLOCK, length)
                 size = stop - start
                 new, old = now[start:stop], before[start:stop]
-                if relative:
+                if kinds > 1:
                     for i in range(size):
                         change = np.float32(abs(new[i] - old[i]))
                         ratio = abs(change / np.float32(abs(old[i])))
                         ratios[i] = np.float32(0) if change == 0 else ratio
-                    top = _tally(
-                        ratios.view(np.int32),
-                        size,
-                        columns,
-                        tables[-1, group],
-                        lanes[-1],
-                        many,
-                        shift,
-                    )
+                    counts = turning[-1] if many else tables[-1, group]
+                    patterns = ratios.view(np.int32)
+                    top = _tally(patterns, size, places, counts, spread, shift)
                     tops[-1, group] = max(tops[-1, group], top)
-                if summed:
+                for i in range(size):
+                    value = np.float32(abs(new[i] - old[i]))
+                    sizes[i] = value
+                    old[i] = new[i]
+                if rows[r, 4]:
                     sums = squares[start:stop]
                     for i in range(size):
-                        value = np.float32(abs(new[i] - old[i]))
-                        old[i] = new[i]
-                        sizes[i] = value
-                        sums[i] += np.float64(value) * np.float64(value)
-                else:
-                    for i in range(size):
-                        sizes[i] = abs(new[i] - old[i])
-                        old[i] = new[i]
-                if written:
+                        sums[i] += np.float64(sizes[i]) * np.float64(sizes[i])
+                if rows[r, 5]:
                     magnitude[start:stop] = sizes[:size]
-                top = _tally(
-                    sizes.view(np.int32),
-                    size,
-                    columns,
-                    tables[0, group],
-                    lanes[0],
-                    many,
-                    shift,
-                )
+                counts = turning[0] if many else tables[0, group]
+                patterns = sizes.view(np.int32)
+                top = _tally(patterns, size, places, counts, spread, shift)
                 tops[0, group] = max(tops[0, group], top)
             if many:
-                for kind in range(len(tables)):
-                    row = tables[kind, group]
-                    for j in range(row.size):
-                        row[j] += (
-                            lanes[kind, 0, j]
-                            + lanes[kind, 1, j]
-                            + lanes[kind, 2, j]
-                            + lanes[kind, 3, j]
-                        )
-                lanes[:] = 0
+                for kind in range(kinds):
+                    row, lanes = tables[kind, group], turning[kind]
+                    for column in range(row.size):
+                        for lane in range(N_LANES):
+                            row[column] += lanes[column * N_LANES + lane]
+                turning[:] = 0
 
     return count
 
