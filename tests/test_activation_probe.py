@@ -83,7 +83,7 @@ def test_outputs_are_those_before_an_in_place_relu():
 def test_places_of_an_image_are_averaged():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(2 * 4, 3))
     images = torch.randn(5, 1, 2, 2)
-    probe = ActivationProbe(model, images, torch.zeros(5))
+    probe = ActivationProbe(model, images, torch.zeros(5), activation=torch.relu)
     probe.update()
     expected = torch.relu(model[0](images)).mean((0, 2, 3)).detach()
     np.testing.assert_allclose(probe.pop()["0"][0, 0], expected, rtol=1e-5)

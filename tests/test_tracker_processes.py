@@ -62,7 +62,6 @@ def run(kind):
         port = free.getsockname()[1]
     context = mp.get_context("spawn")
     results = context.Queue()
-    mp.spawn(work, (kind, port, results), nprocs=2, join=True) if False else None
     processes = [
         context.Process(target=work, args=(rank, kind, port, results))
         for rank in range(2)

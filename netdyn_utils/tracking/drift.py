@@ -21,6 +21,7 @@ from ..diffusion import (
 from ..flat_parameters import FlatParameters
 from ..validation import check_choice, check_positive_int
 from .activations import LayerOutputs
+from .hooks import Observer
 
 LAGS_PER_OCTAVE = 2
 
@@ -60,7 +61,7 @@ class DriftCurves:
         return cls(**arrays | {name: tuple(arrays[name].tolist()) for name in tuples})
 
 
-class DriftRecorder:
+class DriftRecorder(Observer):
     """Compare weights and activations with those of some steps ago.
 
     Parameters

@@ -5,6 +5,35 @@ from collections.abc import Callable, Sequence
 from torch.optim import Optimizer
 
 
+class Observer:
+    """What looks at a model after each step: called by hand, or by an optimizer."""
+
+    def update(self) -> None:
+        """Look at the model after a step."""
+        raise NotImplementedError
+
+    def attach(self, *optimizers: Optimizer) -> "StepHook":
+        """Call `update` after each step of an optimizer, until the handle is removed.
+
+        With several optimizers a step is over when each of them has stepped, or when
+        one is about to step again. A step that a gradient scaler skips is no step of
+        the optimizer and is not counted; accumulating gradients takes one step. Where
+        observers share a tracker, attach the tracker first. Returns a handle with
+        ``remove()``, which is a context manager too.
+
+        >>> from torch import nn, optim
+        >>> from netdyn_utils import UpdateTracker
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = optim.SGD(model.parameters(), 0.1)
+        >>> tracker = UpdateTracker(model)
+        >>> with tracker.attach(optimizer):
+        ...     _ = optimizer.step()
+        >>> tracker.steps
+        1
+        """
+        return StepHook(self.update, optimizers)
+
+
 class StepHook:
     """Call a function once per step of all optimizers, until `remove`.
 

@@ -5,7 +5,7 @@ puts those above the lowest threshold into a buffer; when it is full they are so
 weight and step, and their intervals counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..intervals.counts import IntervalCounts
 from ..validation import check_choice, check_positive_int
-from .hooks import StepHook
+from .hooks import Observer
 from .updates import UpdateTracker
 from .watched import Groups, group_function, named_parameters
 
@@ -21,9 +21,10 @@ MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positiv
 MAX_INTERVAL = 100_000  # steps; longer intervals are counted together
 BUFFER_SIZE = 1 << 14  # large updates, or steps, that are counted in one go
 INITIAL_LENGTHS = 1_024  # lengths there is room for at first; doubled when needed
+_STATE = ("_last", "_count", "_before", "_cells", "_moments")
 
 
-class IntervalTracker:
+class IntervalTracker(Observer):
     """Count the steps between large updates of the same parameter, per group.
 
     Parameters
@@ -134,12 +135,33 @@ class IntervalTracker:
             if max(self._buffered, len(self._buffer)) >= BUFFER_SIZE:
                 self._flush()
 
-    def attach(self, *optimizers: torch.optim.Optimizer) -> StepHook:
-        """Call `update` after each step, as `UpdateTracker.attach` does.
+    def state_dict(self) -> dict[str, object]:
+        """Return what resuming needs, as tensors and numbers.
 
-        Attach a tracker that was passed in first.
+        The state of a tracker that was passed in is not part of it.
         """
-        return StepHook(self.update, optimizers)
+        self._flush()
+        return {
+            "thresholds": list(self.thresholds),
+            "groups": list(self.groups),
+            "steps": [self._start, self._seen, self.skip],
+            **{name: torch.from_numpy(getattr(self, name).copy()) for name in _STATE},
+            "tracker": None if self._shared else self.tracker.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Go on where `state_dict` was taken, with the same thresholds and groups."""
+        for name in ("thresholds", "groups"):
+            mine = list(getattr(self, name))
+            if mine != state[name]:
+                raise ValueError(f"the state has {name} {state[name]}, and this {mine}")
+        if not self._shared:
+            self.tracker.load_state_dict(state["tracker"])
+        self._start, self._seen, self.skip = state["steps"]
+        for name in _STATE:
+            setattr(self, name, state[name].numpy().copy())
+        self._buffer, self._buffered = [], 0
+        self._revision = self.tracker.revision
 
     def counts(self, threshold: float, group: str = "all") -> IntervalCounts:
         """Return the intervals so far, of a group and threshold; two steps or more."""

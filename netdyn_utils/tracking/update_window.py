@@ -6,9 +6,10 @@ from torch import nn
 
 from ..flat_parameters import FlatParameters
 from ..validation import check_positive_int
+from .hooks import Observer
 
 
-class UpdateWindow:
+class UpdateWindow(Observer):
     """Record Δw of all weights over the steps of one window, with their signs.
 
     Call `update` after each step, and `pop` what was recorded at the end of a window.
@@ -65,7 +66,8 @@ class UpdateWindow:
         row = self._window[self._filled].tensor_split(self._stops[:-1])
         each = zip(row, self._parameters, self._before, strict=True)
         for out, parameter, before in each:
-            out.copy_((parameter - before).flatten())
+            wide = torch.promote_types(parameter.dtype, torch.float32)
+            out.copy_((parameter.to(wide) - before.to(wide)).flatten())
             before.copy_(parameter)
         self._filled += 1
 

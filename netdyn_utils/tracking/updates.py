@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..histogram import LogHistogram, WindowedHistograms, code_count
 from ..validation import check_positive_int
-from .hooks import StepHook
+from .hooks import Observer
 from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
 from .watched import (
     Groups,
@@ -49,7 +49,7 @@ class _Slot:
     place: int = 0  # of its first weight in the vector of magnitudes
 
 
-class UpdateTracker:
+class UpdateTracker(Observer):
     """Count abs(Δw) of every parameter at every step, per group and window.
 
     Make it after the model and before the first step. Then call `update` after each
@@ -124,6 +124,11 @@ class UpdateTracker:
             check_positive_int(window, "window")
         if isinstance(bits, bool) or bits not in range(1, 11):
             raise ValueError(f"bits must be a whole number from 1 to 10, got {bits!r}")
+        if not isinstance(model, nn.Module):
+            raise ValueError(
+                f"model must be a torch.nn.Module, got {type(model).__name__}: put the "
+                "parameters into a module, for example nn.ParameterList"
+            )
         self.model, self.window, self.bits = model, window, bits
         self.every = check_positive_int(every, "every")
         self.steps = self._counted = 0  # all steps; those counted in the open window
@@ -171,25 +176,6 @@ class UpdateTracker:
                 self._copy()
             if self.window and self.steps % self.window == 0:
                 self._close_window()
-
-    def attach(self, *optimizers: torch.optim.Optimizer) -> StepHook:
-        """Call `update` after each step of an optimizer, until the handle is removed.
-
-        With several optimizers a step is over when each of them has stepped, or when
-        one is about to step again. A step that a gradient scaler skips is no step of
-        the optimizer and is not counted; accumulating gradients takes one step. Returns
-        a handle with ``remove()``, which is a context manager too.
-
-        >>> model = nn.Linear(2, 1)
-        >>> optimizer = torch.optim.SGD(model.parameters(), 0.1)
-        >>> tracker = UpdateTracker(model)
-        >>> with tracker.attach(optimizer):
-        ...     model(torch.ones(1, 2)).sum().backward()
-        ...     optimizer.step()
-        >>> tracker.steps
-        1
-        """
-        return StepHook(self.update, optimizers)
 
     @torch.no_grad()
     def resync(self) -> None:

@@ -1,7 +1,7 @@
 """Which parameters of a model a tracker watches, and what has changed about them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import is_
 
@@ -24,11 +24,12 @@ Groups = str | Sequence[str] | Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Named:
-    """A trainable parameter, its name and the layer that it belongs to."""
+    """A trainable parameter, its name, its layer, and the module of that layer."""
 
     name: str
     layer: str
     parameter: Tensor
+    owner: nn.Module
 
 
 def named_parameters(model: nn.Module) -> list[Named]:
@@ -36,28 +37,28 @@ def named_parameters(model: nn.Module) -> list[Named]:
     found: list[Named] = []
     seen: set[int] = set()
 
-    def visit(module: nn.Module, prefix: str, layer: str) -> None:
+    def visit(module: nn.Module, prefix: str, layer: str, owner: nn.Module) -> None:
         for key, parameter in module._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
                 if parameter.requires_grad:
-                    found.append(Named(prefix + key, layer, parameter))
+                    found.append(Named(prefix + key, layer, parameter, owner))
         for key, child in module._modules.items():
             if child is None or id(child) in visited:
                 continue
             visited.add(id(child))
             if WRAPPERS.get(type(module).__name__) == key:
-                visit(child, prefix, layer)
+                visit(child, prefix, layer, child)
             elif key == "parametrizations":  # weight norm, low-rank adapters, …
                 for tensor, original in child.items():
-                    visit(original, f"{prefix}{tensor}.", layer)
+                    visit(original, f"{prefix}{tensor}.", layer, owner)
             else:
-                visit(child, f"{prefix}{key}.", f"{prefix}{key}")
+                visit(child, f"{prefix}{key}.", f"{prefix}{key}", child)
 
     visited = {id(model)}
-    visit(model, "", "")
+    visit(model, "", "", model)
     root = f"({ROOT})" if any(one.layer == ROOT for one in found) else ROOT
-    return [Named(one.name, one.layer or root, one.parameter) for one in found]
+    return [replace(one, layer=one.layer or root) for one in found]
 
 
 def group_function(groups: Groups) -> Callable[[Named], str | None]:
