@@ -13,7 +13,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import cycle, pairwise
+from importlib.util import find_spec
+from itertools import count, cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -235,9 +236,57 @@ def overhead() -> Iterator[Row]:
         if both:
             title = f"{name}, with two thresholds of intervals / bare"
             yield ratio(seconds, "intervals", "bare", title, at_most=both)
+    yield from against_loggers()
     yield from many_tensors()
     yield closing()
     yield from held()
+
+
+def against_loggers() -> Iterator[Row]:
+    """Measure what others add to a step that log all weights, where they are there."""
+    make, shape, size, block, *_ = PLAIN["MLP"]
+    with tempfile.TemporaryDirectory() as folder:
+        loggers = {}
+        if find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            writer = SummaryWriter(folder)
+
+            def histograms(model):
+                steps = count()
+
+                def update():
+                    step = next(steps)
+                    for name, parameter in model.named_parameters():
+                        writer.add_histogram(name, parameter, step)
+
+                return update
+
+            loggers["TensorBoard's add_histogram"] = histograms
+        if find_spec("wandb"):
+            import wandb
+
+            options = {"mode": "offline", "dir": folder}
+            run = wandb.init(**options, settings=wandb.Settings(silent=True))
+
+            def watch(model):
+                run.watch(model, log="parameters", log_freq=1)
+                return lambda: run.log({"step": 1})
+
+            loggers["wandb.watch"] = watch
+        steps = {"bare": plain(make(), shape, size)}
+        steps["ours"] = plain(make(), shape, size, tracked)
+        for name, observe in loggers.items():
+            steps[name] = plain(make(), shape, size, observe)
+        seconds = take_turns(steps, block=block // 4, rounds=9)
+        bare = seconds.pop("bare")
+        added = {
+            name: np.maximum(np.subtract(each, bare), 1e-9)
+            for name, each in seconds.items()
+        }
+        for name in loggers:
+            title = f"MLP, time added by ours / by {name}"
+            yield ratio(added, "ours", name, title, at_most=0.2)
 
 
 def many_tensors() -> Iterator[Row]:

@@ -542,7 +542,7 @@ def test_activations_of_a_compiled_model_that_has_run_are_recorded(compiled):
     assert np.isfinite(recorder.curves().distance[0, 0]).all()
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_script_or_trace_is_refused_by_name():
     traced = torch.jit.trace(network(), torch.zeros(1, 3))
     with pytest.raises(ValueError, match="is a script or trace"):

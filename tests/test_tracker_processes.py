@@ -74,6 +74,7 @@ def run(kind):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
 def test_two_processes_count_what_one_counts(kind):
     found = run(kind)
