@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..histogram import LogHistogram, WindowedHistograms, code_count
-from ..validation import check_positive_int
+from ..validation import check_choice, check_positive_int
 from .hooks import Observer
 from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
 from .watched import (
@@ -34,6 +34,9 @@ STATE_VERSION = 1
 SILENT_STEPS = 10  # steps without any change before a warning
 STAGE = 1 << 20  # weights of half precision that are widened at a time
 DIRECT = (torch.float32, torch.float64)  # what the kernels read where it lies
+
+
+Cells = tuple[LogHistogram, ...]  # one of each group
 
 
 @dataclass
@@ -72,7 +75,7 @@ class UpdateTracker(Observer):
         Sum Δw² of each parameter, for `rms_histograms`: 8 bytes a parameter beside the
         4 of the copy.
     relative : bool
-        Count abs(Δw)/abs(w) too, w before the step, for `relative_histogram`.
+        Count abs(Δw)/abs(w) too, w before the step, for ``histograms("relative")``.
     every : int
         Count each step whose number is a multiple of it, and no other.
 
@@ -134,7 +137,10 @@ class UpdateTracker(Observer):
         self.steps = self._counted = 0  # all steps; those counted in the open window
         self.revision = 0  # raised when the set of parameters changes
         self._group_of, self._by_all = group_function(groups), groups == "all"
-        self._mean_squares, self._relative = mean_squares, relative
+        self._options = {
+            **{"window": window, "bits": bits, "every": every},
+            **{"mean_squares": mean_squares, "relative": relative},
+        }
         self._lock = threading.RLock()
         self._counters: dict[torch.device, CpuCounter | DeviceCounter] = {}
         self._magnitude: Tensor | None = None
@@ -153,9 +159,10 @@ class UpdateTracker(Observer):
         for slot in self._slots:
             slot.since = 0
         self._stops: list[int] = []
-        self._cells: list[tuple[LogHistogram, ...]] = []
-        self._relative_cells: list[tuple[LogHistogram, ...]] = []
-        self._rms: list[tuple[LogHistogram, ...]] = []
+        kinds = {"updates": True, "relative": relative, "rms": mean_squares}
+        self._closed: dict[str, list[Cells]] = {
+            k: [] for k, used in kinds.items() if used
+        }
 
     # --- counting -------------------------------------------------------------------
 
@@ -186,22 +193,28 @@ class UpdateTracker(Observer):
 
     # --- reading --------------------------------------------------------------------
 
-    def histograms(self) -> WindowedHistograms:
-        """Return the counts so far as a frozen record; an open window counts too."""
-        return self._windows(self._cells, lambda: self._open_cells(0))
+    def histograms(self, kind: str = "updates") -> WindowedHistograms:
+        """Return the counts so far as a frozen record; an open window counts too.
+
+        `kind` is "updates", "relative" (abs(Δw)/abs(w), infinite where w was zero) or
+        "rms" (√⟨Δw²⟩ over the parameters).
+        """
+        options = {"relative": "relative=True", "rms": "mean_squares=True"}
+        if kind not in self._closed:
+            check_choice(kind, ("updates", *options), "kind of histogram")
+            raise ValueError(
+                f"there is no {kind} histogram: make the tracker with {options[kind]}"
+            )
+        with self._lock:
+            stops, rows = list(self._stops), list(self._closed[kind])
+            if not stops or stops[-1] < self.steps:
+                stops.append(self.steps)
+                rows.append(self._open(kind))
+        return WindowedHistograms(self.groups, tuple(stops), _pad(rows, self.groups))
 
     def histogram(self, group: str = "all", window=None) -> LogHistogram:
         """Return the counts of a group, or "all", in one window, or in the run."""
         return self.histograms().histogram(group, window)
-
-    def relative_histogram(self, group: str = "all", window=None) -> LogHistogram:
-        """Return the counts of abs(Δw)/abs(w); infinite where w was zero."""
-        if not self._relative:
-            raise ValueError(
-                "no ratios were counted: make the tracker with relative=True"
-            )
-        found = self._windows(self._relative_cells, lambda: self._open_cells(1))
-        return found.histogram(group, window)
 
     def rms_histograms(self) -> WindowedHistograms:
         """Return histograms of √⟨Δw²⟩ over the parameters, per group and window.
@@ -209,11 +222,7 @@ class UpdateTracker(Observer):
         They say how unequal the parameters are, which is what the scale mixture of
         Gaussians, the null model of heavy tails, is made from.
         """
-        if not self._mean_squares:
-            raise ValueError(
-                "no squares were summed: make the tracker with mean_squares=True"
-            )
-        return self._windows(self._rms, self._open_rms)
+        return self.histograms("rms")
 
     @property
     def numel(self) -> int:
@@ -258,30 +267,22 @@ class UpdateTracker(Observer):
         ``torch.load(..., weights_only=True)`` reads it back.
         """
         with self._lock:
-            kinds = {"cells": self._cells, "relative": self._relative_cells}
-            counts, tops = self._read()
+            counts, tops = map(torch.from_numpy, self._read())
             return {
-                "version": STATE_VERSION,
-                "steps": self.steps,
-                "counted": self._counted,
-                "options": self._options(),
-                "groups": list(self.groups),
-                "stops": list(self._stops),
-                "counts": torch.from_numpy(counts),
-                "tops": torch.from_numpy(tops),
+                **{"version": STATE_VERSION, "options": dict(self._options)},
+                **{"steps": self.steps, "counted": self._counted},
+                **{"groups": list(self.groups), "stops": list(self._stops)},
+                **{"counts": counts, "tops": tops},
                 "closed": {
-                    name: _to_tensors(self.groups, self._stops, cells)
-                    for name, cells in (kinds | {"rms": self._rms}).items()
-                    if cells
+                    kind: _to_tensors(_pad(rows, self.groups), self._stops)
+                    for kind, rows in self._closed.items()
+                    if rows
                 },
                 "parameters": {
                     slot.name: {
-                        "group": self.groups[slot.group],
-                        "since": slot.since,
-                        "previous": slot.previous.clone(),
-                        "squares": None
-                        if slot.squares is None
-                        else slot.squares.clone(),
+                        **{"group": self.groups[slot.group], "since": slot.since},
+                        "previous": _copy(slot.previous),
+                        "squares": _copy(slot.squares),
                     }
                     for slot in self._slots
                 },
@@ -301,42 +302,33 @@ class UpdateTracker(Observer):
                 f"this state has version {state.get('version')!r} and this tracker "
                 f"reads {STATE_VERSION}: use the netdyn that wrote it"
             )
-        for name, value in self._options().items():
-            if state["options"][name] != value:
+        for name, value in self._options.items():
+            if (theirs := state["options"][name]) != value:
                 raise ValueError(
-                    f"the state was saved with {name}={state['options'][name]!r}, and "
-                    f"this tracker has {name}={value!r}: make it with the same options"
+                    f"the state was saved with {name}={theirs!r}, and this tracker has "
+                    f"{name}={value!r}: make it with the same options"
                 )
         with self._lock, torch.no_grad():
             self._refresh()
             saved = state["parameters"]
-            for slot in self._slots:
-                if slot.name not in saved:
-                    raise ValueError(f"the state has no parameter {slot.name!r}")
-                shape = saved[slot.name]["previous"].shape
-                if shape != slot.previous.shape:
+            mine = {slot.name: tuple(slot.previous.shape) for slot in self._slots}
+            theirs = {n: tuple(one["previous"].shape) for n, one in saved.items()}
+            for name in (*mine, *theirs):
+                if mine.get(name) != theirs.get(name):
                     raise ValueError(
-                        f"parameter {slot.name!r} has shape "
-                        f"{tuple(slot.previous.shape)}, in the state {tuple(shape)}"
+                        f"parameter {name!r} has shape {theirs.get(name, 'none')} in "
+                        f"the state and {mine.get(name, 'none')} in the model"
                     )
-            missing = set(saved) - {slot.name for slot in self._slots}
-            if missing:
-                raise ValueError(f"the model has no parameter {min(missing)!r}")
             self.steps, self._counted = state["steps"], state["counted"]
             self.groups, self._stops = tuple(state["groups"]), list(state["stops"])
             for slot in self._slots:
-                mine = saved[slot.name]
-                slot.group = self.groups.index(mine["group"])
-                slot.previous.copy_(mine["previous"])
-                slot.since = mine["since"]
+                one = saved[slot.name]
+                slot.group, slot.since = self.groups.index(one["group"]), one["since"]
+                slot.previous.copy_(one["previous"])
                 if slot.squares is not None:
-                    slot.squares.copy_(mine["squares"])
-            closed = {
-                name: _from_tensors(arrays) for name, arrays in state["closed"].items()
-            }
-            self._cells = closed.get("cells", [])
-            self._relative_cells = closed.get("relative", [])
-            self._rms = closed.get("rms", [])
+                    slot.squares.copy_(one["squares"])
+            for kind, rows in self._closed.items():
+                rows[:] = _from_tensors(state["closed"].get(kind))
             self._counters.clear()
             self._fresh.clear()
             self._saved = state["counts"].numpy().copy(), state["tops"].numpy().copy()
@@ -357,7 +349,9 @@ class UpdateTracker(Observer):
         parts = [None] * dist.get_world_size(process_group)
         dist.all_gather_object(parts, found, group=process_group)
         rows = zip(*(part.cells for part in parts), strict=True)
-        cells = tuple(tuple(map(_merge, zip(*row, strict=True))) for row in rows)
+        cells = tuple(
+            tuple(map(LogHistogram.merge, zip(*row, strict=True))) for row in rows
+        )
         return WindowedHistograms(found.groups, found.stops, cells)
 
     def __reduce__(self):
@@ -368,20 +362,12 @@ class UpdateTracker(Observer):
 
     # --- inside ---------------------------------------------------------------------
 
-    def _options(self) -> dict[str, object]:
-        return {
-            "window": self.window,
-            "bits": self.bits,
-            "every": self.every,
-            "mean_squares": self._mean_squares,
-            "relative": self._relative,
-        }
-
     def _refresh(self) -> None:
         """Find the parameters again; those that are new are counted from now on."""
         self._structure = Structure(self.model)
         before = {slot.name: slot for slot in self._slots}
-        groups, slots = dict.fromkeys(self.groups), []
+        groups = {name: number for number, name in enumerate(self.groups)}
+        slots = []
         for one in named_parameters(self.model):
             group = self._group_of(one)
             if group is None or not is_owner(one.parameter):
@@ -392,10 +378,10 @@ class UpdateTracker(Observer):
                     f"the group of parameter {one.name!r} is called 'all', which is "
                     "the name of the total: pass groups=function with other names"
                 )
-            groups.setdefault(group)
+            number = groups.setdefault(group, len(groups))
             slot = before.get(one.name)
             if slot is None or slot.parameter is not one.parameter:
-                slot = self._new_slot(one, list(groups).index(group), slot)
+                slot = self._new_slot(one, number, slot)
             slots.append(slot)
         place = 0
         for slot in slots:
@@ -403,7 +389,7 @@ class UpdateTracker(Observer):
             place += slot.previous.numel()
         if self._magnitude is not None and place != self._magnitude.numel():
             self._magnitude = self._magnitude.new_zeros(place)
-        if before:
+        if [*map(id, slots)] != [*map(id, self._slots)]:
             self.revision += 1
         self._slots, self.groups, self._known = slots, tuple(groups), None
         self._tensors = [slot.parameter for slot in slots]
@@ -413,9 +399,7 @@ class UpdateTracker(Observer):
         values = local_part(one.parameter)
         with torch.inference_mode(False):
             previous = torch.empty_like(values).copy_(values)
-            squares = None
-            if self._mean_squares:
-                squares = _zero_squares(values)
+            squares = _zero_squares(values) if self._options["mean_squares"] else None
         since = self._counted + 1
         if old is not None and old.previous.shape == previous.shape:
             since = old.since + 1
@@ -439,18 +423,12 @@ class UpdateTracker(Observer):
         for slot, values in self._staged:
             self._count_staged(slot, values)
         self._counted += 1
-        if self.steps == SILENT_STEPS and not any(
-            h.n_binned or h.infs or h.nans for h in self._open_cells(0)
-        ):
-            self._warn_of_silence()
-
-    def _warn_of_silence(self) -> None:
-        if not self._cells:
+        if self.steps == SILENT_STEPS and not self.histogram().max:
             warnings.warn(
                 f"no tracked parameter has changed in {SILENT_STEPS} steps: does the "
                 "optimizer hold the parameters of this model, and is update() called "
                 "after optimizer.step()?",
-                stacklevel=4,
+                stacklevel=3,
             )
 
     def _plan(self) -> None:
@@ -513,11 +491,12 @@ class UpdateTracker(Observer):
         counter = self._counters.get(device)
         if counter is None:
             with torch.inference_mode(False):
-                if device.type == "cpu":
-                    counter = CpuCounter(groups, self.bits, self._relative)
-                else:
-                    counter = DeviceCounter(groups, self.bits, self._relative, device)
-            self._counters[device] = counter
+                options = groups, self.bits, self._options["relative"]
+                counter = self._counters[device] = (
+                    CpuCounter(*options)
+                    if device.type == "cpu"
+                    else DeviceCounter(*options, device)
+                )
         counter.grow(groups)
         return counter
 
@@ -542,7 +521,7 @@ class UpdateTracker(Observer):
         self._known = None
 
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
-        shape = 1 + self._relative, len(self.groups)
+        shape = 1 + self._options["relative"], len(self.groups)
         counts = np.zeros((*shape, column_count(self.bits)), np.int64)
         tops = np.zeros(shape, np.int32)
         pairs = [counter.read() for counter in self._counters.values()]
@@ -553,24 +532,15 @@ class UpdateTracker(Observer):
 
     _saved = None  # counts of the open window from before a resume
 
-    def _windows(self, closed, read_open) -> WindowedHistograms:
-        with self._lock:
-            stops, cells = list(self._stops), list(closed)
-            if not stops or stops[-1] < self.steps:
-                stops.append(self.steps)
-                cells.append(read_open())
-        groups = self.groups
-        empty = cells[-1][0].bits if cells and cells[-1] else self.bits
-        blank = LogHistogram.from_values([], empty)
-        rows = (tuple(row) + (blank,) * (len(groups) - len(row)) for row in cells)
-        return WindowedHistograms(groups, tuple(stops), tuple(rows))
-
-    def _open_cells(self, kind: int) -> tuple[LogHistogram, ...]:
-        counts, tops = self._read()
-        pairs = zip(counts[kind], tops[kind], strict=True)
+    def _open(self, kind: str) -> Cells:
+        """Return the histograms of the open window."""
+        if kind == "rms":
+            return self._open_rms()
+        counts, tops = (array[int(kind == "relative")] for array in self._read())
+        pairs = zip(counts, tops, strict=True)
         return tuple(_to_histogram(*pair, self.bits) for pair in pairs)
 
-    def _open_rms(self) -> tuple[LogHistogram, ...]:
+    def _open_rms(self) -> Cells:
         tables = np.zeros((len(self.groups), column_count(RMS_BITS)), np.int64)
         tops = [0.0] * len(self.groups)
         for slot in self._slots:
@@ -582,11 +552,8 @@ class UpdateTracker(Observer):
         return tuple(_to_histogram(*pair, RMS_BITS) for pair in pairs)
 
     def _close_window(self) -> None:
-        self._cells.append(self._open_cells(0))
-        if self._relative:
-            self._relative_cells.append(self._open_cells(1))
-        if self._mean_squares:
-            self._rms.append(self._open_rms())
+        for kind, rows in self._closed.items():
+            rows.append(self._open(kind))
         self._stops.append(self.steps)
         self._saved, self._counted = None, 0
         for counter in self._counters.values():
@@ -605,6 +572,10 @@ def _flat(tensor: Tensor) -> Tensor | None:
             return None
         expected *= size
     return torch.as_strided(tensor, (tensor.numel(),), (1,), tensor.storage_offset())
+
+
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.clone()
 
 
 def _zero_squares(values: Tensor) -> Tensor:
@@ -628,20 +599,22 @@ def _to_histogram(columns: np.ndarray, max_pattern: int, bits: int) -> LogHistog
     )
 
 
-def _merge(cells) -> LogHistogram:
-    return LogHistogram.merge(cells)
+def _pad(rows, groups) -> tuple[Cells, ...]:
+    """Return rows of all groups; one that came later was empty before."""
+    blank = LogHistogram.from_values([], rows[-1][0].bits)
+    return tuple((*row, *(blank,) * (len(groups) - len(row))) for row in rows)
 
 
-def _to_tensors(groups, stops, cells) -> dict[str, Tensor | list[str]]:
-    """Return closed windows as tensors; a group that came later is empty before."""
-    blank = LogHistogram.from_values([], cells[-1][0].bits)
-    rows = tuple(tuple(row) + (blank,) * (len(groups) - len(row)) for row in cells)
-    arrays = WindowedHistograms(tuple(groups), tuple(stops), rows).to_arrays()
+def _to_tensors(rows, stops) -> dict[str, Tensor]:
+    groups = tuple(map(str, range(len(rows[0]))))
+    arrays = WindowedHistograms(groups, tuple(stops), rows).to_arrays()
     del arrays["groups"]
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _from_tensors(tensors: Mapping[str, Tensor]) -> list[tuple[LogHistogram, ...]]:
+def _from_tensors(tensors: Mapping[str, Tensor] | None) -> tuple[Cells, ...]:
+    if tensors is None:
+        return ()
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    groups = np.array([str(n) for n in range(arrays["counts"].shape[1])])
-    return list(WindowedHistograms.from_arrays({**arrays, "groups": groups}).cells)
+    arrays["groups"] = np.arange(arrays["counts"].shape[1]).astype(str)
+    return WindowedHistograms.from_arrays(arrays).cells
