@@ -401,6 +401,7 @@ def test_more_than_32_bits_of_counts_are_kept():
 def test_threads_may_share_a_tracker():
     model = nn.Linear(50, 50)
     tracker = UpdateTracker(model, window=7)
+    shake(model)
 
     def work():
         for _ in range(50):
