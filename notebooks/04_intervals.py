@@ -297,9 +297,7 @@ def exponent_column(name):
         "omitted by the likelihood": f"{1 - fit.n_tail / fit.n:.1%}",
         "α of the line": f"{fit_line(run.counts()).alpha:.2f}",
         "omitted in the first bin": f"{first_bin_fraction(run.counts()):.1%}",
-        "α by likelihood, higher threshold": f"{higher.alpha:.2f}"
-        if higher
-        else "none",
+        "α, higher threshold": f"{higher.alpha:.2f}" if higher else "none",
     }
 
 
