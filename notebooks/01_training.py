@@ -1,13 +1,12 @@
 # %% [markdown]
 # # Training: three networks that learn
 #
-# **Question.** What do the networks of the study learn, how well, and how is that
-# training written down so that anyone can repeat it?
+# **Question.** What do the three networks of the study learn, how well do they learn it,
+# and how can anyone repeat the training?
 #
-# Every claim of this book is about what happens *while a network learns*.
-# So the book begins with the learning itself: three networks, three data sets, plain
-# stochastic gradient descent, and nothing hidden in the loop. Who trains networks in
-# PyTorch will find nothing new here but how the runs are kept.
+# Every claim in this book is about what happens *while a network learns*, so the book
+# begins with the training itself: three networks, three data sets, and plain stochastic
+# gradient descent. If you train networks in PyTorch, skip to *The runs of this book*.
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -37,27 +36,27 @@ plotting.use_style()
 # %% [markdown]
 # ## The data
 #
-# MNIST holds handwritten digits in grey, CIFAR-10 small colour photographs of ten kinds
-# of things: [this figure](#fig-data) has the first few. Pixels are scaled to the range from
-# −1 to 1. Each array is checked against a known fingerprint before it is used;
-# [The data](../book/data.md) says how. Here and in the loop below it is the part of both
-# that ships with the package. The runs of this book learn from what the parameter `source`
-# names: that part, or all.
+# MNIST contains handwritten digits in grey, and CIFAR-10 contains small colour photographs
+# of ten kinds of objects. [This figure](#fig-data) shows the first few of each. Pixels are
+# scaled to the range from −1 to 1, and the checksum of every array is verified before use
+# (see [The data](../book/data.md)). This section and the loop below use the small samples
+# that ship with the package. The runs of this book use the samples or the full data sets,
+# as the parameter `source` says.
 
 # %%
 mnist = load_images("mnist")
 cifar = load_images("cifar10")
 mnist, cifar
 
-# %% mystnb={"figure": {"name": "fig-data", "caption": "The first training images of MNIST (top) and of CIFAR-10 (bottom) with their labels."}, "image": {"alt": "Two rows of eight small pictures: handwritten digits above, colour photographs of animals and vehicles below, each with its label."}}
+# %% mystnb={"figure": {"name": "fig-data", "caption": "MNIST is digits, CIFAR-10 is photographs: the first training images of MNIST (top) and CIFAR-10 (bottom), with their labels."}, "image": {"alt": "Two rows of eight small pictures: handwritten digits above, colour photographs of animals and vehicles below, each with its label."}}
 figure, axes = plt.subplots(2, 8, figsize=(7, 2.3))
 for row, data in zip(axes, (mnist, cifar), strict=True):
     labels = [data.classes[target] for target in data.train_targets[:8]]
     plotting.plot_images(data.train_inputs[:8], labels, row)
 
 # %% [markdown]
-# The transformer reads text: one sentence with every letter of the alphabet, over and
-# over. It is asked for the next character at every place.
+# The transformer reads text: one sentence that contains every letter of the alphabet,
+# repeated many times. At every position it predicts the next character.
 
 # %%
 text = CharText()
@@ -66,10 +65,10 @@ text.decode(text.inputs[0])
 # %% [markdown]
 # ## The networks
 #
-# A multilayer perceptron (MLP) for the digits, a convolutional network (ConvNet) for the
-# photographs, and a small transformer for the text, of the authors' sizes. One generator
-# with one [seed](../book/symbols.md#seed) draws the first weights, the order of the images
-# and the dropout, so a seed is a whole run.
+# A multilayer perceptron (MLP) learns the digits, a convolutional network (ConvNet) learns
+# the photographs, and a small transformer learns the text. Their sizes are the authors'.
+# One generator with one [seed](../book/symbols.md#seed) draws the initial weights, the order
+# of the images and the dropout masks, so the seed determines the whole run.
 
 # %%
 names = ("mlp", "convnet", "transformer")
@@ -84,14 +83,14 @@ pd.Series(sizes, name="trainable parameters").to_frame()
 # ## The loop
 #
 # One step of stochastic gradient descent draws a [batch](../book/symbols.md#batch) of $B$
-# samples, takes the mean loss $L_B$ on it, and moves each weight $w$ a little downhill, with
+# samples, computes their mean loss $L_B$, and moves each weight $w$ down the gradient with
 # the learning rate $\eta$:
 #
 # $$ w(t+1) = w(t) - \eta\,\frac{\partial L_B}{\partial w}(t). $$
 #
 # The loss is the cross-entropy with natural logarithms, so its unit is the
-# [nat](../book/symbols.md#nat). That is all the loop does. It is a generator: it yields
-# after each step, and whatever watches the training stands outside.
+# [nat](../book/symbols.md#nat). The loop does nothing else. It is a generator that yields
+# after each step, so the code that measures the training stays outside the loop.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -103,25 +102,23 @@ config = TrainConfig(steps=200, learning_rate=0.1)
 losses = [record.loss for record in train_steps(network, batches, config)]
 
 # %% [markdown]
-# Measuring must not disturb what is measured. `evaluate` switches dropout and BatchNorm
-# to their evaluation mode and gives every layer its own mode back afterwards. In the
-# code published with the paper the CNN was never switched back: from step 100 on its
-# BatchNorm was frozen. What that changes can be asked for with
-# `freeze_batchnorm_after=100`.
+# A measurement must not change the training. `evaluate` switches dropout and BatchNorm to
+# evaluation mode and afterwards restores the mode of every layer. The code published with
+# the paper never switches the ConvNet back to training mode, so its BatchNorm is frozen from
+# step 100 on. The option `freeze_batchnorm_after=100` reproduces this.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-measured = evaluate(network, mnist.test_inputs, mnist.test_targets)
+result = evaluate(network, mnist.test_inputs, mnist.test_targets)
 Markdown(
-    f"After {config.steps} steps the loss fell from {losses[0]:.2f} to "
-    f"{losses[-1]:.2f} nats, and the network names {measured.accuracy:.1%} of the test "
-    f"images rightly. Guessing gives {1 / len(mnist.classes):.0%}."
+    f"After {config.steps} steps the loss has fallen from {losses[0]:.2f} to "
+    f"{losses[-1]:.2f} nats. The test accuracy is {result.accuracy:.1%}; guessing gives "
+    f"{1 / len(mnist.classes):.0%}."
 )
 
 # %% [markdown]
-# A loop that yields can also be stopped, looked at, and let go on. In
-# [this figure](#fig-live) a second MLP has taken its first steps. Beside its loss stands how
-# far its weights have moved, step by step; the [next chapter](02_updates.ipynb) says what
-# is counted there.
+# Because the loop is a generator, you can pause it, inspect the network and resume.
+# [This figure](#fig-live) shows the loss of a second MLP during its first steps, and the
+# sizes of its weight updates. The [next chapter](02_updates.ipynb) defines these sizes.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -133,23 +130,22 @@ config = TrainConfig(steps=5_000, learning_rate=learning_rate)
 tracker = UpdateTracker(network, window=200)
 steps = train_steps(network, batches, config)
 
-# %% mystnb={"figure": {"name": "fig-live", "caption": "A training in progress: loss of the steps so far, averaged over neighbouring ones once there are more than 200 (left), and density of the sizes of all updates so far (right)."}}
-watch = widgets.training_explorer(
+# %% mystnb={"figure": {"name": "fig-live", "caption": "The loss falls while update sizes spread over many decades. Left: training loss so far, averaged over neighbouring steps once there are more than 200. Right: density of the sizes of all updates so far."}}
+explorer = widgets.training_explorer(
     steps,
     tracker,
-    alt="The training loss against the step, and the density of update magnitudes, "
-    "for a training in progress",
+    alt="Training loss against step, and density of update magnitudes, for a training "
+    "in progress",
 )
-watch.advance(200)
+explorer.advance(200)
 
 # %% [markdown]
 # ## The runs of this book
 #
-# A longer run is worth keeping. `run_updates` trains as above, counts every update on
-# the way (the next chapter says how), and stores a small
-# [record](../book/symbols.md#record) under a name that says what it is. Who asks
-# for the same run again gets the record. [This figure](#fig-learning) shows how the three
-# runs of this page went.
+# Longer runs are stored. `run_updates` trains as above, counts every update (the next
+# chapter explains how), and saves a small [record](../book/symbols.md#record) whose file
+# name describes the run. Running the same configuration again loads the stored record.
+# [This figure](#fig-learning) shows the learning curves of the three runs on this page.
 
 # %%
 mlp = {"learning_rate": learning_rate, "batch_size": batch_size, "source": source}
@@ -165,7 +161,7 @@ configs = {
 runs = {name: run_updates(config) for name, config in configs.items()}
 [run.record for run in runs.values()]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learning", "caption": "Training loss, averaged over neighbouring steps, and test accuracy of the three networks, measured at the dots. The transformer's text has no unseen part, so its accuracy is on the text it learns."}, "image": {"alt": "Left: the training loss of three networks falls with the steps on a logarithmic axis. Right: their test accuracy rises with the steps."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learning", "caption": "All three networks learn their task. Left: training loss, averaged over neighbouring steps. Right: test accuracy, measured at the dots. The transformer has no unseen text, so its accuracy is on the training text."}, "image": {"alt": "Left: the training loss of three networks falls with the number of steps, on logarithmic axes. Right: their test accuracy rises with the number of steps."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
 for name, run in runs.items():
     plotting.plot_loss(run, axes[0], label=name, color=plotting.COLOURS[name])
@@ -190,18 +186,13 @@ rows = {
 }
 pd.DataFrame(rows).T
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    f"With seed {seed}, the MLP ends at a test accuracy of {runs['mlp'].tests[-1, 2]:.1%}, "
-    f"the ConvNet at {runs['convnet'].tests[-1, 2]:.1%}, and the transformer at "
-    f"{runs['transformer'].tests[-1, 2]:.1%} on the text that it learns. These are single "
-    "runs: an error bar needs several seeds."
-)
-
 # %% [markdown]
+# These are single runs: an error bar needs several seeds. The transformer's test accuracy is
+# measured on its training text.
+#
 # ## The numbers of this run
 #
-# What a program reads from this notebook, whoever ran it.
+# A program can read these numbers from the executed notebook.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 log_metrics(
@@ -212,34 +203,34 @@ log_metrics(
 # %% [markdown]
 # ## What would refute it
 #
-# The runs are the ground for all that follows, so they must be *right* before they are
+# Everything that follows depends on these runs, so they must be correct before they are
 # interesting. A loss that does not fall, an accuracy at the level of guessing, or two
-# runs of one seed that differ would each mean a fault in the training and not a finding.
+# different runs from one seed would each be a bug and not a finding.
 #
 # ## Limits
 #
-# - Without a profile the runs are short and use a part of the images; the `paper` profile
-#   trains on everything, for as long as the authors did. The site names the profile and the
-#   parameters of a page at its end, under *How this page was made*.
-# - The transformer's sentence repeats, so there is no text that it has not seen.
-# - One seed is one run. Spread over seeds comes with the verdicts.
+# - Without a profile the runs are short and use a sample of the images. The `paper` profile
+#   trains on the full data sets, for as many steps as the authors. On the site, *How this
+#   page was made* at the end of a page lists its profile and parameters.
+# - The transformer's sentence repeats, so there is no unseen text to test it on.
+# - One seed is one run. [The verdicts](07_claims.ipynb) use several seeds.
 #
 # ## Exercises
 #
-# **1.** Train the MLP with learning rates of 0.3 and of 1. Where does the loss stop
+# **1.** Train the MLP with learning rates of 0.3 and 1. At which rate does the loss stop
 # falling?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # for rate in (0.1, 0.3, 1.0):
-#     tried = ExperimentConfig.from_paper("mlp", 300, learning_rate=rate, seed=seed)
-#     run = run_updates(tried)
+#     config = ExperimentConfig.from_paper("mlp", 300, learning_rate=rate, seed=seed)
+#     run = run_updates(config)
 #     print(f"{rate}: {run.record['loss'][-30:].mean():.3f} nats, {run.tests[-1, 2]:.0%}")
 # ```
 #
-# At 1 the steps are too long: the loss stays near $\ln 10 \approx 2.30$ nats, that of
-# guessing among ten.
+# At a rate of 1 the steps are too long: the loss stays near $\ln 10 \approx 2.30$ nats,
+# the loss of guessing among ten classes.
 #
 # </details>
 #
@@ -249,37 +240,44 @@ log_metrics(
 #
 # ```python
 # for pair in ((0, 1), (3, 8), (4, 9)):
-#     tried = ExperimentConfig.from_paper("mlp", 200, digits=pair, seed=seed)
-#     print(pair, f"{run_updates(tried).tests[-1, 2]:.1%}")
+#     config = ExperimentConfig.from_paper("mlp", 200, digits=pair, seed=seed)
+#     print(pair, f"{run_updates(config).tests[-1, 2]:.1%}")
 # ```
 #
-# Digits that share strokes are hard: 3 and 8, 4 and 9. For 0 and 1 a straight line through
-# the space of pixels is nearly enough.
+# Digits that share strokes are hard to separate: 3 and 8, 4 and 9. A linear classifier
+# nearly suffices for 0 and 1.
 #
 # </details>
 #
 # **3.** Freeze the ConvNet's BatchNorm after 100 steps, as the published script does by
-# accident. What becomes of the loss?
+# accident. How does the loss change?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # steps = max(convnet_steps, 120)
 # for freeze in (None, 100):
-#     tried = ExperimentConfig.from_paper(
+#     config = ExperimentConfig.from_paper(
 #         "convnet", steps, freeze_batchnorm_after=freeze, source=source, seed=seed
 #     )
-#     print(freeze, run_updates(tried).record["loss"][-20:].mean().round(3))
+#     print(freeze, run_updates(config).record["loss"][-20:].mean().round(3))
 # ```
 #
-# From step 100 on, the layer divides by running means that no longer run. Up to there both
-# runs are the same, bit for bit; how far they part afterwards is what the two numbers say.
+# Up to step 100 both runs are identical, bit for bit. From then on the layer normalises with
+# statistics that are no longer updated, and the two losses differ.
 #
 # </details>
 #
 # ## Summary
 #
-# Three networks learn digits, photographs and a sentence by plain gradient descent from
-# seeded batches; how well, the table of the runs says. The loop yields after every step, and
-# what is measured stands outside. Each run leaves a small record with its configuration, data
-# fingerprint and versions, from which anyone can repeat it.
+# Three networks learn digits, photographs and a sentence by plain stochastic gradient
+# descent. The seed determines a run, the loop yields after every step, and all measurements
+# are made outside it. Each run leaves a small record with its configuration, the checksum of
+# its data and the library versions, so anyone can repeat it.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
+accuracy = {name: f"{run.tests[-1, 2]:.1%}" for name, run in runs.items()}
+Markdown(
+    "In this run the test accuracy is {mlp} for the MLP and {convnet} for the ConvNet; the "
+    "transformer predicts {transformer} of the characters correctly.".format(**accuracy)
+)

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Updates: how far does a weight move in one step?
 #
-# **Question.** The paper says that the sizes of single parameter updates are
-# [heavy-tailed](../book/symbols.md#heavy-tail), in three different networks, early and late
-# in training. What do these sizes look like when not one of them is left out?
+# **Question.** The paper reports that the sizes of single-parameter updates are
+# [heavy-tailed](../book/symbols.md#heavy-tail) in three different networks, early and late
+# in training. What does the complete distribution look like?
 #
-# This chapter counts; it does not fit. Whether a tail that looks straight *is* a power
-# law is a question of its own, with its own tests.
+# This chapter only counts. [The next chapter](03_tails.ipynb) tests whether a tail that
+# looks straight *is* a power law.
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -39,26 +39,26 @@ plotting.use_style()
 #
 # $$ \Delta w_i(t) = w_i(t+1) - w_i(t), $$
 #
-# and its **magnitude** is $|\Delta w_i(t)|$. It is taken from the weights themselves,
-# before and after the step, so it means the same for every optimizer.
+# and its **magnitude** is $|\Delta w_i(t)|$. We read the weights before and after the step,
+# so the definition is the same for every optimizer.
 #
-# A weight whose unit is silent for a whole batch does not move at all. Zero has no place
-# on a logarithmic axis, so exact zeros have a counter of their own.
+# A weight whose unit is silent for a whole batch does not move at all. A logarithmic axis
+# has no zero, so exact zeros have their own counter.
 #
 # ## Counting without rounding
 #
-# A run of the MLP makes billions of updates. They are counted in fixed
-# [bins](../book/symbols.md#bin). The bin of a number is given by the first bits of its own
-# floating-point pattern: the exponent and three more bits, which makes eight bins to each
-# doubling. Here are a few numbers and their bins, counted from that of 1:
+# A run of the MLP makes billions of updates. We count them in fixed
+# [bins](../book/symbols.md#bin). The leading bits of a floating-point number determine its
+# bin: the exponent and three more bits, which gives eight bins per factor of two. Here are
+# a few numbers with their bins, numbered from the bin of 1:
 
 # %%
 values = np.float32([1.0, 1.1, 1.125, 1.9, 2.0, 4.0])
 pd.DataFrame({"value": values, "bin": bin_codes(values) - bin_codes(np.float32(1))})
 
 # %% [markdown]
-# No logarithm is taken and nothing is rounded at an edge. The bins never change, so the
-# histograms of any two layers, windows or runs can be added, exactly.
+# No logarithm is computed and nothing is rounded at an edge. All histograms have the same
+# bins, so those of any two layers, windows or runs add exactly.
 
 # %%
 one, other = (
@@ -70,8 +70,8 @@ one + other
 # %% [markdown]
 # ## Three lines around any training loop
 #
-# `UpdateTracker` does this for a live model. It keeps a copy of the weights, and after
-# each step it counts by how much each one moved.
+# `UpdateTracker` counts the updates of a model while it trains. It stores a copy of the
+# weights and compares them with the new weights after each step.
 
 # %%
 torch.manual_seed(seed)
@@ -89,12 +89,12 @@ tracker.histogram("all")
 # %% [markdown]
 # ## The runs
 #
-# The same runs as in the chapter on training; the transformer with three batch sizes.
-# What is stored is found again by its configuration, so nothing is computed twice.
+# We use the runs of the chapter on training, with three batch sizes for the transformer.
+# The store finds a run by its configuration, so nothing is computed twice.
 
 
 # %%
-def published(network, steps, **changes):
+def paper_run(network, steps, **changes):
     return run_updates(
         ExperimentConfig.from_paper(network, steps, seed=seed, **changes)
     )
@@ -102,42 +102,42 @@ def published(network, steps, **changes):
 
 # %%
 transformers = {
-    size: published("transformer", transformer_steps, batch_size=size)
+    size: paper_run("transformer", transformer_steps, batch_size=size)
     for size in (8, 4, 16)
 }
-mlp = published(
+mlp = paper_run(
     "mlp",
     mlp_steps,
     learning_rate=learning_rate,
     batch_size=batch_size,
     source=source,
 )
-convnet = published("convnet", convnet_steps, source=source)
+convnet = paper_run("convnet", convnet_steps, source=source)
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 [run.record for run in (mlp, convnet, *transformers.values())]
 
 # %% [markdown]
 # ## The MLP, early and late
 #
-# Bins differ in width, so counts are divided by it: what is drawn is the
-# [density](../book/symbols.md#density) $p(x)$, the share of all updates per unit of $x$.
+# Bins differ in width, so we divide each count by the width of its bin. The result is the
+# [density](../book/symbols.md#density) $p(x)$, the fraction of all updates per unit of $x$.
 # Magnitudes span many powers of ten, so both axes are logarithmic. On such axes a
 # [power law](../book/symbols.md#power-law) $p(x) \propto x^{-\alpha}$ is a straight line with
-# slope $-\alpha$, for $\ln p = -\alpha \ln x$ and a constant. A density that is cut off by a
-# scale bends down. Which of the two is [this figure](#fig-mlp-windows)? Each curve is one
-# [window](../book/symbols.md#window), a stretch of successive steps.
+# slope $-\alpha$, because $\ln p = -\alpha \ln x + \text{const}$. A density with a
+# characteristic scale bends down. Which does [this figure](#fig-mlp-windows) show? Each curve
+# is one [window](../book/symbols.md#window), a series of successive steps.
 
-# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "Density of update magnitudes of the MLP, all parameters, in successive windows of training from the first (light) to the last (dark). Exact zeros count in the total mass."}, "image": {"alt": "One curve per window on logarithmic axes: density of update magnitudes, flat for small ones, falling steeply for large ones; the windows differ most at the largest magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "In every window the density bends, and windows differ most at the largest magnitudes. Density of update magnitudes of the MLP, all parameters, from the first window of training (light) to the last (dark), normalised including exact zeros."}, "image": {"alt": "One curve per window on logarithmic axes: the density of update magnitudes is flat at small magnitudes and falls steeply at large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
 plotting.stamp_source(axes, mlp)
 
 # %% [markdown]
-# Neither, by eye. The curves bend over most of their range, and only a stretch near the large
-# end could pass for straight. [The next chapter](03_tails.ipynb) tests that stretch.
+# The curves bend over most of their range, and only a part near the large end could pass for
+# straight. [The next chapter](03_tails.ipynb) tests that part.
 #
-# [This figure](#fig-window) shows the same by layer, one window at a time: move the slider.
-# The comb at the left end is the number format. A stored weight can take only certain
-# values, so its smallest steps come in few sizes.
+# [This figure](#fig-window) shows one layer and one window at a time: move the slider.
+# The comb at the left end comes from the number format: a stored weight can take only certain
+# values, so its smallest steps have only a few sizes.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
@@ -155,7 +155,7 @@ def window_caption(k, layer):
     return f"Median {part.median:.1e}, largest {part.max:.1e}."
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Density of update magnitudes in one layer of the MLP, in one window of training (dark) and in the first (light). The slider takes the window, the menu the layer."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "The large end of the distribution changes during training. Density of update magnitudes in one layer of the MLP, in one window (dark) and in the first window (light). The slider selects the window and the menu selects the layer."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
 widgets.static_slider(
     window_frame,
@@ -174,20 +174,19 @@ early, late = (mlp.updates.histogram(window=window) for window in (0, -1))
 decades = [np.log10(part.max / part.edges[0]) for part in (early, late)]
 Markdown(
     f"In the first window the largest update is **{early.max:.3g}**, in the last "
-    f"**{late.max:.3g}**, a ratio of {early.max / late.max:.1f}. "
-    f"The magnitudes span {decades[0]:.0f} and {decades[1]:.0f} decades, so a mean or a "
-    "variance says little about either."
+    f"**{late.max:.3g}**, a ratio of {early.max / late.max:.1f}. The magnitudes span "
+    f"{min(decades):.0f} decades or more, so a mean or a variance says little about them."
 )
 
 # %% [markdown]
 # ## Layer by layer
 #
 # "All parameters" is a mixture. Layers differ in size and in how far their weights move,
-# and the largest updates of a pooled histogram may come from one small layer only.
-# [This figure](#fig-layers) takes them apart, and the table below has the numbers of the first
-# two networks.
+# and the largest updates of a pooled histogram may all come from one small layer.
+# [This figure](#fig-layers) shows each layer, and the table below lists the numbers for the
+# MLP and the ConvNet.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Density of update magnitudes by layer over the whole run: MLP, ConvNet and transformer. Each curve is one layer, divided by its own count; the transformer has one for each of its layers, from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Layers differ in their update sizes, so the pooled density is a mixture. Density of update magnitudes in each layer of the MLP, the ConvNet and the transformer over the whole run. Each curve is normalised by its own count; the transformer's layers run from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.6), sharey=True)
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     groups = run.updates.groups
@@ -227,25 +226,21 @@ zeros = {
     name: run.updates.histogram().zeros / run.updates.histogram().total
     for name, run in runs.items()
 }
-most = max(zeros, key=zeros.get)
+pd.Series(zeros, name="fraction of exact zeros").map("{:.1%}".format).to_frame()
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Share of updates that are exactly zero: "
-    + ", ".join(f"{name} {share:.1%}" for name, share in zeros.items())
-    + f". The {most} has the most. A ReLU unit that is silent on a whole batch moves "
-    "none of its weights, the row of a character that is not in the batch stays where it "
-    "is, and a step below the resolution of the stored number is no step."
-)
+# %% [markdown]
+# Exact zeros have three causes. A ReLU unit that is silent for a whole batch moves none of its
+# weights. The embedding of a character that is not in the batch does not move. And a step
+# smaller than the resolution of the stored number changes nothing.
 
 # %% [markdown]
 # ## The transformer and its batch size
 #
-# A larger batch averages away more of the noise. If the [tail](../book/symbols.md#tail) came
-# from that noise alone, it should change with the batch. [This figure](#fig-batches) has
-# three batch sizes.
+# A larger batch averages out more of the gradient noise. If the
+# [tail](../book/symbols.md#tail) came from that noise alone, it should change with the batch
+# size. [This figure](#fig-batches) compares three batch sizes.
 
-# %% mystnb={"figure": {"name": "fig-batches", "caption": "Density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate: the large end."}, "image": {"alt": "Three density curves on logarithmic axes for batch sizes 4, 8 and 16."}}
+# %% mystnb={"figure": {"name": "fig-batches", "caption": "Larger batches shift the tail to smaller updates. Large end of the density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes, for batch sizes 4, 8 and 16, which fall steeply at large magnitudes."}}
 figure, ax = plt.subplots()
 shades = {4: "#66C2A4", 8: "#238B6B", 16: "#00441B"}
 for size in sorted(transformers):
@@ -257,26 +252,24 @@ plotting.stamp_source(figure, *transformers.values())
 
 # %%
 pooled = {size: transformers[size].updates.histogram() for size in sorted(transformers)}
-far = {size: histogram.tail_threshold(0.001) for size, histogram in pooled.items()}
-shrinks = far[4] / far[16]
-tops = [f"{part.max:#.2g} with batches of {size}" for size, part in pooled.items()]
+thresholds = {size: part.tail_threshold(0.001) for size, part in pooled.items()}
+maxima = {size: part.max for size, part in pooled.items()}
+table = pd.DataFrame({"threshold of the top 0.1%": thresholds, "largest": maxima})
+table.rename_axis("batch size").map("{:#.2g}".format)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
+ratio = thresholds[4] / thresholds[16]
 Markdown(
-    "One update in a thousand reaches "
-    + ", ".join(f"{edge:#.2g} with batches of {size}" for size, edge in far.items())
-    + f". From 4 to 16 that edge of the tail shrinks by a factor of {shrinks:.1f}; noise of "
-    "independent samples with a finite variance would shrink by 2. So the tail "
-    + ("changes with the batch" if shrinks > 1.2 else "hardly changes with the batch")
-    + f". The largest update is {', '.join(tops)}. One run each: the order of three single "
-    "runs is not yet a law."
+    "From batches of 4 to batches of 16 the threshold of the top 0.1% falls by a factor of "
+    f"{ratio:.1f}. Averaging the noise of independent samples with a finite variance would "
+    "give a factor of 2. Each batch size has one run, so the order may be chance."
 )
 
 # %% [markdown]
 # ## What counting costs
 #
-# The published scripts keep every magnitude and every weight of every step, in single
-# precision, and write them to disk. A histogram keeps neither.
+# The published scripts write every magnitude and every weight of every step to disk, in
+# single precision. A histogram stores only its counts.
 
 
 # %%
@@ -296,12 +289,12 @@ pd.DataFrame({name: cost(run) for name, run in runs.items()}).T
 # %% [markdown]
 # ## The numbers of this run
 #
-# What a program reads from this notebook, whoever ran it.
+# A program can read these numbers from the executed notebook.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 log_metrics(
     {f"largest_{name}": r.updates.histogram().max for name, r in runs.items()}
-    | {f"zeros_{name}": share for name, share in zeros.items()},
+    | {f"zeros_{name}": fraction for name, fraction in zeros.items()},
     largest_mlp_first_window=early.max,
     largest_mlp_last_window=late.max,
 )
@@ -309,52 +302,54 @@ log_metrics(
 # %% [markdown]
 # ## What would refute it
 #
-# The claim of heavy tails would fall if the densities bent down like those of a normal or
-# exponential law as soon as all updates are counted. A curve that looks straight is *not*
-# enough to confirm it: a [log-normal](../book/symbols.md#log-normal) looks straight over
-# several decades, and a pool of Gaussian weights with unequal variances does so too. Fits,
-# [rivals](../book/symbols.md#rival) and [nulls](../book/symbols.md#null) decide.
+# The claim of heavy tails would be wrong if the densities, once all updates are counted, fell
+# off like a normal or an exponential distribution. A curve that looks straight does *not*
+# confirm it: a [log-normal](../book/symbols.md#log-normal) looks straight over several
+# decades, and so does a pool of Gaussian steps with unequal variances. The decision needs
+# fits, [alternative distributions](../book/symbols.md#alternative-distribution) and
+# [null models](../book/symbols.md#null-model).
 #
 # ## Limits
 #
-# - Pooling parameters mixes scales: a heavy pooled tail need not be a heavy tail of any
-#   one parameter in time.
-# - Updates of one step share a batch and updates of one weight follow each other, so
-#   billions of counts are far fewer independent observations.
-# - In single precision a weight $w$ cannot move by less than about $10^{-7}\,|w|$: the
+# - Pooling mixes scales: a heavy pooled tail does not imply that any single parameter has a
+#   heavy tail over time.
+# - Updates in one step share a batch, and successive updates of one weight are correlated.
+#   Billions of counts therefore contain far fewer independent observations.
+# - In single precision a weight $w$ cannot move by less than about $10^{-7}\,|w|$, so the
 #   smallest bins show the number format.
 #
 # ## Exercises
 #
-# **1.** Take a learning rate of 0.01. Do the densities shift only, or change shape?
+# **1.** Use a tenth of the learning rate. Do the densities only shift, or do they change
+# shape?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# slow = published("mlp", mlp_steps, learning_rate=learning_rate / 10, source=source)
+# slow = paper_run("mlp", mlp_steps, learning_rate=learning_rate / 10, source=source)
 # ax = plotting.plot_density(mlp.updates.histogram(), label="as above")
 # plotting.plot_density(slow.updates.histogram(), ax, label="a tenth of the rate")
 # ax.legend()
 # ```
 #
-# If each step were only shorter, the curve would move left by a factor of ten and up by as
-# much. But after as many steps the slower network is also less far in its training. Compare
-# windows with the same *loss* before you speak of shape.
+# If each step were just ten times shorter, the curve would move left and up by a factor of
+# ten. But after the same number of steps the slower network is also less trained. Compare
+# windows with the same *loss* before you draw conclusions about the shape.
 #
 # </details>
 #
-# **2.** Count the first 100 steps in windows of ten. Is the tail there from the start?
+# **2.** Count the first 100 steps in windows of ten. Does the tail exist from the start?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# first = published("mlp", 100, window=10, source=source)
+# first = paper_run("mlp", 100, window=10, source=source)
 # plotting.plot_windows(first)
 # [f"{first.updates.histogram(window=k).max:.2g}" for k in (0, -1)]
 # ```
 #
-# The wide range of magnitudes is there in the first ten steps, from initial weights drawn at
-# random: nothing has organized itself yet. A tail that early is a fact about gradients of
+# The first ten steps already have the wide range of magnitudes, with random initial weights,
+# before anything could organize itself. Such an early tail is a property of the gradients of
 # layered networks.
 #
 # </details>
@@ -375,14 +370,14 @@ log_metrics(
 # tracker.histogram("all").max
 # ```
 #
-# Adam divides each update by the size of recent gradients of the same weight, so none is much
-# larger than the learning rate. The large end of the histogram is cut off, whatever the
-# gradients do.
+# Adam divides each update by the size of recent gradients of the same weight, so no update is
+# much larger than the learning rate. This truncates the large end of the histogram, whatever
+# the gradients are.
 #
 # </details>
 #
-# **4.** The transformer's density has a hump below $10^{-10}$. Find the parameters that
-# make it. (What does a softmax do with a constant that is added to all its inputs?)
+# **4.** The transformer's density has a hump below $10^{-10}$. Which parameters cause it?
+# (What does a softmax do with a constant that is added to all its inputs?)
 #
 # <details><summary>Solution</summary>
 #
@@ -404,16 +399,16 @@ log_metrics(
 # print(sorted(tiny.items(), key=lambda pair: -pair[1])[:4])
 # ```
 #
-# The biases of attention come first. One third of `qkv.bias` belongs to the keys, and a bias
-# $b$ of the keys adds the same number, $q \cdot b$, to every input of one softmax. A softmax
-# does not notice that, so the true gradient is exactly zero, and what is counted is the
-# rounding of float32.
+# The biases of the attention layers come first. One third of `qkv.bias` belongs to the keys,
+# and a bias $b$ of the keys adds the same number, $q \cdot b$, to every input of a softmax. A
+# softmax ignores such a constant, so the true gradient is exactly zero, and the counted
+# updates are float32 rounding errors.
 #
 # </details>
 #
 # ## Summary
 #
-# Every update of every parameter was counted, exactly, in a record of kilobytes. The sizes
-# span many decades. Their densities bend over most of that range and end in a steep fall,
-# which differs by layer and window. Whether this tail is a power law is open until it is
-# tested.
+# We counted every update of every parameter exactly, in records of a few kilobytes. The sizes
+# span many decades. Their densities bend over most of this range and fall steeply at the large
+# end, differently in each layer and window. The next chapter tests whether this tail is a
+# power law.

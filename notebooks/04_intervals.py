@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Intervals: when does a weight move far again?
 #
-# **Question.** The paper says that the waiting times between large updates of a weight
-# follow a power law. Are they longer and burstier than chance would make them, once one
-# knows that some weights are moved far often and others hardly ever?
+# **Question.** The paper reports that the waiting times between large updates of a weight
+# follow a power law. Are they longer and burstier than chance would make them, given that some
+# weights have large updates far more often than others?
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -38,10 +38,10 @@ plotting.use_style()
 # %% [markdown]
 # ## Definition
 #
-# An update is **large** if its magnitude reaches a threshold $\theta$: the lowest edge of a
-# bin that at most a given share of all updates of the run reach, one in a hundred or one in
-# two hundred. An **interval**
-# $\Delta t$ is the number of steps between two successive large updates of the same weight.
+# An update is **large** if its magnitude reaches a threshold $\theta$. The threshold is the
+# lowest bin edge that at most a given fraction of all updates in the run reach: one in a hundred
+# or one in two hundred. An **interval** $\Delta t$ is the number of steps between two
+# successive large updates of the same weight.
 
 # %%
 magnitudes = np.array([[0, 9], [5, 0], [0, 0], [7, 9], [6, 0]])  # (steps, weights)
@@ -49,8 +49,9 @@ exceedance_intervals(magnitudes, threshold=5)
 
 # %% [markdown]
 # The time before a weight's first [large update](../book/symbols.md#large-update) and the time
-# after its last are not intervals: one end was not seen. They are
-# [censored](../book/symbols.md#censored), counted apart, and left out of every fit.
+# after its last one are not intervals, because one end is unknown. They are
+# [censored](../book/symbols.md#censored): we count them separately and exclude them from every
+# fit.
 
 # %%
 counts = IntervalCounts.of(magnitudes, threshold=5)
@@ -59,9 +60,10 @@ counts, counts.left_censored, counts.right_censored
 # %% [markdown]
 # ## Two passes
 #
-# The threshold is known only after the run. So the run is made twice from the same seed:
-# the first pass counts magnitudes and gives the threshold, the second counts intervals.
-# Both must end with bit-identical weights; anything else is an error.
+# The threshold is known only after the run, so we run the training twice from the same seed.
+# The first pass counts magnitudes and determines the threshold, and the second pass counts
+# intervals. Both passes must end with bit-identical weights; otherwise the run fails with an
+# error.
 
 # %%
 settings = {"learning_rate": learning_rate, "batch_size": batch_size}
@@ -78,11 +80,11 @@ runs = {name: run_intervals(config, start=start) for name, config in configs.ite
 
 
 # %%
-def row(run, share):
-    counts = run.counts(share)
+def row(run, fraction):
+    counts = run.counts(fraction)
     return {
         "threshold": f"{counts.threshold:.2g}",
-        "share above it": f"{counts.exceedance_fraction:.2%}",
+        "fraction above": f"{counts.exceedance_fraction:.2%}",
         "large updates": f"{counts.exceedances:,}",
         "intervals": f"{counts.total:,}",
         "weights never large": f"{counts.n_never / counts.weights:.0%}",
@@ -92,88 +94,91 @@ def row(run, share):
 # %%
 pd.DataFrame(
     {
-        f"{name}, {share:.1%}": row(run, share)
+        f"{name}, {fraction:.1%}": row(run, fraction)
         for name, run in runs.items()
-        for share in run.fractions
+        for fraction in run.fractions
     }
 ).T
 
 # %% [markdown]
-# A threshold is an edge of a histogram's bin, so the share that reaches it is known exactly
-# and is a little below the one asked for.
+# A threshold is a bin edge of a histogram, so the fraction that reaches it is known exactly. It is
+# slightly below the nominal fraction.
 #
-# ## The null: the same weights, shuffled times
+# ## The null model: the same weights, shuffled times
 #
-# Take each weight's own number of large updates and scatter them evenly over the run. A
-# weight with $n$ of them then waits about $T/n$ steps each time ($T$: the steps counted),
-# nearly geometrically distributed. Pooled over weights that differ in $n$ this mixture is
-# broad: it can look like a power law with no memory in any weight
-# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory). What
-# shuffling gives is known exactly, and stands in [this figure](#fig-intervals) beside what
-# was counted.
+# Place each weight's large updates uniformly at random over the run. A weight with $n$ large
+# updates in $T$ steps then waits about $T/n$ steps each time, with a nearly geometric
+# distribution. Pooled over weights with different $n$, these distributions form a broad mixture,
+# which can look like a power law although no weight has any memory
+# ([equation 15](../book/theory.md#waiting-times-a-mixture-of-rates) of the theory).
+# [This figure](#fig-intervals) compares the data with the exact result of shuffling.
+
+
+# %%
+def shuffled(counts):
+    return interval_null(counts.per_weight, counts.steps)
+
 
 # %%
 nulls = {
-    (name, share): interval_null(run.counts(share).per_weight, run.counts(share).steps)
+    (name, fraction): shuffled(run.counts(fraction))
     for name, run in runs.items()
-    for share in run.fractions
+    for fraction in run.fractions
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and what shuffled times would give for the larger share (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Shuffled times give nearly as broad a distribution of intervals. Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and for shuffled times at the lower threshold (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades; a dashed line shows shuffled times."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
-    for share, shade in zip(run.fractions, (1.0, 0.5), strict=True):
-        null = nulls[name, share] if share == run.fractions[0] else None
-        colour = (plotting.COLOURS[name], shade)
-        counts = run.counts(share)
-        plotting.plot_intervals(
-            counts, null, ax, color=colour, label=f"top {share:.1%}"
-        )
+    for fraction, shade in zip(run.fractions, (1.0, 0.5), strict=True):
+        null = nulls[name, fraction] if fraction == run.fractions[0] else None
+        look = {
+            "color": (plotting.COLOURS[name], shade),
+            "label": f"top {fraction:.1%}",
+        }
+        plotting.plot_intervals(run.counts(fraction), null, ax, **look)
     ax.set_title(name, loc="left")
     ax.legend(fontsize=8)
 plotting.stamp_source(figure, *runs.values())
 
 # %% [markdown]
-# How large is large? [This figure](#fig-threshold) has a short run of the MLP, with more
-# thresholds than the two above.
+# How does the result depend on the threshold? [This figure](#fig-threshold) shows a short run of
+# the MLP with more thresholds.
 
 # %%
-shares = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-few = ExperimentConfig.from_paper(
+fractions = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+short_config = ExperimentConfig.from_paper(
     "mlp", min(mlp_steps, 500), seed=seed, source="sample", **settings
 )
-short = run_intervals(few, fractions=shares, store=RunStore(RunStore.default().root))
-chance = {
-    share: interval_null(short.counts(share).per_weight, short.counts(share).steps)
-    for share in shares
-}
+store = RunStore(RunStore.default().root)
+short = run_intervals(short_config, fractions=fractions, store=store)
+short_nulls = {fraction: shuffled(short.counts(fraction)) for fraction in fractions}
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
-def threshold_frame(share):
-    look = {"color": plotting.COLOURS["mlp"], "label": f"top {share:.1%}"}
-    ax = plotting.plot_intervals(short.counts(share), chance[share], **look)
+def threshold_frame(fraction):
+    look = {"color": plotting.COLOURS["mlp"], "label": f"top {fraction:.1%}"}
+    ax = plotting.plot_intervals(short.counts(fraction), short_nulls[fraction], **look)
     ax.legend()
     return ax
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
-def threshold_caption(share):
-    counts = short.counts(share)
+def threshold_caption(fraction):
+    counts, null = short.counts(fraction), short_nulls[fraction]
     return (
-        f"From |Δw| = {counts.threshold:.2g} on, {counts.total:,} intervals; burstiness "
-        f"{counts.burstiness:.2f}, of shuffled times {chance[share].burstiness:.2f}."
+        f"Threshold |Δw| = {counts.threshold:.2g}: {counts.total:,} intervals, burstiness "
+        f"{counts.burstiness:.2f}, and {null.burstiness:.2f} for shuffled times."
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-threshold", "caption": "Intervals between large updates in a short run of the MLP, all layers, and what shuffled times would give (grey, dashed). The slider takes the share of all updates that counts as large. A spike means that many weights were moved far at the same two steps."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-threshold", "caption": "A higher threshold gives longer intervals. Intervals between large updates in a short run of the MLP, all layers, and for shuffled times (grey, dashed). The slider selects the fraction of all updates that count as large. At a spike, many weights had large updates at the same two steps."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.static_slider(
     threshold_frame,
-    shares,
+    fractions,
     label="top {:.1%}".format,
     caption=threshold_caption,
     description="large updates",
-    alt="Probability of an interval between large updates, and that of shuffled times",
+    alt="Probability of an interval between large updates, observed and for shuffled times",
     runs=[short],
 )
 
@@ -184,65 +189,45 @@ widgets.static_slider(
 #
 # $$ B = \frac{\sigma - \mu}{\sigma + \mu}, $$
 #
-# −1 for a clock, 0 for chance at one constant rate, near 1 for bursts. **Memory** $M$ is the
-# correlation of successive intervals of a weight (Goh and Barabási 2008). Unequal rates
-# alone raise both, so each is shown beside its value for shuffled times.
+# which is −1 for a clock, 0 for random events at one constant rate, and near 1 for bursts.
+# **Memory** $M$ is the correlation of successive intervals of a weight (Goh and Barabási 2008).
+# Unequal rates alone raise both, so the table compares each with its value for shuffled times.
+
+# %%
+bursts = {
+    (name, fraction): runs[name].counts(fraction).burstiness - null.burstiness
+    for (name, fraction), null in nulls.items()
+}
+excess = {name: bursts[name, run.fractions[0]] for name, run in runs.items()}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
-        f"{name}, {share:.1%}": {
-            "B": f"{runs[name].counts(share).burstiness:.2f}",
+        f"{name}, {fraction:.1%}": {
+            "B": f"{runs[name].counts(fraction).burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
-            "M": f"{runs[name].counts(share).memory_coefficient:.2f}",
+            "difference": f"{bursts[name, fraction]:+.2f}",
+            "M": f"{runs[name].counts(fraction).memory_coefficient:.2f}",
             "M shuffled": f"{null.memory_coefficient:.2f}",
         }
-        for (name, share), null in nulls.items()
+        for (name, fraction), null in nulls.items()
     }
 ).T
-
-# %%
-beyond = {
-    name: {
-        s: run.counts(s).burstiness - nulls[name, s].burstiness for s in run.fractions
-    }
-    for name, run in runs.items()
-}
-excess = {name: found[runs[name].fractions[0]] for name, found in beyond.items()}
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Burstiness beyond that of unequal rates: "
-    + "; ".join(
-        f"{name} "
-        + ", ".join(f"{value:+.2f} (top {share:.1%})" for share, value in found.items())
-        for name, found in beyond.items()
-    )
-    + ". One run each."
-)
 
 # %% [markdown]
 # ## Is it a power law?
 #
-# Intervals are whole numbers, so the likelihood is that of the zeta distribution,
-# $P(\Delta t) \propto \Delta t^{-\alpha}$ for $\Delta t = x_{\min}, x_{\min}+1, \dots$ Its rivals
-# are those of the [last chapter](03_tails.ipynb) in whole numbers (the geometric law takes the
-# place of the exponential) and the shuffled times themselves. Beside it stands the authors'
-# way: linear bins, a line on logarithmic axes, here from the second bin to the twentieth from
-# the end.
+# Intervals are whole numbers, so we use the likelihood of the zeta distribution,
+# $P(\Delta t) \propto \Delta t^{-\alpha}$ for $\Delta t = x_{\min}, x_{\min}+1, \dots$ The
+# alternatives are the discrete versions of those in the [last chapter](03_tails.ipynb), with the
+# geometric distribution in place of the exponential, and the shuffled times themselves.
 
 
 # %%
-def linear_line(counts, bins=50):
-    edges = np.linspace(1, counts.lengths[-1] + 1, bins + 1)
-    held = np.histogram(counts.lengths, edges, weights=counts.counts)[0].astype(int)
-    return ols_exponent(edges, held, trim=(1, 20))
-
-
-# %%
-def left_out(counts, bins=50):
-    first = 1 + counts.lengths[-1] / bins
-    return counts.counts[counts.lengths < first].sum() / counts.total
+def fit_intervals(counts):
+    if np.count_nonzero(counts.counts) > 10:  # too few for a fit otherwise
+        return fit_discrete_power_law(counts)
+    return None
 
 
 # %%
@@ -250,104 +235,93 @@ groups = [(name, group) for name in runs for group in ("all", *runs[name].groups
 fits, comparisons = {}, {}
 for name, group in groups:
     counts = runs[name].counts(None, group)
-    if np.count_nonzero(counts.counts) > 10:  # a layer without intervals has no fit
-        fits[name, group] = fit_discrete_power_law(counts)
-        null = interval_null(counts.per_weight, counts.steps)
-        fit = fits[name, group]
-        comparisons[name, group] = compare_intervals(counts, fit, null=null)
+    if fit := fit_intervals(counts):
+        fits[name, group] = fit
+        comparison = compare_intervals(counts, fit, null=shuffled(counts))
+        comparisons[name, group] = comparison
 
 # %% [markdown]
-# The table has the lower threshold. A rival's column names the law that is favoured. The ±
-# takes every interval as independent, which they are not: seeds differ by far more (see
-# [the verdicts](07_claims.ipynb)).
-
-# %%
-BRIEF = {"power law with cutoff": "cutoff", "shuffled times": "shuffled"}
+# The table uses the lower threshold. For each alternative it names the preferred distribution.
+# The standard errors treat all intervals as independent, which they are not: seeds differ by far
+# more (see [the verdicts](07_claims.ipynb)).
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
-pd.DataFrame(
-    {
-        f"{name} {group}": {
-            "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
-            "from": f"{fit.xmin:.0f}",
-            "in the tail": f"{fit.n_tail:,}",
-            **{
-                BRIEF.get(rival.name, rival.name): BRIEF.get(
-                    rival.preferred, rival.preferred
-                )
-                for rival in comparisons[name, group].alternatives
-            },
-        }
-        for (name, group), fit in fits.items()
+SHORT = {"power law with cutoff": "cutoff", "shuffled times": "shuffled"}
+table = {}
+for key, fit in fits.items():
+    others = comparisons[key].alternatives
+    table[" ".join(key)] = {
+        "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
+        "xmin": f"{fit.xmin:.0f}",
+        "in the tail": f"{fit.n_tail:,}",
+        **{other.name: SHORT.get(other.preferred, other.preferred) for other in others},
     }
-).T
+pd.DataFrame(table).T.rename(columns=SHORT)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
+rejected = [
+    key
+    for key, comparison in comparisons.items()
+    if any(other.preferred == other.name for other in comparison.alternatives)
+]
+Markdown(
+    f"In {len(rejected)} of {len(comparisons)} cases an alternative fits significantly "
+    "better than the power law."
+)
+
+# %% [markdown]
+# The authors use linear bins and fit a line to the logarithmic counts. We do the same with all
+# layers together and omit the first bin and the last 20. The next table compares this line with
+# the likelihood fit, which omits all intervals below $x_{\min}$.
+
+
+# %%
+def fit_line(counts, bins=50):
+    edges = np.linspace(1, counts.lengths[-1] + 1, bins + 1)
+    binned = np.histogram(counts.lengths, edges, weights=counts.counts)[0].astype(int)
+    return ols_exponent(edges, binned, trim=(1, 20))
+
+
+# %%
+def first_bin_fraction(counts, bins=50):
+    end = 1 + counts.lengths[-1] / bins
+    return counts.counts[counts.lengths < end].sum() / counts.total
+
+
+# %%
+def exponent_column(name):
+    run, fit = runs[name], pooled[name]
+    higher = fit_intervals(run.counts(run.fractions[-1]))
+    return {
+        "α by likelihood": f"{fit.alpha:.2f}",
+        "omitted by the likelihood": f"{1 - fit.n_tail / fit.n:.1%}",
+        "α of the line": f"{fit_line(run.counts()).alpha:.2f}",
+        "omitted in the first bin": f"{first_bin_fraction(run.counts()):.1%}",
+        "α, higher threshold": f"{higher.alpha:.2f}" if higher else "none",
+    }
+
 
 # %%
 pooled = {name: fits[name, "all"] for name in runs if (name, "all") in fits}
-drawn = {name: linear_line(runs[name].counts()).alpha for name in pooled}
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "All layers together, likelihood against line: "
-    + ", ".join(
-        f"{name} {fit.alpha:.2f} (from {fit.xmin:.0f} steps) against {drawn[name]:.2f}"
-        for name, fit in pooled.items()
-    )
-    + ". The line leaves out the first bin, where "
-    + ", ".join(f"{left_out(runs[name].counts()):.1%} ({name})" for name in pooled)
-    + " of the intervals lie; the likelihood, from $x_{\\min}$ on, leaves out "
-    + ", ".join(
-        f"{1 - fit.n_tail / fit.n:.1%} ({name})" for name, fit in pooled.items()
-    )
-    + "."
-)
-
-# %%
-higher = {}
-for name in pooled:
-    counts = runs[name].counts(runs[name].fractions[-1])
-    if np.count_nonzero(counts.counts) > 10:
-        higher[name] = fit_discrete_power_law(counts)
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "With the higher threshold the exponent of all layers is "
-    + ", ".join(
-        f"{fit.alpha:.2f} (from {fit.xmin:.0f} steps) in place of "
-        f"{pooled[name].alpha:.2f} ({name})"
-        for name, fit in higher.items()
-    )
-    + ". One run each."
-)
-
-# %%
-against = [
-    f"{name} {group}"
-    for (name, group), table in comparisons.items()
-    if any(rival.preferred == rival.name for rival in table.alternatives)
-]
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    f"In {len(against)} of {len(comparisons)} cases a rival is favoured over the pure "
-    "power law" + (f" ({', '.join(against)})." if against else ".")
-)
+pd.DataFrame({name: exponent_column(name) for name in pooled})
 
 # %% [markdown]
+# Each exponent describes only the intervals that its fit uses.
+#
 # ## Drift of the weights and of what they represent
 #
-# While the loss stays where it is, weights may go on moving. Is that a random walk, and does
-# what the network computes move along? The mean squared displacement of the weights after a
-# lag $\tau$ is
+# Weights can keep moving while the loss no longer changes. Is this motion a random walk, and does
+# the function of the network change with it? The mean squared displacement of the weights after
+# a lag $\tau$ is
 #
 # $$ \mathrm{MSD}(\tau) = \left\langle (w_i(t+\tau) - w_i(t))^2 \right\rangle
 # \sim \tau^{\gamma}. $$
 #
-# A random walk has $\gamma = 1$, straight motion $\gamma = 2$. Beside it: by how much the
-# [activations](../book/symbols.md#activation) on a fixed batch of images differ after $\tau$
-# steps, relative to their size. Both are in [this figure](#fig-drift).
+# A random walk has $\gamma = 1$, and straight motion has $\gamma = 2$. [This figure](#fig-drift)
+# shows the displacement, and how far the [activations](../book/symbols.md#activation) on a fixed
+# batch of images change in $\tau$ steps, relative to their size.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Mean squared displacement of the weights against lag (left) and relative distance of the activations on a fixed batch (right), one marker for each layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag, one line per layer."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Weights and activations drift: both distances grow with the lag. Left: mean squared displacement of the weights. Right: relative distance of the activations on a fixed batch. One marker per layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag. One line per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 4))
 for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
     drift = run.drift
@@ -376,43 +350,41 @@ exponents = {
 
 
 # %%
-def pace(found):
-    if found.low <= 1 <= found.high:
-        return "not decided"
-    return "slower" if found.high < 1 else "faster"
+def pace(drift):
+    if drift.low <= 1 <= drift.high:
+        return "inconclusive"
+    return "slower" if drift.high < 1 else "faster"
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
 pd.DataFrame(
     {
         f"{name} {group}": {
-            "γ": f"{found.gamma:.2f}",
-            f"{found.level:.0%} interval": f"{found.low:.2f} to {found.high:.2f}",
-            "than a random walk": pace(found),
+            "γ": f"{drift.gamma:.2f}",
+            f"{drift.level:.0%} interval": f"{drift.low:.2f} to {drift.high:.2f}",
+            "than a random walk": pace(drift),
         }
-        for (name, group), found in exponents.items()
+        for (name, group), drift in exponents.items()
     }
 ).T
 
 # %% [markdown]
-# The interval is from stretches of the run. Where it lies below 1 weights move apart more
-# slowly than in a random walk: steps partly undo each other. Where it lies above 1 they partly
-# go on in one direction. "All" weighs each weight alike, so the largest layer counts most.
+# The confidence interval comes from parts of the run. If it lies below 1, the weights move more
+# slowly than in a random walk: successive steps partly cancel. If it lies above 1, steps partly
+# continue in one direction. "All" gives every weight the same weight, so the largest layer
+# dominates.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-walks = [pace(exponents[name, "all"]) for name in runs]
-layers = [pace(found) for (_, group), found in exponents.items() if group != "all"]
+layers = [pace(drift) for (_, group), drift in exponents.items() if group != "all"]
 Markdown(
-    "Is that a random walk? All weights together: "
-    + ", ".join(f"{word} ({name})" for name, word in zip(runs, walks, strict=True))
-    + f". Of {len(layers)} layers {layers.count('slower')} are slower and "
-    f"{layers.count('faster')} faster; {layers.count('not decided')} are not decided."
+    f"Of {len(layers)} layers, {layers.count('slower')} move more slowly than a random "
+    f"walk and {layers.count('faster')} move faster."
 )
 
 # %% [markdown]
 # ## The numbers of this run
 #
-# What a program reads from this notebook, whoever ran it.
+# A program can read these numbers from the executed notebook.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
 log_metrics(
@@ -425,39 +397,37 @@ log_metrics(
 # %% [markdown]
 # ## What would refute it
 #
-# - Intervals that follow the shuffled curve: then the waiting times tell only that weights
-#   have unequal rates.
-# - Rivals that are favoured over the power law in every layer.
+# - Intervals that follow the shuffled curve: then the waiting times only show that weights have
+#   unequal rates.
+# - Alternatives that fit better than the power law in every layer.
 # - An exponent that depends on the threshold.
 #
-# One of these speaks against one reading of the claim. A verdict counts all its questions and
-# all seeds: [the verdicts](07_claims.ipynb) say which have come about.
+# Each of these contradicts one reading of the claim. [The verdicts](07_claims.ipynb) test all of
+# them with several seeds.
 #
 # ## Limits
 #
-# - A window of $T$ steps cuts long intervals: counts fall below any law near $T$, and part
-#   of a fitted cutoff is that. The null is cut in the same way.
-# - The rate of a weight changes in training. Shuffling over the whole run destroys that
-#   too, so part of the excess burstiness may be a rate that drifts.
-# - Weights of one unit are moved together, so the counts are far from independent.
+# - A run of $T$ steps truncates long intervals, so all counts fall off near $T$, and a fitted
+#   cutoff partly reflects this. The null model is truncated in the same way.
+# - The rate of a weight changes during training. Shuffling over the whole run removes this
+#   change too, so part of the excess burstiness may be due to drifting rates.
+# - The weights of one unit move together, so the counts are far from independent.
 #
 # ## Exercises
 #
-# **1.** Count the second half of the run only. Does the burstiness beyond chance stay?
+# **1.** Count only the second half of the run. Does the excess burstiness remain?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
 # half = configs["mlp"].window * (mlp_steps // 2 // configs["mlp"].window)
 # later = run_intervals(configs["mlp"], start=half).counts()
-# chance = interval_null(later.per_weight, later.steps)
 # print(f"whole run {excess['mlp']:+.3f}")
-# print(f"second half {later.burstiness - chance.burstiness:+.3f}")
+# print(f"second half {later.burstiness - shuffled(later).burstiness:+.3f}")
 # ```
 #
-# Where the second number is the smaller one, part of the excess came from rates that change
-# as the network learns, which shuffling over the whole run destroys. What remains needs
-# another reason.
+# If the second number is smaller, part of the excess came from rates that change during training,
+# because shuffling over the whole run removes this change. The rest needs another explanation.
 #
 # </details>
 #
@@ -469,18 +439,18 @@ log_metrics(
 # from netdyn_utils.intervals import shuffle_times
 #
 # counts = runs["mlp"].counts()
-# drawn = shuffle_times(counts.per_weight, counts.steps, np.random.default_rng(seed))
-# for name, each in (("measured", counts), ("shuffled", drawn)):
+# sample = shuffle_times(counts.per_weight, counts.steps, np.random.default_rng(seed))
+# for name, each in (("observed", counts), ("shuffled", sample)):
 #     print(name, fit_discrete_power_law(each))
 # ```
 #
-# The shuffled times have no memory and no bursts, and yet the fit gives an exponent as readily
-# as for the measured ones. That is [the mixture of rates](../book/theory.md#waiting-times-a-mixture-of-rates):
-# an exponent alone does not tell the two apart.
+# The shuffled times of a weight have no memory and no bursts, and yet the fit returns an exponent
+# for both. This is [the mixture of rates](../book/theory.md#waiting-times-a-mixture-of-rates):
+# an exponent alone does not distinguish the two.
 #
 # </details>
 #
-# **3.** Which layer has the weights that are never large?
+# **3.** Which layer contains the weights without any large update?
 #
 # <details><summary>Solution</summary>
 #
@@ -493,29 +463,26 @@ log_metrics(
 #         print(f"{name} {group}: {never:.1%} never large, {part:.1%} of all intervals")
 # ```
 #
-# One threshold holds for all layers. The first fully connected layer holds most of the
-# weights, so it may also give most of the intervals: compare the rows of the table above;
-# "all layers" is then nearly that layer alone.
+# All layers have the same threshold, so a layer with small updates has many weights that never
+# reach it. The first fully connected layer contains most of the weights. Where it also
+# contributes most of the intervals, "all layers" is nearly that layer alone.
 #
 # </details>
 #
 # ## Summary
 #
-# Intervals between large updates were counted exactly, for every weight, beside what the same
-# weights would give by chance.
-
-# %%
-nearer = [each["shuffled times"].preferred for each in comparisons.values()]
-excesses = [value for found in beyond.values() for value in found.values()]
+# We counted the intervals between large updates of every weight exactly and compared them with
+# shuffled times of the same weights. The result of this run:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
+preferred = [each["shuffled times"].preferred for each in comparisons.values()]
 Markdown(
-    f"In this run burstiness differs from that of shuffled times by "
-    f"{min(excesses):+.2f} to {max(excesses):+.2f}. For the long intervals, the power "
-    f"law is nearer than shuffled times in {nearer.count('power law')} of "
-    f"{len(nearer)} cases, layers alone or all together; shuffled times are nearer in "
-    f"{nearer.count('shuffled times')}."
+    f"Burstiness exceeds that of shuffled times by at most {max(bursts.values()):.2f}. For "
+    f"long intervals the power law fits better than shuffled times in "
+    f"{preferred.count('power law')} of {len(preferred)} cases (single layers, or all "
+    f"layers together), and shuffled times fit better in "
+    f"{preferred.count('shuffled times')}."
 )
 
 # %% [markdown]
-# Whether that holds for other seeds is a question for [the verdicts](07_claims.ipynb).
+# [The verdicts](07_claims.ipynb) repeat these comparisons with several seeds.

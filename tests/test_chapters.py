@@ -29,7 +29,7 @@ def test_the_chapters_and_a_run_apart_from_them_find_the_same(chapters, mlp):
     for sentence in (
         f"In the first window the largest update is **{early.max:.3g}**, in the "
         f"last **{late.max:.3g}**",
-        f"mlp {found.zeros / found.total:.1%}",
+        f"{found.zeros / found.total:.1%}",
     ):
         assert sentence in chapters.shown("02_updates")
     assert f"{mlp.tests[-1, 2]:.1%}" in chapters.shown("01_training")
