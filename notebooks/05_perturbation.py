@@ -332,6 +332,8 @@ last = run.responses[last_epoch]
 energies = last.antisymmetric**2, last.symmetric**2
 odd = [np.sum(a) / np.sum(a + b) for a, b in zip(*energies, strict=True)]
 both = [np.abs([last.changes(d), last.changes(-d)]) for d in last.deltas]
+
+# %%
 signs = {
     f"δ = ±{delta:g}": {
         "correlation of |ΔL| for the two signs": f"{np.corrcoef(pair)[0, 1]:.3f}",
@@ -482,7 +484,7 @@ if published is not None:  # five layers one after another, equally many values 
 # figure](#fig-crossover) then compares the power law and the exponential at every size, on the
 # larger half of the changes, for all layers together and for each layer alone.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "The gradient (odd part) dominates small displacements, the curvature (even part) large ones. Standard deviation over the weights of the change of the loss under $+\\delta$, and of its odd and even parts; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "At small displacements the gradient (odd part) dominates the change of the loss. Standard deviation over the weights of the change of the loss under $+\\delta$, and of its odd and even parts; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 parts = {
     "ΔL(+δ)": curve.response[:, 0],
@@ -502,6 +504,8 @@ plotting.stamp_source(figure, run)
 spreads = {"odd": curve.antisymmetric.std(axis=1), "even": curve.symmetric.std(axis=1)}
 gap = np.log(spreads["even"] / spreads["odd"])
 crossings = np.flatnonzero((gap[:-1] < 0) & (gap[1:] >= 0))
+
+# %%
 crossing = np.nan  # where the even part becomes the larger one for good
 if len(crossings):
     k = crossings[-1]
@@ -522,6 +526,8 @@ if len(crossings):
         f"δ < {crossing:.2g}": curve.deltas < crossing,
         f"δ > {crossing:.2g}": curve.deltas > crossing,
     }
+
+# %%
 pd.DataFrame(
     {
         name: {f"{part} part": growth(x, sizes) for part, x in spreads.items()}
@@ -539,7 +545,7 @@ Markdown(
     )
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossover", "caption": "Above zero the power law fits the larger half of the changes better, below zero the exponential. Log-likelihood ratio in nats per weight against the displacement. Thick: all layers together, with bootstrap 95 % intervals; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossover", "caption": "Above zero, the power law fits the larger half of the changes better; below zero, the exponential does. Log-likelihood ratio in nats per weight against the displacement. Thick: all layers together, with bootstrap 95 % intervals; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
 crossovers = {}
 for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
@@ -614,6 +620,7 @@ def describe(found):
     }
 
 
+# %%
 table = pd.DataFrame({name: describe(found) for name, found in crossovers.items()}).T
 table.replace({"nan": "–", "nan to nan": "–"})
 

@@ -183,7 +183,7 @@ runs = {
 }
 [run.record for run in runs.values()]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-information", "caption": "Only what lies above its dotted line is more than the identity of units. Information between magnitude and activation in each window, mean over steps, with the authors' linear bins (left) and with corrected rank bins (right). Solid: observed pairs; dotted: units permuted within their layer, mean of the null."}, "image": {"alt": "Two panels of information in nats against the step, one line per setting, each with a dotted line for permuted units."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-information", "caption": "Information above the dotted line is more than the identity of units. Information between magnitude and activation in each window, mean over steps, with the authors' linear bins (left) and with corrected rank bins (right). Solid: observed pairs; dotted: units permuted within their layer, mean of the null."}, "image": {"alt": "Two panels of information in nats against the step, one line per setting, each with a dotted line for permuted units."}, "code_prompt_show": "Code of the figure"}
 SHADES = dict(zip(runs, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00"), strict=True))
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6))
 for ax, estimator in zip(axes, ("linear", "rank"), strict=True):
@@ -348,7 +348,7 @@ tests = {name: conservation_test(*pair, rng=rng) for name, pair in series.items(
 measured = {name: test.product for name, test in tests.items()}
 published = {name: np.prod(pair, axis=0) for name, pair in theirs.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-product", "caption": "Points near the diagonal show a smooth series, not a conserved product. Left: the product of information and alignment during training. Middle: each window against the previous one; dashed: the diagonal. Right: its change from one window to the next, settings in the order of the legend, with median and quartiles; whiskers reach 1.5 quartile ranges, and larger changes are left out. Grey: published, if the folder of the authors' arrays is given."}, "image": {"alt": "Three panels: the product against the step, the product against its value one window before, and box plots of its differences, by setting."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-product", "caption": "Points near the diagonal only show that the series is smooth, not that the product is conserved. Left: the product of information and alignment during training. Middle: each window against the previous one; dashed: the diagonal. Right: its change from one window to the next, settings in the order of the legend, with median and quartiles; whiskers reach 1.5 quartile ranges, and larger changes are left out. Grey: published, if the folder of the authors' arrays is given."}, "image": {"alt": "Three panels: the product against the step, the product against its value one window before, and box plots of its differences, by setting."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.6))
 for values in published.values():
     axes[1].plot(values[:-1], values[1:], "x", color=plotting.GREY, markersize=3)

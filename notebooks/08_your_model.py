@@ -51,7 +51,7 @@ LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
 # %% [markdown]
 # ## Definition
 #
-# The update of parameter $i$ is what changes in it from one step to the next,
+# The update of parameter $i$ is its change from one step to the next,
 #
 # $$ \Delta w_i(t) = w_i(t+1) - w_i(t), $$
 #
@@ -171,8 +171,9 @@ resumed.steps, np.array_equal(resumed.histogram("all").counts, counted.counts)
 # track.tracker.histogram("all")
 # ```
 #
-# [Tracking your own training](../book/tracking.md) has the same for Lightning and Accelerate, and
-# says what happens with several processes, with gradient accumulation, and when the model changes.
+# [Tracking your own training](../book/tracking.md) has recipes for Lightning and
+# Accelerate. It explains what happens with several processes, with gradient accumulation, and when
+# the model changes.
 
 # %% [markdown]
 # ## A network of your own
@@ -589,7 +590,7 @@ log_metrics(
 #
 # - The tail exists under SGD and disappears under Adam, at equal loss. Then it comes from the scale
 #   of the gradients, which Adam divides out. The table above compares the optimizers of this run.
-#   To establish a rule takes more seeds, and steps until the losses are equal.
+#   A general answer needs more seeds, and steps until the losses are equal.
 # - The exponent changes from the first to the last third by more than between seeds.
 # - The burstiness is no higher than that of shuffled times.
 #
@@ -598,7 +599,7 @@ log_metrics(
 # - There is one seed and one learning rate for each optimizer. Another learning rate is another
 #   experiment; vary `seed` and `learning_rate` before you conclude anything.
 # - The estimated threshold may leave a handful of counts. A tail that is a tiny fraction of all
-#   updates, or spans a fraction of a decade, is no finding, whatever its exponent.
+#   updates, or spans a fraction of a decade, is not a finding, whatever its exponent.
 # - Adam's tail must end below its bound; the table below [the densities](#the-densities) shows how
 #   near it came. A fit reports an exponent all the same.
 # - Under momentum and Adam successive updates of a weight share gradients, so large updates follow
