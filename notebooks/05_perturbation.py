@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Perturbation: one weight at a time
 #
-# **Question.** The paper moves single weights of a trained network and watches the loss. It
-# finds the landscape *exponentially* [rugged](../book/symbols.md#ruggedness) for small
-# displacements and *power-law* rugged for large ones, without any noise of batches. That is:
-# over weights, the sizes of the change follow an exponential law in the one case and a power
-# law in the other. Is that so, and what makes the difference?
+# **Question.** The paper moves single weights of a trained network and measures how much the
+# loss changes. It calls the loss landscape *exponentially* [rugged](../book/symbols.md#ruggedness)
+# for small displacements and *power-law* rugged for large ones: over the weights, the sizes of
+# the change follow an exponential distribution in the first case and a power law in the
+# second. There is no minibatch noise in either. Do we find the same, and what makes the
+# difference?
 
 # %% tags=["parameters"]
 source: str = "sample"  # images: those of the package, or all; in {sample, full}
@@ -16,7 +17,7 @@ last_epoch: int = 30  # and before measuring again; in [2, inf)
 weights_per_layer: int = 150  # weights displaced in each layer; in [40, inf)
 curve_weights: int = 40  # weights in each layer for the scaling curve; in [40, inf)
 seed: int = 0  # of weights, batches, and weights to displace; in [0, 4294967295]
-published_dir: str = ""  # folder of the authors' arrays, to draw them beside ours
+published_dir: str = ""  # folder of the authors' arrays, to compare with ours
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
 from pathlib import Path
@@ -25,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 from matplotlib.colors import LogNorm
 
 from netdyn_utils import plotting, widgets
@@ -53,9 +54,10 @@ rng = np.random.default_rng(seed)
 #
 # $$ \Delta L_k(\delta) = L(\mathbf w + \delta\,\mathbf e_k) - L(\mathbf w), $$
 #
-# with $L$ the mean cross-entropy over *all* training images, in double precision, in
-# evaluation mode. There is no batch and no chance in it. The signs are kept, and every
-# weight is moved both ways, so that
+# where $L$ is the mean cross-entropy over *all* training images, in double precision and in
+# evaluation mode. So there is no minibatch noise. We keep the sign of the change and move
+# every weight both ways. The change then has an antisymmetric (*odd*) and a symmetric (*even*)
+# part:
 #
 # $$
 # \begin{aligned}
@@ -66,10 +68,10 @@ rng = np.random.default_rng(seed)
 # \end{aligned}
 # $$
 #
-# That is Taylor's series ([equation 9](../book/theory.md#one-displaced-weight) of the theory), and it holds
-# as far as the loss is smooth.
+# This is Taylor's series ([equation 9](../book/theory.md#one-displaced-weight) of the theory). It
+# holds as far as the loss is smooth.
 #
-# In plain code: copy the network, move the weight, run all images, subtract.
+# In plain code: copy the network, move the weight, run all images, and subtract.
 
 # %%
 small = build_model("mlp", widths=(4, 3, 2), generator=torch.Generator().manual_seed(1))
@@ -79,12 +81,12 @@ move = {"name": "fc1.weight", "index": 5}
 before, after = (
     loss_under_displacement(small, x, y, **move, delta=delta) for delta in (0.0, 0.01)
 )
-after - before
+round(after - before, 10)
 
 # %% [markdown]
 # `perturbation_scan` gives the same numbers for many weights at once. One weight changes the
-# sum of one unit; where that unit stays silent nothing else has to be computed, and where it
-# does not, only the *change* is carried on through the layers.
+# input of one unit. For images in which that unit stays inactive, nothing else has to be
+# computed; for the others, the scan propagates only the *change* through the later layers.
 
 # %%
 response = perturbation_scan(
@@ -95,16 +97,16 @@ response = perturbation_scan(
     weights_per_layer={"fc1": 12},
     generator=torch.Generator(),
 )
-float(response.changes(0.01)[5] - (after - before))
+Markdown(f"The two differ by {response.changes(0.01)[5] - (after - before):.0e} nats.")
 
 # %% [markdown]
-# What is left between the two is rounding.
+# That is rounding.
 #
 # ## The run
 #
-# A multilayer perceptron with five layers, 784-50-50-50-50-10, is trained on MNIST. After fewer
-# and after more epochs, weights drawn at random from every layer are displaced: the same ones
-# both times. (The authors measure after 50 and after 100 epochs.)
+# We train a multilayer perceptron with five layers, 784-50-50-50-50-10, on MNIST, and measure
+# twice: after `first_epoch` and after `last_epoch` epochs. Both times we displace the same
+# weights, a random sample of every layer. (The authors measure after 50 and after 100 epochs.)
 
 # %%
 config = ExperimentConfig.from_paper(
@@ -135,28 +137,28 @@ pd.DataFrame(
 ).round(4)
 
 # %% [markdown]
-# ## One weight on screen
+# ## Three single weights
 #
-# Before any statistics, [this figure](#fig-one-weight) has three weights: the one that matters
-# most when moved far, one that matters more than nine in ten others, and one from the middle.
+# Before any statistics, [this figure](#fig-one-weight) shows three weights, ranked by the change
+# of the loss at the largest displacement: the first, one in the top tenth, and the median.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-weight", "caption": "Change of the loss when a single weight is displaced, for three weights: near zero (left), with the straight line that the smallest displacement predicts (dashed), and far from it (right; the vertical axis is linear up to a thousandth and logarithmic beyond). The legend has the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-weight", "caption": "Small displacements change the loss in proportion, large ones do not. Left: near zero, with the straight line that the smallest displacement predicts (dashed). Right: the full range; the vertical axis is linear up to a thousandth and logarithmic beyond. The legend names the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}, "code_prompt_show": "Code of the figure"}
 curve = run.curves[last_epoch]
 order = np.argsort(np.abs(curve.response[-2]).max(axis=0))
 chosen = [order[-1], order[int(0.9 * len(order))], order[len(order) // 2]]
 displaced = np.concatenate([-curve.deltas[::-1], [0], curve.deltas])
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
-names = {"largest": "#D55E00", "nine in ten": "#0072B2", "middle": plotting.GREY}
+names = {"largest": "#D55E00", "top tenth": "#0072B2", "median": plotting.GREY}
 for ax, reach in zip(axes, (0.1, curve.deltas[-1]), strict=True):
-    shown = np.abs(displaced) <= reach
+    near = np.abs(displaced) <= reach
     for k, (name, colour) in zip(chosen, names.items(), strict=True):
         minus, plus = curve.response[::-1, 1, k], curve.response[:, 0, k]
         change = np.concatenate([minus, [0], plus])
         label = f"{name} ({curve.layers[curve.layer[k]]})"
-        ax.plot(displaced[shown], change[shown], ".-", color=colour, label=label)
+        ax.plot(displaced[near], change[near], ".-", color=colour, label=label)
         if reach < 1:
             slope = curve.gradient(curve.deltas[0])[k]
-            ax.plot(displaced[shown], slope * displaced[shown], "--", color=colour)
+            ax.plot(displaced[near], slope * displaced[near], "--", color=colour)
     ax.set(xlabel="displacement δ (weight)", ylabel="change of the loss ΔL (nats)")
     ax.locator_params(axis="x", nbins=5)
 axes[1].set_yscale("symlog", linthresh=1e-3)
@@ -167,9 +169,9 @@ plotting.stamp_source(figure, run)
 # ## Small and large displacements
 #
 # The published figures show $|\Delta L|$ for $\delta = \pm 0.01$ on semi-logarithmic axes and
-# for $\delta = \pm 1$ on doubly logarithmic ones: a straight line means exponential in the
-# first, a power law in the second. [This figure](#fig-survival) has the share of weights above
-# each value, which needs no bins.
+# for $\delta = \pm 1$ on doubly logarithmic ones. A straight line means an exponential
+# distribution in the first case and a power law in the second. [This figure](#fig-survival)
+# shows the fraction of weights above each value, which needs no bins.
 
 # %%
 TINTS = {"-": ("#F0B385", "#D55E00"), "--": ("#85BBDC", "#0072B2")}  # light, dark
@@ -186,7 +188,7 @@ def read_published(delta, epoch, folder=published_dir):
     return None
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "Share of the displaced weights for which the loss changes by more than the value on the horizontal axis, all layers, both signs: small displacements on semi-logarithmic axes (left), large ones on doubly logarithmic axes (right). Light: first measurement, dark: last; dashed: $-\\delta$ (grey: published, where its folder is given)."}, "image": {"alt": "Left: share of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "A straight line on the left is an exponential distribution, a straight line on the right a power law. Fraction of the displaced weights whose change of the loss exceeds the value on the horizontal axis, all layers: small displacements (left) and large ones (right). Light: first measurement; dark: last; dashed: negative displacements; grey: published, if its folder is given."}, "image": {"alt": "Left: fraction of weights above a change of the loss, semi-logarithmic. Right: the same for large displacements on doubly logarithmic axes."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 for ax, size in zip(axes, (0.01, 1.0), strict=True):
     for delta, line in ((size, "-"), (-size, "--")):
@@ -237,42 +239,44 @@ means = pd.DataFrame(
 means.map("{:.2g}".format)
 
 # %%
-off = {
-    images: np.exp(np.abs(np.log(means[images] / means["published"])).mean())
-    for images in ("training images", "test images")
-}
+off = np.exp(np.abs(np.log(means.div(means["published"], axis=0))).mean())
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    "Mean $|\\Delta L|$ in nats; the published values are of epochs 50 and 100. Typical "
-    "factor between ours and theirs: "
-    + ", ".join(f"{factor:.2f} on {images}" for images, factor in off.items())
-    + "."
+    "The table shows the mean $|\\Delta L|$ in nats; the published values are for epochs "
+    "50 and 100. Ours differ from them by a typical factor of "
+    f"{off['training images']:.2g} on training images and {off['test images']:.2g} on "
+    "test images."
 )
 
 # %% [markdown]
-# Which images the published values were measured on is not said. It matters: on the training
-# images the gradient fades as they are fitted, on others it does not. Everything below is on
-# the training images, whose loss is the landscape that training walks on.
+# The paper does not say on which images its values were measured. It matters: on the training
+# images the gradient shrinks as they are fitted, on other images it does not. Everything
+# below uses the training images, because training minimises their loss.
 #
-# Here each layer counts alike, as in the published files. In the tables below each displaced
-# weight does, and the last layer may have fewer.
+# In this table every layer has equal weight, as in the published files. In the tables below
+# every displaced weight counts equally, and the last layer may have fewer of them.
 #
-# ## Which law?
+# ## Exponential or power law?
 #
-# For every sign and size, the tail is fitted as in the chapter on tails: exponent and cut by
-# likelihood on the raw values, rivals on the same tail in fine bins.
+# For every sign and size we fit the tail as in [the chapter on tails](03_tails.ipynb): exponent
+# and threshold by likelihood on the raw values, then the alternative distributions on the same
+# tail in fine bins.
 
 
 # %%
-def law(z):
+def better_fit(z):
     if abs(z) <= 2:
-        return "not decided"
+        return "inconclusive"
     return "power law" if z > 0 else "exponential"
 
 
 # %%
-BRIEF = {"power law with cutoff": "cutoff", "stretched exponential": "stretched"}
+SHORT = {
+    "power law with cutoff": "cutoff",
+    "stretched exponential": "stretched",
+    "not decided": "–",
+}
 
 
 def tail_row(changes):
@@ -280,19 +284,19 @@ def tail_row(changes):
     fit = fit_power_law_samples(sizes[sizes > 0])
     histogram = LogHistogram.from_values(sizes, bits=6)
     binned = fit_power_law(histogram.edges, histogram.counts)
-    rivals = compare_tails(histogram.edges, histogram.counts, binned).alternatives
+    compared = compare_tails(histogram.edges, histogram.counts, binned).alternatives
     half = power_law_or_exponential(sizes, fraction=0.5)
     return {
         "mean |ΔL|, pooled": f"{sizes.mean():.2g}",
-        "unmoved": f"{np.mean(sizes == 0):.0%}",
+        "no change": f"{np.mean(sizes == 0):.0%}",
         "alpha": f"{fit.alpha:.2f} ± {fit.sigma:.1g}",
-        "from": f"{fit.xmin:.2g}",
+        "xmin": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
         **{
-            BRIEF.get(r.name, r.name): BRIEF.get(r.preferred, r.preferred)
-            for r in rivals
+            SHORT.get(one.name, one.name): SHORT.get(one.preferred, one.preferred)
+            for one in compared
         },
-        "upper half": f"{law(half.z)} ({half.z:+.1f})",
+        "larger half": f"{better_fit(half.z)} ({half.z:+.1f})",
     }
 
 
@@ -311,49 +315,42 @@ fitted.loc[:, :"in the tail"]
 fitted.loc[:, "exponential":]
 
 # %% [markdown]
-# The second table names which of the power law and each rival is favoured in the tail that
-# the power law chose for itself, which is often too short to tell laws apart. The column *upper
-# half* asks a simpler question of the larger half of all changes: is the power law nearer or
-# the exponential, and by how many standard errors? Above zero it is the power law; within two
-# of zero it is not decided.
+# The second table says which fits better in the tail above the estimated threshold, the power
+# law or each alternative; a dash means that the data do not decide. That tail is often too short to
+# tell distributions apart. The column *larger half* asks a simpler question: on the larger half of all changes, does the power law or
+# the exponential fit better, and by how many standard errors? A positive number favours the
+# power law. Within two standard errors of zero the answer is *inconclusive*.
 #
-# ## Small: it is the gradient
+# ## Small displacements show the gradient
 #
-# At $\delta = 0.01$ the two signs give nearly the same sizes. If only the odd part is there,
-# $|\Delta L| = \delta\,|\partial L/\partial w_k|$: the "ruggedness" is the distribution of
-# the gradient's entries, seen through a linear lens.
+# At $\delta = 0.01$ the two signs give nearly the same sizes. If only the odd part matters,
+# $|\Delta L| = \delta\,|\partial L/\partial w_k|$, and the "ruggedness" is just the distribution
+# of the entries of the gradient.
 
 # %%
 last = run.responses[last_epoch]
-correlations = {
-    size: np.corrcoef(np.abs(last.changes(size)), np.abs(last.changes(-size)))[0, 1]
-    for size in last.deltas
-}
+energies = last.antisymmetric**2, last.symmetric**2
+odd = [np.sum(a) / np.sum(a + b) for a, b in zip(*energies, strict=True)]
+both = [np.abs([last.changes(d), last.changes(-d)]) for d in last.deltas]
 
 # %%
-odd = {
-    size: np.sum(last.antisymmetric[i] ** 2)
-    / np.sum(last.antisymmetric[i] ** 2 + last.symmetric[i] ** 2)
-    for i, size in enumerate(last.deltas)
+signs = {
+    f"δ = ±{delta:g}": {
+        "correlation of |ΔL| for the two signs": f"{np.corrcoef(pair)[0, 1]:.3f}",
+        "odd part of the mean square": f"{fraction:.1%}",
+    }
+    for delta, pair, fraction in zip(last.deltas, both, odd, strict=True)
 }
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Correlation of $|\\Delta L|$ for the two signs: "
-    + ", ".join(f"{r:.3f} at δ = ±{size:g}" for size, r in correlations.items())
-    + ". Part of the mean square that is odd: "
-    + ", ".join(f"{share:.1%} at δ = ±{size:g}" for size, share in odd.items())
-    + "."
-)
+pd.DataFrame(signs).T
 
 # %% [markdown]
-# ## Large: plus and minus differ
+# ## Large displacements: plus and minus differ
 #
-# At $\delta = \pm 1$ the signs part. A unit's inputs in the inner layers are outputs of ReLUs,
-# never negative. So $+1$ raises the unit's sum in every image and can wake it where it was
-# silent, by any amount; $-1$ can only silence it, and a silent unit cannot fall further. In
-# the first layer it is the other way round: most pixels are background, and background is
-# $-1$.
+# At $\delta = \pm 1$ the two signs differ. A unit of an inner layer gets its inputs from ReLUs,
+# so they are never negative. $+1$ then raises the unit's input in every image and may activate a
+# unit that was inactive, by any amount. $-1$ can only make a unit inactive, and then its output
+# cannot fall further. In the first layer it is the other way round, because most pixels are
+# background, which has the value $-1$.
 
 # %%
 columns = {f"{sign * 1.0:+.0f}": sign * 1.0 for sign in (1, -1)}
@@ -376,14 +373,14 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# ## One law, or five layers?
+# ## One power law, or a mixture of five layers?
 #
 # The figures above pool five layers, as the published ones do. The layers differ in the
-# *size* of their responses. If each layer were exponential with its own mean, the pool
-# would be a mixture of exponentials, and a [mixture of scales](../book/symbols.md#scale-mixture)
-# can look like a power law without one being there. So [this figure](#fig-layers-alone) shows
-# each layer alone, in units of its own mean, where an exponential is the straight grey
-# line; and the pool beside a sample drawn from exactly that mixture.
+# *size* of their responses. If each layer were exponential with a mean of its own, the pool
+# would be a mixture of exponentials. Such a [mixture of scales](../book/symbols.md#scale-mixture)
+# can look like a power law although no layer has one. So [this figure](#fig-layers-alone) shows
+# each layer alone, divided by its own mean; an exponential is the straight grey line. It
+# also compares the pool with a sample from exactly that mixture.
 
 # %%
 LINES = ("-", "--", "-.", ":", (0, (6, 1)))
@@ -393,7 +390,7 @@ looks = {
     for layer, shade, line in zip(last.layers, shades, LINES, strict=True)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers-alone", "caption": "Left: each layer alone, negative large displacement, changes of the loss over the layer's mean, semi-logarithmic, up to 20 means; the broad grey line is the exponential. Right: all layers together (solid), and values drawn from exponentials with each layer's mean (dashed), for both signs of the large displacement."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, beside the line of an exponential. Right: survival of all layers together beside that of a mixture of exponentials, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers-alone", "caption": "A layer above the grey line has a heavier tail than an exponential. Left: each layer at δ = −1, its changes of the loss divided by their mean, up to 20 means. Right: all layers together (solid) and a sample from exponentials with each layer's mean (dashed), for both signs; where the dashed line follows the solid one, unequal layers explain the pool."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, with the line of an exponential. Right: survival of all layers together and of a mixture of exponentials, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 units = np.linspace(0, 20)
 axes[0].plot(units, np.exp(-units), color="#D1D5DB", linewidth=4)
@@ -401,12 +398,12 @@ for layer, look in looks.items():
     sizes = np.abs(last.changes(-1.0, layer))
     plotting.plot_survival(sizes / sizes.mean(), axes[0], label=layer, **look)
 lowest = 0.5 / np.bincount(last.layer).max()
-axes[0].set(xlabel="|ΔL| over its layer's mean", xlim=(0, 20), ylim=(lowest, 1.2))
+axes[0].set(xlabel="|ΔL| / mean of its layer", xlim=(0, 20), ylim=(lowest, 1.2))
 for delta, colour in ((1.0, "#D55E00"), (-1.0, "#0072B2")):
     sizes = np.abs(last.changes(delta))
-    drawn = exponential_mixture(sizes, last.layer, rng=rng)
+    mixture = exponential_mixture(sizes, last.layer, rng=rng)
     plotting.plot_survival(sizes, axes[1], color=colour, label=f"δ = {delta:+g}")
-    plotting.plot_survival(drawn, axes[1], color=colour, linestyle="--")
+    plotting.plot_survival(mixture, axes[1], color=colour, linestyle="--")
 axes[1].set(xlabel="change of the loss |ΔL| (nats)", xscale="log", xlim=(1e-5, None))
 for ax in axes:
     ax.legend(fontsize=8)
@@ -414,86 +411,80 @@ plotting.stamp_source(figure, run)
 
 
 # %%
-def contest_row(delta):
+def comparison_row(delta):
     sizes = np.abs(last.changes(delta))
     largest = sizes >= np.quantile(sizes, 0.99)
-    share = np.bincount(last.layer[largest]).max() / largest.sum()
-    drawn = exponential_mixture(sizes, last.layer, rng=rng)
-    row = {"together": sizes, "mixture drawn": drawn}
+    fraction = np.bincount(last.layer[largest]).max() / largest.sum()
+    mixture = exponential_mixture(sizes, last.layer, rng=rng)
+    row = {"pooled": sizes, "mixture": mixture}
     row |= {layer: np.abs(last.changes(delta, layer)) for layer in last.layers}
     z = {name: power_law_or_exponential(x, fraction=0.5).z for name, x in row.items()}
     top = last.layers[np.bincount(last.layer[largest]).argmax()]
     return {name: f"{value:+.1f}" for name, value in z.items()} | {
-        "of the largest 1 %": f"{share:.0%} in {top}"
+        "largest 1 %": f"{fraction:.0%} in {top}"
     }
 
 
 # %%
 deltas = (0.01, -0.01, 1.0, -1.0)
-contests = pd.DataFrame({f"δ = {delta:+g}": contest_row(delta) for delta in deltas}).T
-contests
+comparisons = pd.DataFrame(
+    {f"δ = {delta:+g}": comparison_row(delta) for delta in deltas}
+).T
+comparisons
 
 # %%
-alone = contests.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
-pooled = contests.loc[["δ = +1", "δ = -1"], ["together", "mixture drawn"]].astype(float)
+alone = comparisons.loc[["δ = +1", "δ = -1"], list(last.layers)].astype(float)
+pooled = comparisons.loc[["δ = +1", "δ = -1"], "pooled"].astype(float)
+verdicts = [better_fit(z) for z in alone.to_numpy().ravel()]
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    "Standard errors by which the power law is nearer on the larger half of the changes "
-    f"(negative: the exponential). At δ = ±1 the layers together give "
-    f"{' and '.join(f'{z:+.1f}' for z in pooled['together'])}, a mixture of exponentials "
-    f"{' and '.join(f'{z:+.1f}' for z in pooled['mixture drawn'])}. One by one the "
-    f"exponential is nearer by more than two standard errors in "
-    f"{np.sum(alone.to_numpy() < -2)} of {alone.size} cases, the power law in "
-    f"{np.sum(alone.to_numpy() > 2)}."
-)
-
-# %%
-by_layer = {layer: np.abs(last.changes(-1.0, layer)) for layer in last.layers}
-heights = {layer: sizes.max() / sizes.mean() for layer, sizes in by_layer.items()}
-most = max(map(len, by_layer.values()))
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Nearer is judged on the whole larger half. The few largest changes may lie far "
-    "beyond where an exponential has any, and there neither law need fit. At δ = −1 the "
-    "largest of a layer, over its mean, is "
-    + ", ".join(f"{height:.0f} ({layer})" for layer, height in heights.items())
-    + f"; {most:,} exponential values reach about {np.log(most) + np.euler_gamma:.0f}."
+    "Each number is $z$, in standard errors, on the larger half of the changes: positive "
+    "where the power law fits better, negative where the exponential does. At δ = ±1 the "
+    f"exponential clearly fits better in {verdicts.count('exponential')} of "
+    f"{len(verdicts)} single layers, the power law in {verdicts.count('power law')}."
 )
 
 # %% [markdown]
-# The authors' arrays hold the layers one after another, equally many values of each. A run
-# that is given their folder as `published_dir` puts the same question to them.
+# This test looks at the whole larger half. The few largest changes may still lie far beyond
+# anything an exponential would give, and out there neither distribution need fit. The next
+# table compares the largest change of each layer, divided by the layer's mean, with the
+# typical largest of equally many exponential values.
 
 # %%
-kept = read_published(-1.0, first_epoch)
-cases = {}
-if kept is not None:
-    groups = np.repeat(np.arange(5), len(kept) // 5)
-    cases = {f"layer {k + 1}": kept[groups == k] for k in range(5)}
-    drawn = exponential_mixture(kept, groups, rng=rng)
-    cases |= {"together": kept, "mixture drawn": drawn}
+by_layer = {layer: np.abs(last.changes(-1.0, layer)) for layer in last.layers}
+pd.DataFrame(
+    {
+        layer: {
+            "largest / mean, δ = −1": f"{sizes.max() / sizes.mean():.0f}",
+            "same for an exponential": f"{np.log(len(sizes)) + np.euler_gamma:.0f}",
+        }
+        for layer, sizes in by_layer.items()
+    }
+).T
 
-# %%
-told = "The authors' arrays are not part of this book; this page was made without them."
-if cases:
-    told = f"Their arrays, δ = −1, epoch {THEIR_EPOCHS[first_epoch]}: " + ", ".join(
-        f"{name} {power_law_or_exponential(x, fraction=0.5).z:+.1f}"
-        for name, x in cases.items()
-    )
-Markdown(told)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code for the authors' arrays"}
+published = read_published(-1.0, first_epoch)
+if published is not None:  # five layers one after another, equally many values of each
+    groups = np.repeat(np.arange(5), len(published) // 5)
+    cases = {f"layer {k + 1}": published[groups == k] for k in range(5)}
+    cases["pooled"] = published
+    cases["mixture"] = exponential_mixture(published, groups, rng=rng)
+    z = {name: power_law_or_exponential(x, fraction=0.5).z for name, x in cases.items()}
+    name = f"z of the authors' arrays, δ = −1, epoch {THEIR_EPOCHS[first_epoch]}"
+    display(pd.DataFrame({name: z}).T.round(1))
 
 # %% [markdown]
 # ## From small to large
 #
-# Some of the weights, at most `curve_weights` of each layer and not the pool of the tables
-# above, displaced by twelve sizes. A response by the gradient alone grows like $\delta$, one by
-# curvature like $\delta^2$: [this figure](#fig-scaling) shows where one takes over from the
-# other. [This figure](#fig-crossover) then compares the two laws at every size, on the larger
-# half of the changes, for the layers together and for each alone.
+# We displace some of the weights, at most `curve_weights` of each layer, by twelve sizes. This
+# is a smaller sample than that of the tables above. Where the gradient dominates, the change
+# grows like $\delta$; where the curvature dominates, it grows like $\delta^2$. [This
+# figure](#fig-scaling) shows where one takes over from the other. [This
+# figure](#fig-crossover) then compares the power law and the exponential at every size, on the
+# larger half of the changes, for all layers together and for each layer alone.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Standard deviation over weights of the change of the loss $\\Delta L$ under $+\\delta$, and of its odd and even parts, against the displacement; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "At small displacements the gradient (odd part) dominates the change of the loss. Standard deviation over the weights of the change of the loss under $+\\delta$, and of its odd and even parts; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 parts = {
     "ΔL(+δ)": curve.response[:, 0],
@@ -512,43 +503,58 @@ plotting.stamp_source(figure, run)
 # %%
 spreads = {"odd": curve.antisymmetric.std(axis=1), "even": curve.symmetric.std(axis=1)}
 gap = np.log(spreads["even"] / spreads["odd"])
-meets = np.flatnonzero((gap[:-1] < 0) & (gap[1:] >= 0))
+crossings = np.flatnonzero((gap[:-1] < 0) & (gap[1:] >= 0))
+
+# %%
+crossing = np.nan  # where the even part becomes the larger one for good
+if len(crossings):
+    k = crossings[-1]
+    crossing = np.exp(np.interp(0, gap[k : k + 2], np.log(curve.deltas[k : k + 2])))
 
 
 # %%
-def growth(part):
-    sizes = np.log(curve.deltas[part])
-    lines = [np.polyfit(sizes, np.log(s[part]), 1) for s in spreads.values()]
-    return " and ".join(f"$\\delta^{{{power:.1f}}}$" for power, _ in lines)
+def growth(values, sizes):
+    """Return the power of δ by which values grow on average over some sizes."""
+    if np.sum(sizes) < 2:
+        return "–"
+    return f"{np.polyfit(np.log(curve.deltas[sizes]), np.log(values[sizes]), 1)[0]:.1f}"
 
+
+ranges = {"all displacements": curve.deltas > 0}
+if len(crossings):
+    ranges = {
+        f"δ < {crossing:.2g}": curve.deltas < crossing,
+        f"δ > {crossing:.2g}": curve.deltas > crossing,
+    }
 
 # %%
-def told_parts(k):
-    place = np.exp(np.interp(0, gap[k : k + 2], np.log(curve.deltas[k : k + 2])))
-    told = f"The even part takes over at δ = {place:.2g}."
-    for word, part in (("Below", slice(k + 1)), ("Above", slice(k + 1, None))):
-        if len(curve.deltas[part]) > 1:
-            told += f" {word} it odd and even part grow like {growth(part)} on average."
-    return told
-
+pd.DataFrame(
+    {
+        name: {f"{part} part": growth(x, sizes) for part, x in spreads.items()}
+        for name, sizes in ranges.items()
+    }
+).T
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    told_parts(meets[-1])
-    if len(meets)
-    else "The even part does not take over from the odd one at any of these sizes."
+    "The table shows the power of δ by which each part grows on average. The even part "
+    + (
+        f"becomes the larger one at δ = {crossing:.2g}."
+        if len(crossings)
+        else "does not become the larger one at any of these sizes."
+    )
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossover", "caption": "Which law is nearer to the larger half of the changes, in nats per weight, against the displacement: above zero the power law, below zero the exponential. Thick, with 95 % intervals from weights drawn anew: all layers together; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-crossover", "caption": "Above zero, the power law fits the larger half of the changes better; below zero, the exponential does. Log-likelihood ratio in nats per weight against the displacement. Thick: all layers together, with bootstrap 95 % intervals; thin: each layer alone."}, "image": {"alt": "Two panels, one for each sign: likelihood ratio of power law and exponential against displacement, for all layers together and for each alone."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True)
-turns = {}
+crossovers = {}
 for sign, (ax, name) in enumerate(zip(axes, ("+δ", "−δ"), strict=True)):
-    turns[name] = turn = crossover_delta(
+    crossovers[name] = found = crossover_delta(
         curve.deltas, curve.response[:, sign], rng=rng, fraction=0.5
     )
-    bold = {"color": "black", "linewidth": 2.4, "label": "together"}
-    ax.semilogx(turn.deltas, turn.ratios, "o-", markersize=4, **bold)
-    ax.fill_between(turn.deltas, turn.low, turn.high, color="black", alpha=0.15)
+    bold = {"color": "black", "linewidth": 2.4, "label": "pooled"}
+    ax.semilogx(found.deltas, found.ratios, "o-", markersize=4, **bold)
+    ax.fill_between(found.deltas, found.low, found.high, color="black", alpha=0.15)
     for layer in curve.layers:
         single = np.abs(curve.response[:, sign, curve.of(layer)])
         ratios = [
@@ -562,9 +568,9 @@ legend = axes[0].legend(fontsize=8)
 plotting.stamp_source(figure, run)
 
 # %% [markdown]
-# [This figure](#fig-displacement) has the same distributions to look at, at every second size.
-# Each is drawn over its own mean, so that only the shape changes: a straight line on the left
-# is an exponential, on the right a power law.
+# [This figure](#fig-displacement) shows the distributions themselves at every second size. Each
+# is divided by its mean, so that only the shape changes: a straight line on the left is an
+# exponential, a straight line on the right a power law.
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
@@ -577,7 +583,7 @@ def displacement_frame(i):
             look = {"color": colour, "label": name}
             plotting.plot_survival(sizes / sizes.mean(), ax, **look)
         ax.plot(units, np.exp(-units), "--", color=plotting.GREY)
-        ax.set(xlabel="|ΔL| over its mean", ylim=(0.5 / sizes.size, 1.2))
+        ax.set(xlabel="|ΔL| / mean", ylim=(0.5 / sizes.size, 1.2))
     axes[0].set_xlim(0, 12)
     axes[1].set(xscale="log", xlim=(1e-3, 100))
     axes[0].legend()
@@ -586,59 +592,51 @@ def displacement_frame(i):
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the caption"}
 def displacement_caption(i):
-    contests = (
-        power_law_or_exponential(x, fraction=0.5) for x in np.abs(curve.response[i])
-    )
-    told = (
-        f"{name} {law(found.z)} (z = {found.z:+.1f})"
-        for name, found in zip(("+δ", "−δ"), contests, strict=True)
-    )
-    return f"Nearer to the larger half of the changes: {', '.join(told)}."
+    z = [power_law_or_exponential(x, fraction=0.5).z for x in np.abs(curve.response[i])]
+    texts = [f"{better_fit(value)} (z = {value:+.1f})" for value in z]
+    return f"Fits the larger half better: +δ {texts[0]}, −δ {texts[1]}."
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "Share of the weights for which the loss changes by more than the value on the horizontal axis, in units of the mean, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed, the exponential. The slider takes the displacement."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "The shape changes with the displacement. Fraction of the weights whose change of the loss, divided by the mean change, exceeds the value on the horizontal axis, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed: the exponential. The slider sets the displacement."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.static_slider(
     displacement_frame,
     range(1, len(curve.deltas), 2),
     label=lambda i: f"{curve.deltas[i]:.2g}",
     caption=displacement_caption,
     description="displacement δ",
-    alt="Share of the weights above a change of the loss, for both signs of one "
-    "displacement, beside an exponential",
+    alt="Fraction of the weights above a change of the loss, for both signs of one "
+    "displacement, with an exponential for comparison",
     runs=[run],
 )
 
 
 # %%
-def told_turn(turn):
-    low, high = turn.interval
-    if np.isnan(turn.delta):
-        return f"never (in {1 - turn.undecided:.0%} of the samples drawn anew it does)"
-    told = f"at δ = {turn.delta:.2g} ({low:.2g} to {high:.2g}"
-    if turn.undecided >= 0.005:
-        told += f"; no such turn in {turn.undecided:.0%} of the samples drawn anew"
-    return told + ")"
+def describe(found):
+    low, high = found.interval
+    return {
+        "power law fits better above δ =": f"{found.delta:.2g}",
+        "95 % interval": f"{low:.2g} to {high:.2g}",
+        "no crossover": f"{found.undecided:.0%} of bootstrap samples",
+    }
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "For the layers together the power law becomes the nearer law, for good, "
-    + "; ".join(f"{name}: {told_turn(turn)}" for name, turn in turns.items())
-    + "."
-)
+# %%
+table = pd.DataFrame({name: describe(found) for name, found in crossovers.items()}).T
+table.replace({"nan": "–", "nan to nan": "–"})
 
 # %% [markdown]
-# The ranges are 95 % intervals from weights drawn anew. Nearer does not mean right: both laws
-# may be wrong, and the rivals in the table above are the better judges.
+# The table is for all layers together. The intervals come from a bootstrap over weights. A better
+# fit is not yet a good fit: both distributions may be wrong, and the table of alternatives above
+# is the stricter test.
 #
-# ## The landscape, as a picture
+# ## A picture of the landscape
 #
-# Moving one weight at a time is one cut through the landscape. Another one moves all weights
-# at once along two random directions. The part of a direction that leads to one unit (a
-# *filter*) is scaled to the size of the unit's own weights (Li et al. 2018), so that pictures
-# of different networks can be compared: [this figure](#fig-landscape).
+# Moving one weight at a time gives one cut through the landscape. Another cut moves all weights
+# at once along two random directions. The part of a direction that belongs to one unit (a
+# *filter*) is scaled to the norm of the unit's own weights (Li et al. 2018). So pictures of
+# different networks can be compared: [this figure](#fig-landscape).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-landscape", "caption": "Training loss on a plane through the trained weights, along two random directions scaled to the size of the network's filters. The dot is where training ended; numbers: loss in nats."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-landscape", "caption": "The loss around the trained weights, on one random plane: training loss along two random directions, scaled to the norms of the network's filters. The dot marks the trained network; the numbers are the loss in nats."}, "image": {"alt": "Contours of the loss on a plane of two random directions, with the trained network in the middle."}, "code_prompt_show": "Code of the figure"}
 plane = run.plane
 figure, ax = plt.subplots(figsize=(4.4, 4.2))
 levels = np.geomspace(plane.losses.min(), plane.losses.max(), 16)[1:-1]
@@ -651,75 +649,76 @@ ax.locator_params(nbins=5)
 plotting.stamp_source(figure, run)
 
 # %% [markdown]
-# ## The numbers of this run
+# ## The metrics of this run
 #
-# What a program reads from this notebook, whoever ran it.
+# A run of this notebook also saves its main numbers for programs.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the metrics"}
 signs = {1.0: "plus", -1.0: "minus"}
 log_metrics(
     {
         f"mean_change_{signs[np.sign(d)]}_{abs(d):g}": np.abs(last.changes(d)).mean()
         for d in deltas
     }
-    | {f"z_together_{signs[d]}_1": pooled.loc[f"δ = {d:+g}", "together"] for d in signs}
-    | {f"crossover_{signs[s]}": turns[n].delta for s, n in ((1, "+δ"), (-1, "−δ"))}
+    | {f"z_together_{signs[d]}_1": pooled[f"δ = {d:+g}"] for d in signs}
+    | {f"crossover_{signs[s]}": crossovers[n].delta for s, n in ((1, "+δ"), (-1, "−δ"))}
 )
 
 # %% [markdown]
 # ## What would refute it
 #
-# - A distribution at $\delta = \pm 1$ whose upper half is nearer to the exponential, or whose
-#   tail has a rival that is favoured over the power law in every case.
-# - A power law already at $\delta = 0.01$: then size of displacement would not matter.
-# - Tails that come from one layer alone: then it is a mixture of layers, not ruggedness.
+# - At $\delta = \pm 1$ the exponential fits the larger half better, or some alternative fits the
+#   tail better than the power law in every case.
+# - A power law already fits better at $\delta = 0.01$. Then the size of the displacement does not
+#   matter.
+# - The tail comes from one layer alone. Then it is a mixture of layers, not ruggedness.
 #
-# One of these speaks against one reading of the claim. A verdict counts all its questions and
-# all seeds: [the verdicts](07_claims.ipynb) say which have come about.
+# Each of these speaks against one reading of the claim. A verdict counts all questions and all
+# seeds; [the verdicts](07_claims.ipynb) show which of them occurred.
 #
 # ## Limits
 #
-# - One network, one seed. Weights of a unit share its inputs, so they are not independent;
-#   the intervals treat them as if they were.
-# - Every layer gives equally many weights where it has them, as in the paper, though the first
-#   layer has most. The distribution over *all* weights of the network would be nearly that of
-#   the first layer, so the pool is a choice, and its shape depends on it.
-# - The published files hold 4,999 values a layer, nearly all different; the hidden layers of this
-#   network have 2,500 weights and the last one 500. The network behind them was larger, or
-#   something else was drawn anew for each value. It is not said.
-# - The larger displacements are far beyond anything training does in one step.
+# - The displacements of one are far larger than anything training does in one step.
+# - This is one network and one seed. Weights of a unit share its inputs, so they are not
+#   independent, but the intervals treat them as if they were.
+# - We sample equally many weights of every layer, where it has them, as the paper does. The first
+#   layer has most of the weights, so the distribution over *all* weights of the network would be
+#   nearly that of the first layer. The pool is a choice, and its shape depends on it.
+# - The published files have 4,999 values a layer, nearly all different. The hidden layers of this
+#   network have 2,500 weights and the last one 500. Either the authors' network was larger, or
+#   something else was sampled again for each value. The paper does not say which.
 #
 # ## Exercises
 #
-# **1.** Weigh the layers by their numbers of weights instead of equally. What does the
-# pool look like then?
+# **1.** Give each layer a weight in proportion to its number of parameters instead of equal
+# weight. What does the pool look like then?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# held = np.array([784 * 50, 50 * 50, 50 * 50, 50 * 50, 50 * 10])
-# weight = (held / np.bincount(last.layer))[last.layer]
+# numbers = np.array([784 * 50, 50 * 50, 50 * 50, 50 * 50, 50 * 10])
+# weight = (numbers / np.bincount(last.layer))[last.layer]
 # sizes = np.abs(last.changes(-1.0))
-# drawn = rng.choice(sizes, 5_000, p=weight / weight.sum())
-# print("first layer's share", (held / held.sum())[0].round(2))
+# sample = rng.choice(sizes, 5_000, p=weight / weight.sum())
+# print("fraction in the first layer", (numbers / numbers.sum())[0].round(2))
 # print("equally", power_law_or_exponential(sizes, fraction=0.5))
-# print("by number", power_law_or_exponential(drawn, fraction=0.5))
+# print("by number", power_law_or_exponential(sample, fraction=0.5))
 # ```
 #
 # More than four of five weights are in the first layer, so the pool is nearly that layer
-# alone, and the nearer law can change with it. The form of "the" distribution is a choice of
-# the pool.
+# alone, and the answer can change with it. There is no such thing as "the" distribution
+# without saying how the layers are pooled.
 #
 # </details>
 #
-# **2.** Displace the weights of a hardly trained network, after one epoch. Is the power
-# law there?
+# **2.** Displace the weights of a barely trained network, after one epoch. Do you find the
+# power law?
 #
 # <details><summary>Solution</summary>
 #
 # ```python
-# drawn = {"weights_per_layer": weights_per_layer, "curve_weights": curve_weights}
-# early = run_perturbation(config, epochs=(1,), **drawn)
+# numbers = {"weights_per_layer": weights_per_layer, "curve_weights": curve_weights}
+# early = run_perturbation(config, epochs=(1,), **numbers)
 # for delta in (1.0, -1.0):
 #     before, after = (
 #         power_law_or_exponential(np.abs(r.changes(delta)), fraction=0.5).z
@@ -728,8 +727,8 @@ log_metrics(
 #     print(f"δ = {delta:+g}: z = {before:+.1f} after one epoch, {after:+.1f} at the end")
 # ```
 #
-# Above zero the power law is nearer, below zero the exponential. A change of sign between
-# the two columns says that learning made the form; none, that it was there before.
+# A positive $z$ favours the power law, a negative one the exponential. If the sign changes
+# between the two columns, training made the shape; if it does not, the shape was there before.
 #
 # </details>
 #
@@ -745,26 +744,27 @@ log_metrics(
 # np.abs(response.gradient(0.01) - gradient).max() / np.abs(gradient).max()
 # ```
 #
-# What is left is the cubic term of [Taylor's series](../book/theory.md#one-displaced-weight),
-# and kinks that lie within $\pm\delta$.
+# The difference comes from the cubic term of
+# [Taylor's series](../book/theory.md#one-displaced-weight), and from kinks within $\pm\delta$.
 #
 # </details>
 #
 # ## Summary
 #
-# The change of the loss under one displaced weight was measured for both signs over all
-# images, without noise. Small displacements read the gradient; large ones cross the kinks of
-# the network, where plus and minus may differ.
+# We measured the change of the loss when one weight is displaced, for both signs and over all
+# images. Small displacements measure the gradient. Large ones cross the kinks of the network,
+# where plus and minus may differ.
+
+# %%
+pd.DataFrame(
+    {"fits better, all layers together": comparisons["pooled"].astype(float)}
+).map(better_fit).T
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-words = [law(z) for z in alone.to_numpy().ravel()]
 Markdown(
-    "Nearer to the larger half of the changes, all layers together: "
-    + ", ".join(f"{law(float(z))} ({name})" for name, z in contests["together"].items())
-    + f". For single layers at δ = ±1 the power law is nearer in "
-    f"{words.count('power law')} of {len(words)} cases, the exponential in "
-    f"{words.count('exponential')}; what is not decided is left."
+    "Within single layers at δ = ±1 the power law clearly fits better in "
+    f"{verdicts.count('power law')} of {len(verdicts)} cases."
 )
 
 # %% [markdown]
-# This is one run. What several seeds say is in [the verdicts](07_claims.ipynb).
+# This is one run. [The verdicts](07_claims.ipynb) use several seeds.

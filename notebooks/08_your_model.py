@@ -1,13 +1,13 @@
 # %% [markdown]
-# # Your model: how does your own network move?
+# # Your model: are its updates heavy-tailed?
 #
-# **Question.** The networks of the chapters before this one learn by plain gradient
-# descent; momentum and Adam are only controls of [the verdicts](07_claims.ipynb). Hardly
-# anybody trains like that. What becomes of the tail under momentum and under Adam, and
-# what does it look like in a network of your own?
+# **Question.** The networks of the previous chapters learn by plain gradient descent; momentum and
+# Adam are only controls of [the verdicts](07_claims.ipynb). Hardly anybody trains like that. What
+# happens to the tail under momentum and under Adam, and what does it look like in a network of your
+# own?
 #
-# Run as it stands, this chapter compares three optimizers on the book's MLP. Given a
-# file of yours, it writes the same report for your network.
+# By default this chapter compares three optimizers on the book's MLP. If you give it a model file,
+# it writes the same report for your network.
 
 # %% tags=["parameters"]
 model: str = ""  # your network, "path/to/file.py:function"; "" is the book's MLP
@@ -21,6 +21,7 @@ log: str = ""  # write a log as well; in {"", tensorboard, wandb}
 log_dir: str = "logs"  # where a log goes
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Imports"}
+import io
 import os
 
 import matplotlib.pyplot as plt
@@ -50,21 +51,21 @@ LOOK = {"sgd": "#0072B2", "momentum": "#CC79A7", "adam": "#E69F00"}
 # %% [markdown]
 # ## Definition
 #
-# The update of parameter $i$ is what changes in it from one step to the next,
+# The update of parameter $i$ is its change from one step to the next,
 #
 # $$ \Delta w_i(t) = w_i(t+1) - w_i(t), $$
 #
-# whatever the optimizer made of the gradient. Plain gradient descent moves by
-# $-\eta\, g_i$, with the learning rate $\eta$ and the gradient $g_i$. Momentum moves by
-# $-\eta\, m_i$, with a sum of past gradients $m_i(t) = \sum_{s \le t} 0.9^{\,t-s} g_i(s)$.
-# Adam divides $\hat m$, a running mean of the gradient (decay $\beta_1$), by the root of
-# $\hat v$, that of its square (decay $\beta_2$),
+# whatever the optimizer does with the gradient. Plain gradient descent moves by $-\eta\, g_i$, with
+# the learning rate $\eta$ and the gradient $g_i$. Momentum moves by $-\eta\, m_i$, with a sum of
+# past gradients $m_i(t) = \sum_{s \le t} 0.9^{\,t-s} g_i(s)$. Adam divides $\hat m$, a running mean
+# of the gradient (decay $\beta_1$), by the root of $\hat v$, a running mean of its square (decay
+# $\beta_2$),
 #
-# $$ \Delta w_i = -\eta\, \frac{\hat m_i}{\sqrt{\hat v_i} + \epsilon}, $$
+# $$ \Delta w_i = -\eta\, \frac{\hat m_i}{\sqrt{\hat v_i} + \epsilon}. $$
 #
-# both corrected for their start at zero; a tiny $\epsilon$ keeps it from dividing by zero.
-# So the scale of the gradient cancels. That has a consequence for the tail. By the
-# inequality of Cauchy and Schwarz no step of Adam is longer than
+# Both means are corrected for their start at zero, and a tiny $\epsilon$ prevents division by zero.
+# So the scale of the gradient cancels. This has a consequence for the tail. By the Cauchy-Schwarz
+# inequality no step of Adam is longer than
 #
 # $$ |\Delta w_i| \le c\,\eta, \qquad
 # c = \frac{1-\beta_1}{\sqrt{1-\beta_2}} \, \frac{1}{\sqrt{1-\beta_1^2/\beta_2}}, $$
@@ -84,21 +85,28 @@ Markdown(f"With the usual betas $c$ = **{bound:.2f}**.")
 # %%
 torch.manual_seed(seed)
 images = load_images("mnist")
-net = torch.nn.Sequential(
-    torch.nn.Flatten(),
-    torch.nn.Linear(784, 32),
-    torch.nn.ReLU(),
-    torch.nn.Linear(32, 10),
-)
+
+
+def make_network():
+    return torch.nn.Sequential(
+        torch.nn.Flatten(),
+        torch.nn.Linear(784, 32),
+        torch.nn.ReLU(),
+        torch.nn.Linear(32, 10),
+    )
+
+
+net = make_network()
 sgd = torch.optim.SGD(net.parameters(), lr=0.1)
 
 # %% [markdown]
-# And a plain loop. Three lines are ours, two of them here and the fit after it.
-# `UpdateTracker` comes from `netdyn_utils.tracking`, `fit_power_law` from
+# Two lines before the loop count every update, and one line afterwards fits the tail. The loop
+# itself does not change. `UpdateTracker` comes from `netdyn_utils.tracking`, `fit_power_law` from
 # `netdyn_utils.tails`.
 
 # %%
 tracker = UpdateTracker(net)  # 1: after the model, before the first step
+tracker.attach(sgd)  # 2: counts after each step of the optimizer
 for _ in range(200):
     batch = torch.randint(len(images.train_inputs), (64,))
     outputs = net(images.train_inputs[batch])
@@ -106,29 +114,71 @@ for _ in range(200):
     sgd.zero_grad()
     loss.backward()
     sgd.step()
-    tracker.update()  # 2: after each step
 
 # %%
 counted = tracker.histogram("all")
 fit = fit_power_law(counted.edges, counted.counts)  # 3: whenever you like
-fit.alpha, fit.sigma, fit.xmin
+Markdown(f"α = **{fit.alpha:.2f}** ± {fit.sigma:.1g} above {fit.xmin:.2g}")
 
 # %% [markdown]
-# Waiting times need to know what a large update is before the loop begins. So they take a
-# second pass from the same seed, with a threshold from the first: one in a hundred updates
-# is at least so large. Again it is three lines:
-# `intervals = IntervalTracker(net, [threshold])` before the loop, `intervals.update()` in
-# it, `intervals.counts(threshold)` after it. A tracker that is there already will do in
-# place of the net; then its own `update()` comes first.
+# Waiting times need a definition of large updates before the loop begins. So they take a second
+# pass from the same seed, with a threshold from the first: the size that one in a hundred updates
+# reaches. Create `intervals = IntervalTracker(tracker, [threshold])` before the loop, call
+# `intervals.update()` after each step, and read `intervals.counts(threshold)` at the end.
 
 # %%
 threshold = counted.tail_threshold(0.01)
-Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**.")
+Markdown(f"One update in a hundred is at least **{threshold:.2g}**.")
+
+# %% [markdown]
+# ### Save and resume
+#
+# The state of a tracker contains only tensors, numbers and texts, so it can be saved in the same
+# file as the weights. Here a buffer takes the place of the file.
+
+# %%
+file = io.BytesIO()
+torch.save([net.state_dict(), tracker.state_dict()], file)
+
+# %% [markdown]
+# To resume, build the model and the tracker as before, then load both states. The new tracker
+# continues with the same counts.
+
+# %%
+file.seek(0)
+weights, state = torch.load(file, weights_only=True)
+resumed_net = make_network()
+resumed_net.load_state_dict(weights)
+resumed = UpdateTracker(resumed_net)
+resumed.load_state_dict(state)
+resumed.steps, np.array_equal(resumed.histogram("all").counts, counted.counts)
+
+# %% [markdown]
+# ### In a trainer
+#
+# A trainer runs the loop for you. With the Hugging Face `Trainer` a callback attaches the tracker:
+#
+# ```python
+# class Track(TrainerCallback):
+#     def on_train_begin(self, args, state, control, model, optimizer, **_):
+#         self.tracker = UpdateTracker(model)
+#         self.tracker.attach(optimizer)
+#
+#
+# track = Track()
+# trainer.add_callback(track)
+# trainer.train()
+# track.tracker.histogram("all")
+# ```
+#
+# [Tracking your own training](../book/tracking.md) has recipes for Lightning and
+# Accelerate. It explains what happens with several processes, with gradient accumulation, and when
+# the model changes.
 
 # %% [markdown]
 # ## A network of your own
 #
-# Write a file with a function that takes nothing and returns the network:
+# Write a file with a function that takes no arguments and returns the network:
 #
 # ```python
 # # nets/mine.py
@@ -139,15 +189,15 @@ Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**
 #     return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
 # ```
 #
-# and one with the data, samples along the first axis:
+# and a file with the data, samples along the first axis:
 #
 # ```python
 # np.savez("nets/mine.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
 # ```
 #
-# Targets that are whole numbers are classes, learned by cross entropy; floats are numbers,
-# learned by mean squared error. The test arrays may be left out. Then one command, from
-# the folder of the book, writes this report for your network:
+# Integer targets are classes and are learned with cross-entropy; floats are values and are
+# learned with mean squared error. You may leave out the test arrays. Then one command, from the
+# folder of the book, writes this report for your network:
 #
 # ```bash
 # papermill notebooks/08_your_model.ipynb mine.ipynb \
@@ -155,15 +205,15 @@ Markdown(f"In this loop an update is large if it is at least **{threshold:.2g}**
 #   -p optimizer adam -p learning_rate 0.001
 # ```
 #
-# **A model file is code.** It is run because you named it, with all your rights: name only
-# files that you would run yourself. A data file is read as numbers, and nothing in it is run.
+# **A model file is code.** It runs with all your rights, so name only files that you would run
+# yourself. A data file is read as numbers, and nothing in it is run.
 
 # %%
 task = load_arrays(data) if data else Task.of(images)
 task
 
 # %% [markdown]
-# The network is built anew for every run, from the same seed.
+# Every run builds the network again, from the same seed.
 
 
 # %%
@@ -185,17 +235,17 @@ FlatParameters(network).numel, [name for name, _ in network.named_children()]
 # %% [markdown]
 # ## The runs
 #
-# Every run starts from the same weights and sees the same batches. Only what is made of the
-# gradient differs. The learning rates are not the same number, for they do not mean the same:
-# momentum adds up about ten gradients, so it gets a tenth of SGD's; Adam's is the length of
-# a step rather than a factor of the gradient, and gets a hundredth.
+# Every run starts from the same weights and uses the same batches; only the optimizer differs. The
+# learning rates differ, because they mean different things. Momentum adds up about ten gradients,
+# so it gets a tenth of SGD's rate. Adam's rate is the length of a step rather than a factor of the
+# gradient; it gets a hundredth.
 
 # %%
 check_choice(optimizer, ("all", *OPTIMIZERS), "optimizer")
 rates = {optimizer: learning_rate}
 if optimizer == "all":
-    shares = {"sgd": 1, "momentum": 0.1, "adam": 0.01}
-    rates = {name: learning_rate * share for name, share in shares.items()}
+    factors = {"sgd": 1, "momentum": 0.1, "adam": 0.01}
+    rates = {name: learning_rate * factor for name, factor in factors.items()}
 
 # %%
 same = {"steps": steps, "batch_size": batch_size, "seed": seed}
@@ -205,8 +255,8 @@ configs = {
 }
 
 # %% [markdown]
-# One loop serves all of them. The trackers stand beside the step, as above; the rest keeps
-# the loss and, if there is one, the log.
+# One loop serves all optimizers. It updates the trackers after each step and records the loss.
+# With a log, it also writes to that.
 
 
 # %%
@@ -231,9 +281,9 @@ def train(config, journal, threshold=None):
 
 
 # %% [markdown]
-# The log stands beside the loop and knows nothing of it. It is off unless the parameter
-# `log` names one: `tensorboard` writes event files, `wandb` an offline run. Both are extras,
-# installed from the folder of the book by `pip install -e '.[tensorboard]'` or `'.[wandb]'`.
+# The log does not affect training. It is off unless the parameter `log` names one: `tensorboard`
+# writes event files, `wandb` an offline run. Both are optional extras, installed from the folder of
+# the book with `pip install -e '.[tensorboard]'` or `'.[wandb]'`.
 
 # %%
 updates, losses, scores, ends = {}, {}, {}, {}
@@ -244,37 +294,36 @@ for name, config in configs.items():
     scores[name] = task.evaluate(network)
 
 # %% [markdown]
-# The second pass counts the intervals above the threshold of the first. It must end where
-# the first ended.
+# The second pass counts the intervals above the threshold of the first. We check that it ends with
+# exactly the same weights.
 
 # %%
-SHARE = 0.01  # of the updates are large
+LARGE_FRACTION = 0.01  # of the updates
 counts = {}
 for name, config in configs.items():
-    threshold = updates[name].histogram().tail_threshold(SHARE)
+    threshold = updates[name].histogram().tail_threshold(LARGE_FRACTION)
     network, _, _, watch = train(config, open_log(), threshold)
     if not torch.equal(ends[name], FlatParameters(network).to_vector()):
         raise RuntimeError(
             f"two runs of {name} from seed {seed} ended with different weights, so the "
-            "intervals of the second do not belong to the first: draw everything "
-            "random in the model's file from torch's generator"
+            "intervals of the second do not belong to the first: use only torch's "
+            "generator for random numbers in the model's file"
         )
     counts[name] = watch.counts(threshold)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
 Markdown(
-    f"{len(counts)} of {len(configs)} second passes ended with the weights of the "
-    "first, bit by bit."
+    f"{len(counts)} of {len(configs)} second passes ended with the same weights, bit for bit."
 )
 
 
 # %% [markdown]
 # ## Does it learn?
 #
-# A tail of updates says little about a network that does not learn, so first
-# [this figure](#fig-own-loss).
+# A tail of updates says little about a network that does not learn, so we look at the loss first, in
+# [this figure](#fig-own-loss). Loss and accuracy at the end are measured in evaluation mode, on the
+# test data where there are any.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-loss", "caption": "Training loss of each run, a mean over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-loss", "caption": "A network that learns has a falling loss. Training loss of each run, averaged over stretches of steps."}, "image": {"alt": "One falling curve of training loss per optimizer on a logarithmic vertical axis."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for name, values in losses.items():
     stretches = np.array_split(values, min(60, steps))
@@ -286,36 +335,31 @@ legend = ax.legend()
 plotting.stamp_source(figure)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
-seen = "training" if task.test_inputs is None else "test"
+evaluated_on = "training" if task.test_inputs is None else "test"
 pd.DataFrame(
     {
         name: {
             "learning rate": f"{rates[name]:g}",
             "training loss, first step": f"{losses[name][0]:.3g}",
-            f"{seen} loss, end": f"{score.loss:.3g}",
-            "right answers": f"{score.accuracy:.1%}" if task.is_classification else "–",
+            f"{evaluated_on} loss, end": f"{score.loss:.3g}",
+            "accuracy": f"{score.accuracy:.1%}" if task.is_classification else "–",
         }
         for name, score in scores.items()
     }
 ).T
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    f"Loss and answers at the end are those on the {seen} data, in evaluation mode."
-)
-
 # %% [markdown]
 # ## The densities
 #
-# [This figure](#fig-own-density) has all updates of each run and the
-# [power law](../book/symbols.md#power-law) that likelihood fits to its tail, as in [the
-# chapter on tails](03_tails.ipynb).
+# [This figure](#fig-own-density) shows all updates of each run and the
+# [power law](../book/symbols.md#power-law) fitted to its tail by likelihood, as in [the chapter on
+# tails](03_tails.ipynb).
 
 # %%
 histograms = {name: run.histogram() for name, run in updates.items()}
 fits = {name: fit_power_law(h.edges, h.counts) for name, h in histograms.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-density", "caption": "Density of update magnitudes, all parameters and steps, with the power law that was fitted to each tail (dashed, black). The dotted line is the bound that no step of Adam can pass; it does not concern the other curves."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a short dotted vertical line."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-density", "caption": "Only a curve that follows its dashed line over a decade or more can be a power law. Density of update magnitudes, all parameters and steps, with the power law fitted to each tail (dashed, black). Dotted: the bound on the steps of Adam, which does not apply to the other curves."}, "image": {"alt": "One density curve per optimizer on logarithmic axes, each with a dashed fitted line; that of Adam ends before a short dotted vertical line."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 for name, histogram in histograms.items():
     plotting.plot_tail(histogram, fits[name], ax, color=LOOK[name], label=name)
@@ -327,33 +371,32 @@ ax.set(xlim=(1e-8, None))
 legend = ax.legend(loc="lower left", fontsize=9)
 plotting.stamp_source(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "The largest update: "
-    + ", ".join(
-        f"{name} {h.max:.2g} ({h.max / h.median:,.0f} times the median)"
-        for name, h in histograms.items()
-    )
-    + "."
-)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
+table = {
+    name: {
+        "largest update": f"{h.max:.2g}",
+        "times the median": f"{h.max / h.median:,.0f}",
+        "fraction of Adam's bound": "–",
+    }
+    for name, h in histograms.items()
+}
+if "adam" in rates:
+    reached = histograms["adam"].max / (bound * rates["adam"])
+    table["adam"]["fraction of Adam's bound"] = f"{reached:.0%}"
+pd.DataFrame(table).T
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-used = {n: h.max / (bound * rates[n]) for n, h in histograms.items()}
-Markdown(
-    f"Adam's is {used['adam']:.0%} of what it can be at most. The spike at its "
-    "learning rate is the first step: the two means hold one gradient then, and every "
-    "weight that has one moves by just that much."
-    if "adam" in used
-    else ""
-)
+# %% [markdown]
+# Under Adam the density has a spike at the learning rate. It comes from the first step: both running
+# means then contain a single gradient, and every weight with a gradient moves by exactly the
+# learning rate.
 
 # %% [markdown]
 # ## The local slope
 #
-# A power law has one slope over its whole tail. A curve of
-# [this figure](#fig-own-slope) that goes on climbing has none.
+# A power law has the same slope over its whole tail. A curve of [this figure](#fig-own-slope) that
+# keeps rising is not a power law.
 
-# %% mystnb={"figure": {"name": "fig-own-slope", "caption": "Local slope of the density against magnitude, in windows of a factor of two, with one standard error."}, "image": {"alt": "One curve of local slope against magnitude per optimizer; a flat stretch would be a power law."}}
+# %% mystnb={"figure": {"name": "fig-own-slope", "caption": "A power law would be a level stretch. Local slope of the density against magnitude, in windows of a factor of two; the band is one standard error."}, "image": {"alt": "One curve of local slope against magnitude per optimizer; a flat stretch would be a power law."}}
 figure, ax = plt.subplots()
 for name, histogram in histograms.items():
     slope = local_slope(histogram.edges, histogram.counts)
@@ -363,30 +406,35 @@ legend = ax.legend()
 plotting.stamp_source(figure)
 
 # %% [markdown]
-# ## Fits and rivals
+# ## Fits and alternative distributions
 #
-# Each tail from its own lower cut, against four rivals on the same counts: an exponential, a
-# stretched one, a log-normal, and a power law with a cutoff. A short tail hardly tells them
-# apart. The first and the last third of the run have fits of their own: does the exponent
-# stay while the loss falls?
+# We fit each tail above an estimated threshold and compare the power law with four alternatives on
+# the same counts: an exponential, a stretched exponential, a log-normal, and a power law with a
+# cutoff. A short tail hardly distinguishes them. The first and the last third of the run have fits
+# of their own: is the exponent stable while the loss falls?
+
+
+# %%
+def better_alternatives(histogram, fit):
+    """Return the names of the alternatives that fit clearly better than the power law."""
+    found = compare_tails(histogram.edges, histogram.counts, fit).alternatives
+    return [one.name for one in found if one.preferred == one.name]
 
 
 # %%
 def tail_row(histogram):
-    columns = ("alpha", "favoured over it", "above", "in the tail", "decades")
+    columns = ("alpha", "better alternatives", "xmin", "in the tail", "decades")
     row = dict.fromkeys(columns, "–")
     try:
         fit = fit_power_law(histogram.edges, histogram.counts)
-        rivals = compare_tails(histogram.edges, histogram.counts, fit).alternatives
+        better = better_alternatives(histogram, fit)
     except ValueError as reason:  # a layer of few weights has no tail to fit
-        return row | {"favoured over it": str(reason).partition(":")[0]}
-    better = [rival.name for rival in rivals if rival.preferred == rival.name]
-    short = ", ".join(better).replace("power law with ", "")
+        return row | {"better alternatives": str(reason).partition(":")[0]}
+    names = ", ".join(better).replace("power law with ", "") or "none"
     return row | {
         "alpha": f"{fit.alpha:.2f}\u00a0±\u00a0{fit.sigma:.1g}",
-        "favoured over it": short.replace("stretched exponential", "stretched")
-        or "none",
-        "above": f"{fit.xmin:.2g}",
+        "better alternatives": names.replace("stretched exponential", "stretched"),
+        "xmin": f"{fit.xmin:.2g}",
         "in the tail": f"{fit.n_tail:,}",
         "decades": f"{np.log10(histogram.max / fit.xmin):.1f}",
     }
@@ -402,92 +450,57 @@ pd.DataFrame(
     }
 ).T
 
-# %%
-better = {}  # how many rivals are favoured over the power law, of how many
-for name, h in histograms.items():
-    rivals = compare_tails(h.edges, h.counts, fits[name]).alternatives
-    better[name] = sum(rival.preferred == rival.name for rival in rivals), len(rivals)
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Exponents of the whole runs: "
-    + ", ".join(
-        f"{name} **{f.alpha:.2f}**\u00a0±\u00a0{f.sigma:.2g}"
-        for name, f in fits.items()
-    )
-    + ". A rival is favoured over the pure power law in "
-    f"{sum(n > 0 for n, _ in better.values())} of {len(better)} runs. The errors take "
-    "every count as independent, which updates are not, and each number stands for one "
-    "run."
-)
-
 # %% [markdown]
-# A fit that seeks its own lower cut may end far out, with a few hundred counts of many
-# millions. To compare runs, the same share of each is fitted as well: the largest
-# thousandth of all updates, whatever is there.
+# The errors treat all counts as independent, which updates are not, and each row is a single run.
+#
+# An estimated threshold may end up far out, with a few hundred of many millions of counts. To
+# compare runs, we also fit the same fraction of each: the largest thousandth of all updates.
 
 # %%
-cuts = {  # or the last octave, if more than a thousandth lies in its end
+xmins = {  # or the last octave, if more than a thousandth of the updates is in its end
     name: min(h.tail_threshold(0.001), h.edges[-9:][0])
     for name, h in histograms.items()
 }
 largest = {
-    name: fit_power_law(h.edges, h.counts, xmin=cuts[name])
+    name: fit_power_law(h.edges, h.counts, xmin=xmins[name])
     for name, h in histograms.items()
 }
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Exponents of the largest thousandth: "
-    + ", ".join(
-        f"{name} **{f.alpha:.2f}**\u00a0±\u00a0{f.sigma:.2g}"
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the table"}
+pd.DataFrame(
+    {
+        name: {
+            "exponent above the estimated xmin": f"{fits[name].alpha:.2f}",
+            "of the largest thousandth": f"{f.alpha:.2f} ± {f.sigma:.2g}",
+        }
         for name, f in largest.items()
-    )
-    + "."
-)
+    }
+).T
 
 # %% [markdown]
-# Other exponents of momentum and Adam stand in [the verdicts](07_claims.ipynb), in the
-# figure of the controls: they are those of the largest thousandth in the last third of other
-# runs.
+# [The verdicts](07_claims.ipynb) show exponents of momentum and Adam from other runs: those of the
+# largest thousandth in the last third of training.
 #
 # ## Layer by layer
 #
-# The pool of all layers is a mixture, and its tail can look different from that of each.
+# The pool of all layers is a mixture, and its tail can look different from that of each layer. The row
+# *all* is the pool.
 
 # %%
 layers = {
-    name: {group: tail_row(run.histogram(group)) for group in run.groups}
+    f"{name}, {group}": tail_row(run.histogram(group))
     for name, run in updates.items()
+    for group in ("all", *run.groups)
 }
-pd.DataFrame(
-    {f"{n} {group}": row for n, rows in layers.items() for group, row in rows.items()}
-).T
-
-# %%
-bent = {}  # of the layers that have a fit: is a rival favoured?
-for name, rows in layers.items():
-    fitted = [row for row in rows.values() if row["above"] != "–"]
-    bent[name] = [row["favoured over it"] != "none" for row in fitted]
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-pool = {name: "yes" if favoured else "no" for name, (favoured, _) in better.items()}
-Markdown(
-    "Layers in which a rival is favoured, and whether one is for the pool: "
-    + ", ".join(
-        f"{name} {sum(found)} of {len(found)} (pool: {pool[name]})"
-        for name, found in bent.items()
-    )
-    + "."
-)
+pd.DataFrame(layers).T
 
 # %% [markdown]
 # ## Intervals between large updates
 #
-# Large is the top percent of each run's own updates. Burstiness $B$ is 0 for chance at one
-# constant rate and near 1 for bursts. Unequal rates alone raise it, so beside it stands $B$
-# of the same weights with their times shuffled. [This figure](#fig-own-intervals) has the
-# intervals themselves.
+# Large updates are the top percent of each run's own updates. Burstiness $B$ is 0 for large updates
+# at random times with a constant rate, and near 1 for bursts. Unequal rates alone raise it, so the
+# table also gives $B$ of the same weights with shuffled times; the excess is the difference.
+# [This figure](#fig-own-intervals) shows the intervals.
 
 # %%
 nulls = {
@@ -505,12 +518,13 @@ pd.DataFrame(
             "weights never large": f"{counts[name].n_never / counts[name].weights:.0%}",
             "B": f"{counts[name].burstiness:.2f}",
             "B shuffled": f"{null.burstiness:.2f}",
+            "excess": f"{counts[name].burstiness - null.burstiness:+.2f}",
         }
         for name, null in nulls.items()
     }
 ).T
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-intervals", "caption": "Intervals between large updates of the same weight, one panel for each optimizer, and what shuffled times would give (grey, dashed)."}, "image": {"alt": "One panel per optimizer on logarithmic axes: the probability of an interval falls with its length, with that of shuffled times dashed."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-intervals", "caption": "Only intervals above the grey line are more than unequal rates of the weights. Intervals between large updates of the same weight, one panel for each optimizer; grey, dashed: shuffled times."}, "image": {"alt": "One panel per optimizer on logarithmic axes: the probability of an interval falls with its length; a dashed line shows shuffled times."}, "code_prompt_show": "Code of the figure"}
 width = 2.8 * len(counts) if len(counts) > 1 else plotting.WIDTH
 look = {"figsize": (width, 3.3), "squeeze": False, "sharey": True}
 figure, axes = plt.subplots(1, len(counts), **look)
@@ -525,51 +539,40 @@ for ax in axes.flat[1:]:
 ax.set(ylim=(min(floors, default=1e-6), 1.2))
 plotting.stamp_source(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "Burstiness beyond that of unequal rates: "
-    + ", ".join(
-        f"{name} {counts[name].burstiness - null.burstiness:+.2f}"
-        for name, null in nulls.items()
-    )
-    + "."
-    if nulls
-    else "No weight was moved far twice, so there is no interval."
-)
-
 # %% [markdown]
-# ## What becomes of the tail?
+# ## What happens to the tail?
 #
-# A power law needs a tail of a decade or more, and no rival that is favoured over it. Where
-# the answer is close, it can turn with the seed, or even with the number of cores, which
+# A power law needs a tail of at least a decade, and no alternative may fit clearly better. Where
+# the answer is close, it can change with the seed, and even with the number of cores, because that
 # sets the order of the sums and so their last digits.
 
-# %%
-spans = {name: np.log10(h.max / fits[name].xmin) for name, h in histograms.items()}
-answers = {}
-for name, span in spans.items():
-    answers[name] = "may be a power law"
-    if better[name][0]:
-        answers[name] = "is long enough, but better described by a rival"
-    if span < 1:
-        answers[name] = "is too short to call a law, less than one decade"
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "\n".join(
-        f"- Under {name} the tail {answers[name]}. It spans {span:.1f} decades; rivals "
-        f"favoured: {better[name][0]} of {better[name][1]}; loss at the end: "
-        f"{scores[name].loss:.3g}."
-        for name, span in spans.items()
-    )
-)
+# %%
+def answer(name):
+    if spans[name] < 1:
+        return "too short, less than a decade"
+    if better_alternatives(histograms[name], fits[name]):
+        return "long enough, but an alternative fits better"
+    return "possibly a power law"
+
+
+spans = {name: np.log10(h.max / fits[name].xmin) for name, h in histograms.items()}
+answers = {
+    name: {
+        "the tail is": answer(name),
+        "decades": f"{span:.1f}",
+        "loss at the end": f"{scores[name].loss:.3g}",
+    }
+    for name, span in spans.items()
+}
+pd.DataFrame(answers).T
 
 # %% [markdown]
-# ## The numbers of this run
+# ## The metrics of this run
 #
-# What a program reads from this notebook, whoever ran it.
+# A run of this notebook also saves its main numbers for programs.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the record"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the metrics"}
 log_metrics(
     {f"alpha_{name}": fit.alpha for name, fit in fits.items()}
     | {f"alpha_largest_{name}": fit.alpha for name, fit in largest.items()}
@@ -583,59 +586,48 @@ log_metrics(
 # %% [markdown]
 # ## What would refute it
 #
-# The claim at stake is that heavy tails belong to learning, not to one optimizer.
+# The claim is that heavy tails belong to learning, not to one optimizer.
 #
-# - A tail that is there under SGD and gone under Adam, at equal loss: then it is made by
-#   the scale of the gradients, which Adam divides out.
-# - An exponent that moves from the first to the last third by more than between seeds.
-# - Burstiness no higher than that of shuffled times.
+# - The tail exists under SGD and disappears under Adam, at equal loss. Then it comes from the scale
+#   of the gradients, which Adam divides out. The table above compares the optimizers of this run.
+#   A general answer needs more seeds, and steps until the losses are equal.
+# - The exponent changes from the first to the last third by more than between seeds.
+# - The burstiness is no higher than that of shuffled times.
 #
-# What this run has to say to the first:
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    f"The tail spans {spans['sgd']:.1f} decades under SGD and {spans['adam']:.1f} under "
-    f"Adam, at losses of {scores['sgd'].loss:.3g} and {scores['adam'].loss:.3g}. It takes "
-    "more seeds, and steps until the losses are equal, to tell whether that is the rule."
-    if {"sgd", "adam"} <= spans.keys()
-    else "It needs runs of SGD and of Adam, and here they are not both."
-)
-
-# %% [markdown]
 # ## Limits
 #
-# - One seed and one learning rate for each optimizer. A longer or a shorter step is another
-#   experiment; repeat it with `seed` and `learning_rate` before you conclude.
-# - The lower cut that fits best may leave a handful of counts. A tail that is a tiny share
-#   of all updates, or spans a fraction of a decade, is no finding whatever its exponent.
-# - Adam's tail must end below its bound; how near it came stands below
-#   [the densities](#the-densities). A fit reports an exponent all the same.
-# - Under momentum and Adam successive updates of a weight share gradients, so large updates
-#   follow each other at once: short intervals are in part the memory of the optimizer.
-# - Anything in your file that draws from another generator than torch's makes two passes
-#   differ, and the chapter stops there.
-# - Nothing is stored: the store cannot know when code outside the book has changed.
+# - There is one seed and one learning rate for each optimizer. Another learning rate is another
+#   experiment; vary `seed` and `learning_rate` before you conclude anything.
+# - The estimated threshold may leave a handful of counts. A tail that is a tiny fraction of all
+#   updates, or spans a fraction of a decade, is not a finding, whatever its exponent.
+# - Adam's tail must end below its bound; the table below [the densities](#the-densities) shows how
+#   near it came. A fit reports an exponent all the same.
+# - Under momentum and Adam successive updates of a weight share gradients, so large updates follow
+#   each other directly. Short intervals are partly the memory of the optimizer.
+# - If your model file uses another random generator than torch's, the two passes differ, and the
+#   notebook stops there.
+# - Nothing is stored, because the store cannot know when code outside the book has changed.
 #
 # ## Exercises
 #
-# **1.** Give Adam the learning rate 0.01 in place of 0.001. How does the bound move, and how
+# **1.** Give Adam the learning rate 0.01 instead of 0.001. How does the bound change, and how does
 # the largest update?
 #
 # <details><summary>Solution</summary>
 #
 # Run with `optimizer="adam"` and `learning_rate=0.01`. The bound is proportional to the
-# learning rate, so it is ten times as far out. The largest update moves too, but need not
-# keep its share of the bound: that share depends on how unevenly in time the gradients of a
-# weight come, and so on the path that training takes. It is printed below the densities.
+# learning rate, so it becomes ten times as large. The largest update grows too, but need not stay
+# at the same fraction of the bound. That fraction depends on how unevenly in time the gradients of a
+# weight arrive, and so on the path of training. The table below the densities gives it.
 #
 # </details>
 #
-# **2.** How much of the burstiness under momentum is the optimizer's own memory? Hint: feed
+# **2.** How much of the burstiness under momentum comes from the optimizer's own memory? Hint: give
 # it gradients without memory.
 #
 # <details><summary>Solution</summary>
 #
-# Noise in place of the gradients has none:
+# Replace the gradients by noise:
 #
 # ```python
 # for momentum in (0, 0.9):
@@ -653,12 +645,12 @@ Markdown(
 #     print(momentum, found.burstiness, shuffled.burstiness)
 # ```
 #
-# Without momentum, $B$ is that of shuffled times. What it exceeds them by with momentum is
-# the optimizer's doing alone.
+# Without momentum, $B$ equals that of shuffled times. With momentum, the excess comes from the
+# optimizer alone.
 #
 # </details>
 #
-# **3.** Which parameter makes the largest updates of your network?
+# **3.** Which parameter of your network has the largest updates?
 #
 # <details><summary>Solution</summary>
 #
@@ -672,14 +664,8 @@ Markdown(
 #
 # ## Summary
 #
-# Three lines around a loop count every update of any network under any optimizer, and a
-# second pass their waiting times. With a file of your own the same page is a report on your
-# network: whether it learns, how its updates are distributed, what the tail could be, and
-# what chance alone would give.
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of the sentence"}
-Markdown(
-    "What became of the tail in this run: "
-    + "; ".join(f"under {name} it {answer}" for name, answer in answers.items())
-    + ". That is one seed and one learning rate for each optimizer."
-)
+# Three lines around a loop count every update of any network under any optimizer, and a second pass
+# counts the waiting times. With a file of your own, this page is a report on your network: whether
+# it learns, how its updates are distributed, which distributions fit the tail, and what chance
+# alone would give. The table [above](#what-happens-to-the-tail) has the answer for this run, which
+# is one seed and one learning rate for each optimizer.

@@ -19,7 +19,7 @@ from netdyn_utils.notebook_params import plan_jobs, profile_block
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
 CLAIMS = ROOT / "notebooks" / "07_claims.py"
-KNOWN_LAWS = ("several(",)  # cells that draw millions of numbers and read no record
+KNOWN_LAWS = ("repeated(",)  # cells that sample millions of numbers and read no record
 
 
 @pytest.fixture
