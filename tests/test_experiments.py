@@ -9,7 +9,7 @@ from by_hand import train_by_hand
 
 from netdyn_utils.experiments import ExperimentConfig, run_updates
 from netdyn_utils.experiments.config import TrainingRun
-from netdyn_utils.experiments.updates import updates_spec
+from netdyn_utils.experiments.updates import UPDATES
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import DivergenceError, TrainConfig, evaluate
@@ -108,23 +108,23 @@ FIELDS = {
 def test_every_field_of_a_configuration_is_in_the_key():
     plain = ExperimentConfig()
     assert set(FIELDS) == set(plain.flat())
-    keys = {updates_spec(plain).key}
+    keys = {UPDATES.spec(plain).key}
     for name, value in FIELDS.items():
         change = {name: value}
         if name in vars(plain.train):
             change = {"train": replace(plain.train, **change)}
-        keys.add(updates_spec(replace(plain, **change)).key)
+        keys.add(UPDATES.spec(replace(plain, **change)).key)
     assert len(keys) == 1 + len(FIELDS)
 
 
 def test_a_value_at_its_default_is_left_out_and_so_a_new_field_changes_no_key():
-    plain = updates_spec(ExperimentConfig())
+    plain = UPDATES.spec(ExperimentConfig())
     explicit = ExperimentConfig(options={"widths": (784, 128, 10)}, source="sample")
-    assert updates_spec(explicit).key == plain.key
+    assert UPDATES.spec(explicit).key == plain.key
     names = {"network", "optimizer", "learning_rate", "batch_size", "steps", "seed"}
     assert set(plain.identity) == names
     study = ExperimentConfig.from_paper("mlp", 30_000, source="full")
-    assert updates_spec(study).name == (  # the first record of the study
+    assert UPDATES.spec(study).name == (  # the first record of the study
         "updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_full_71864452"
     )
 
@@ -132,7 +132,7 @@ def test_a_value_at_its_default_is_left_out_and_so_a_new_field_changes_no_key():
 def test_numbers_from_a_grid_have_the_same_key():
     (steps,), (rate,) = np.arange(12, 13), np.linspace(0.1, 0.1, 1)
     config = replace(SMALL, train=TrainConfig(steps=steps, learning_rate=rate))
-    assert updates_spec(config).key == updates_spec(SMALL).key
+    assert UPDATES.spec(config).key == UPDATES.spec(SMALL).key
 
 
 @pytest.mark.parametrize(("network", "inputs"), [("mlp", 128), ("convnet", 512)])

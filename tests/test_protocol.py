@@ -14,7 +14,7 @@ from netdyn_utils.book.execute import run_all
 from netdyn_utils.book.site import shown_records
 from netdyn_utils.cli import cli
 from netdyn_utils.experiments import ExperimentConfig
-from netdyn_utils.experiments.perturbation import perturbation_spec
+from netdyn_utils.experiments.perturbation import PERTURBATION
 from netdyn_utils.experiments.updates import UPDATES, UpdatesRun
 from netdyn_utils.notebook_params import plan_jobs, read_parameters, validate
 from netdyn_utils.store import RunStore
@@ -86,7 +86,7 @@ def test_the_chapters_read_runs_of_the_study():
     first = runs_of("landscape")[0]
     assert first.options.items() <= given.items()
     epochs = given["first_epoch"], given["last_epoch"]
-    assert perturbation_spec(first.config, epochs=epochs, **first.options) == first.spec
+    assert PERTURBATION.spec(first.config, epochs=epochs, **first.options) == first.spec
     given = parameters("06_information")
     series = [run.config for run in runs_of("information")]
     pairs = {(config.train.steps, config.window) for config in series}

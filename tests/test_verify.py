@@ -28,7 +28,7 @@ CHANGED = {  # an array of each kind, a place in its first part, and its quantit
     "updates": ("updates_counts", (0, 0, 9), "updates of fc1"),
     "information": ("alignment", (0, 0), "alignment"),
     "intervals": ("thresholds", (0,), "threshold of 1.0%"),
-    "perturbation": ("held_out50_response", np.s_[0, 0, :], "held_out at epoch 50"),
+    "perturbation": ("held_out50_response", np.s_[0, 0, :], "held_out"),
 }
 
 

@@ -115,11 +115,10 @@ def _check(config: ExperimentConfig, permutations) -> None:
 
 
 INFORMATION = Experiment("information", 1, {"permutations": 20}, _check)
-information_spec = INFORMATION.spec
 
 
-def _inform(config, data, device, *, permutations):
-    training = TrainingRun(config, data, device)
+def _inform(training: TrainingRun, *, permutations) -> dict[str, np.ndarray]:
+    config = training.config
     probe = ActivationProbe(training.model, *probe_batch(*training.test_set, PER_CLASS))
     window = UpdateWindow(training.model, config.window)
     names = ("steps", "loss", "alignment", "explained")

@@ -11,7 +11,6 @@ from ..training import DivergenceError, evaluate
 from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
 UPDATES = Experiment("updates", version=1)
-updates_spec = UPDATES.spec
 MAX_LOSS_POINTS = 1_000  # of the training loss, which is averaged between them
 MAX_EVALUATIONS = 20  # on the test data, in one run
 MIN_EVALUATION_STEPS = 50  # between two evaluations
@@ -85,8 +84,8 @@ def run_updates(
     return UpdatesRun.of(UPDATES.record(_count_updates, config, **options))
 
 
-def _count_updates(config: ExperimentConfig, data, device) -> dict[str, np.ndarray]:
-    training, last = TrainingRun(config, data, device), config.train.steps
+def _count_updates(training: TrainingRun) -> dict[str, np.ndarray]:
+    config, last = training.config, training.config.train.steps
     tracker = UpdateTracker(training.model, window=config.window)
     every = max(-(-last // MAX_EVALUATIONS), MIN_EVALUATION_STEPS)
     losses, tests = [], []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .decisions import Answer, count_decisions, format_interval, plus_minus, verdict
-from .protocol import INFORMATION
+from .protocol import RATES_AND_BATCHES
 from .published_values import CONVNET, MLP, PRINTED_INTERVALS, TRANSFORMER
 from .statistics import (
     BURN_IN,
@@ -100,7 +100,7 @@ LAYERED = {setting: setting for setting in LAYERED_SETTINGS}
 CONTROLS = {f"{s.removeprefix('control: ')}; late": s for s in LEARNING_SETTINGS[1:]}
 SERIES = {
     f"rate {rate:g}, batch {batch}": f"information, rate {rate:g}, batch {batch}"
-    for rate, batch in INFORMATION
+    for rate, batch in RATES_AND_BATCHES
 }
 INTERVALS = {
     f"mlp, rate {rate}, top {f:.1%}": f"intervals of mlp, rate {rate}, {f:.1%}"

@@ -17,21 +17,21 @@ from ..experiments import (
     run_perturbation,
     run_updates,
 )
-from ..experiments.information import InformationRun, information_spec
-from ..experiments.intervals import IntervalsRun, intervals_spec
-from ..experiments.perturbation import PerturbationRun, perturbation_spec
-from ..experiments.updates import UpdatesRun, updates_spec
+from ..experiments.information import INFORMATION, InformationRun
+from ..experiments.intervals import INTERVALS, IntervalsRun
+from ..experiments.perturbation import PERTURBATION, PerturbationRun
+from ..experiments.updates import UPDATES, UpdatesRun
 from ..store import RunSpec, read_record
 
-KINDS = {  # kind of run: its computation, the specification of its record, its reader
-    "updates": (run_updates, updates_spec, UpdatesRun.of),
-    "intervals": (run_intervals, intervals_spec, IntervalsRun.of),
-    "perturbation": (run_perturbation, perturbation_spec, PerturbationRun.of),
-    "information": (run_information, information_spec, InformationRun.of),
+KINDS = {  # of runs: experiment, its function, and the reader of its record
+    "updates": (UPDATES, run_updates, UpdatesRun.of),
+    "intervals": (INTERVALS, run_intervals, IntervalsRun.of),
+    "perturbation": (PERTURBATION, run_perturbation, PerturbationRun.of),
+    "information": (INFORMATION, run_information, InformationRun.of),
 }
 SEEDS = {"mlp": 10, "convnet": 3, "transformer": 5, "five layers": 5, "controls": 3}
 FIRST_INTERVAL_STEP = 5_000  # as in the paper
-INFORMATION = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))  # rate and batch size
+RATES_AND_BATCHES = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))
 WIDTHS = (32, 64, 256, 512, 1024)
 MASKS = {"causal": {}, "no mask": {"options": {"causal": False}}}
 CONVNETS = {
@@ -81,11 +81,11 @@ class StudyRun:
     @property
     def spec(self) -> RunSpec:
         """Specification that its record is found by."""
-        return KINDS[self.kind][1](self.config, **self.options)
+        return KINDS[self.kind][0].spec(self.config, **self.options)
 
     def compute(self, store, data_root=None):
         """Return the run from a store, computing it if it is not there."""
-        run = KINDS[self.kind][0]
+        run = KINDS[self.kind][1]
         return run(self.config, **self.options, store=store, data_root=data_root)
 
     def read(self, folder: Path):
@@ -142,7 +142,7 @@ def _runs(seed: int) -> Iterator[StudyRun]:
             yield from updates_and_intervals(f"convnet, {variant}", one)
     if seed < SEEDS["five layers"]:
         deep = {"source": "full", "options": FIVE_LAYERS}
-        for rate, batch in INFORMATION:
+        for rate, batch in RATES_AND_BATCHES:
             size = {"learning_rate": rate, "batch_size": batch, "window": 200}
             setting = f"information, rate {rate:g}, batch {batch}"
             yield StudyRun(

@@ -1,8 +1,8 @@
 """The statistics of every run that the claims are tested with, cached.
 
-All runs of a kind are summarized alike. No statistic assumes that the counts of one run
-are independent: uncertainty comes from the spread between seeds. The fits take minutes,
-so ``book/results/statistics.json`` caches the numbers by the checksum of each record.
+Uncertainty comes from the spread between seeds: no statistic assumes that the counts of
+one run are independent. The fits take minutes, so ``book/results/statistics.json``
+caches the numbers by the checksum of each record.
 """
 
 import json
@@ -90,14 +90,15 @@ class Study:
         Of the records of the study 2 are missing (a, seed 0; a, seed 1): the rows \
 that rest on them are left out or have fewer seeds, and `make results` computes them.
         """
-        if not (names := [*self.unavailable]):
-            return ""
-        why = " or ".join(sorted(set(self.unavailable.values())))
-        more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
-        return (
-            f"Of the records of the study {len(names)} {'are' if names[1:] else 'is'} "
-            f"{why} ({'; '.join(names[:3] + more)}): the rows that rest on them are "
-            "left out or have fewer seeds, and `make results` computes them."
+        names = [*self.unavailable]
+        if len(names) > 3:
+            names[3:] = [f"and {len(names) - 3} more"]
+        reasons = " or ".join(sorted(set(self.unavailable.values())))
+        verb = "are" if names[1:] else "is"
+        return bool(names) * (
+            f"Of the records of the study {len(self.unavailable)} {verb} {reasons} "
+            f"({'; '.join(names)}): the rows that rest on them are left out or have "
+            "fewer seeds, and `make results` computes them."
         )
 
 
@@ -145,13 +146,16 @@ def study_statistics(study: Study, folder: str | Path | None = None) -> Statisti
 
 
 def _summaries(study: Study, folder) -> Iterator[tuple[RunRecord, dict]]:
+    """Yield each record with the statistics of its run, cached or computed."""
     cached = read_statistics(folder) if folder else {}
     for setting, runs in study.runs.items():
         for run in runs:
             entry = cached.get(run.record.name, {})
             is_current = entry.get("sha256") == run.record.manifest["sha256"]
-            summaries = entry["statistics"] if is_current else None
-            yield run.record, summaries or summarize_run(setting, run)
+            yield (
+                run.record,
+                (entry["statistics"] if is_current else summarize_run(setting, run)),
+            )
 
 
 def read_statistics(folder: str | Path) -> dict[str, dict]:
@@ -176,7 +180,7 @@ def write_statistics(folder: str | Path) -> Path:
 
 
 def _parts(setting: str, kind: str) -> dict[str, tuple]:
-    """Return the settings that tables use of a run, and what each summarizes."""
+    """Return the rows that a run gives in tables, with the arguments of its summary."""
     if kind == "intervals":
         return {f"{setting}, {part:.1%}": (part,) for part in LARGE_FRACTIONS}
     if kind == "perturbation":
@@ -187,14 +191,14 @@ def _parts(setting: str, kind: str) -> dict[str, tuple]:
 
 def summarize_run(setting: str, run) -> dict[str, dict[str, float]]:
     """Return the statistics of one run, by the settings that tables use."""
+    kind = run.record.kind
     summarize = {
         "updates": summarize_updates,
         "intervals": summarize_intervals,
         "perturbation": summarize_perturbation,
         "information": summarize_information,
-    }[run.record.kind]
-    parts = _parts(setting, run.record.kind)
-    return {name: summarize(run, *arguments) for name, arguments in parts.items()}
+    }[kind]
+    return {name: summarize(run, *args) for name, args in _parts(setting, kind).items()}
 
 
 def tested_parts(setting: str) -> tuple[str, ...]:
@@ -211,7 +215,7 @@ def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
 
     It is the divergence of the power law with exponent alpha + tolerance from that with
     alpha, s = alpha − 1: ln(s/(s + tolerance)) + (s + tolerance)/s − 1. An alternative
-    that gains less is as near to the power law as two exponents that count as one.
+    that gains less is as near to the power law as two exponents that count as equal.
 
     >>> round(equivalence_margin(4.5), 4)
     0.0061
@@ -223,8 +227,8 @@ def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
 def margin(comparison, without: tuple[str, ...] = ()) -> float:
     """Return the gain of the best alternative on the power law, in equivalence margins.
 
-    It is 0 where none gains, for some have the power law as their limit; above 1 an
-    alternative counts as nearer.
+    Above 1 an alternative counts as nearer. It is 0 where none gains, for some have the
+    power law as their limit.
     """
     gains = [-a.loglik_ratio for a in comparison.alternatives if a.name not in without]
     fit = comparison.fit
@@ -236,8 +240,7 @@ def part_of(run, part: str, group: str = "all") -> LogHistogram:
     stops, third = len(run.updates.stops), THIRDS[part]
     edges = np.linspace(0, stops, 4).round().astype(int)
     first, last = (0, stops) if third is None else edges[third : third + 2]
-    windows = range(first, max(last, first + 1))
-    return LogHistogram.merge(run.updates.histogram(group, w) for w in windows)
+    return run.updates.histogram(group, slice(first, max(last, first + 1)))
 
 
 def linear_bins(histogram: LogHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -273,9 +276,9 @@ def summarize_tail(
 def summarize_exponents(histogram: LogHistogram) -> dict[str, float]:
     """Return exponents by three methods, and the largest update.
 
-    ``alpha`` is that of the largest thousandth, ``alpha_ols`` the slope of a straight
-    line through the logarithms of equal bins, as the authors fit it, and ``alpha_mle``
-    the likelihood fit of these bins with an estimated threshold.
+    ``alpha``: of the largest thousandth. ``alpha_ols``: slope of a straight line
+    through the logarithms of equal bins, as the authors fit it. ``alpha_mle``:
+    likelihood fit of these bins with an estimated threshold.
     """
     edges, counts = linear_bins(histogram, PUBLISHED_BINS)
     return {
@@ -288,9 +291,8 @@ def summarize_exponents(histogram: LogHistogram) -> dict[str, float]:
 
 def summarize_updates(run, setting: str = "") -> dict[str, float]:
     """Return exponents in each part of a run, and what its setting is tested for."""
-    parts, tails = tested_parts(setting), TAILS
-    if setting in LEARNING_SETTINGS:
-        tails = ("thousandth",)
+    parts = tested_parts(setting)
+    tails = ("thousandth",) if setting in LEARNING_SETTINGS else TAILS
     convolutions = [name for name in run.updates.groups if name.startswith("conv")]
     found = {}
 
@@ -323,21 +325,20 @@ def _summarize_layers(run, part: str) -> dict[str, float]:
             last = run.updates.histogram(name, -1), run.rms.histogram(name, -1)
             excess = {"excess": mixture_excess(*last)}
             layers[name] = summarize_tail(histogram) | excess
-    return {f"margin in {name}": found["margin"] for name, found in layers.items()} | {
-        f"{key}, median over layers": float(
-            np.median([x[key] for x in layers.values()])
-        )
-        for key in ("llr_vs_exponential", "margin", "excess")
-    }
+    found = {f"margin in {name}": values["margin"] for name, values in layers.items()}
+    for key in ("llr_vs_exponential", "margin", "excess"):
+        median = np.median([values[key] for values in layers.values()])
+        found[f"{key}, median over layers"] = float(median)
+    return found
 
 
 def summarize_intervals(run, fraction: float) -> dict[str, float]:
     """Test the longest hundredth of the intervals between large updates.
 
     ``llr_vs_shuffled`` is ln L of the power law less that of shuffled times, in
-    equivalence margins; ``burstiness_excess`` the burstiness less that of shuffled
-    times. ``alpha_ols`` and ``alpha_mle`` are read from 50 linear bins as the published
-    arrays are: by a line through all, and by likelihood from the second bin up.
+    equivalence margins. ``burstiness_excess`` is relative to shuffled times too.
+    ``alpha_ols`` and ``alpha_mle`` are those of 50 linear bins, as published: by a line
+    through all, and by likelihood from the second bin up.
     """
     counts = run.counts(fraction)
     by_length = np.trim_zeros(np.asarray(counts.counts), "b")
@@ -374,9 +375,8 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
     test = [np.abs(on_test.changes(delta, name)).mean() for name in response.layers]
 
     def llr(values):
-        return power_law_or_exponential(
-            values, fraction=LANDSCAPE_TAIL_FRACTION
-        ).loglik_ratio
+        found = power_law_or_exponential(values, fraction=LANDSCAPE_TAIL_FRACTION)
+        return found.loglik_ratio
 
     return {
         "mean change, training images": float(np.mean([x.mean() for x in sizes])),
@@ -387,20 +387,18 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
     }
 
 
-def summarize_information(
-    run, seed: int = 0, surrogates: int = 300
-) -> dict[str, float]:
+def summarize_information(run) -> dict[str, float]:
     """Compare the relative spread of information times alignment with others.
 
-    With that of independent series as smooth as these, in all windows and after the
+    With that of independent series that are as smooth, in all windows and after the
     burn-in, and with that of each factor alone. Below one the product is steadier.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     series, alignment = run.information("linear"), run.alignment("path")
 
     def product(first):
         pair = series.nats[1:][first:], alignment[first:]
-        found = conservation_test(*pair, rng=rng, surrogates=surrogates)
+        found = conservation_test(*pair, rng=rng, surrogates=300)
         null = found.autoregressive.relative_spread.mean
         return found, found.relative_spread / null
 
@@ -418,8 +416,8 @@ def summarize_information(
 def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
     """Return how many more large updates there are than unequal Gaussian steps give.
 
-    In doublings, log₂ of a ratio: counts above the threshold of the largest thousandth,
-    over those of Gaussian steps with each parameter's own variance. 0 says that unequal
+    In doublings: log₂ of the number above the threshold of the largest thousandth, over
+    that of Gaussian steps with each parameter's own variance. 0 says that unequal
     variances give as many; heavy steps of very unequal sizes come near it too.
     """
     sizes = np.append(np.sqrt(rms.edges[1:] * rms.edges[:-1]), 0.0)
