@@ -79,7 +79,7 @@ class SeededDropout(nn.Module):
 
 
 def sinusoidal_encoding(length: int, width: int, device) -> Tensor:
-    """Return sines and cosines of geometric wavelengths, (T, C); Vaswani et al. 2017."""
+    """Return sines and cosines of geometric wavelengths, (T, C); Vaswani 2017."""
     time = torch.arange(length, device=device).unsqueeze(1)
     even = torch.arange(0, width, 2, device=device)
     angle = time * torch.exp(even * (-math.log(10_000.0) / width))

@@ -42,15 +42,15 @@ class ReplayError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class IntervalsRun:
-    """Intervals and drift in a window of one run, which ends with the run."""
+    """Intervals and drift in the part of a run after `start`."""
 
     record: RunRecord
     groups: tuple[str, ...]  # layers
     fractions: tuple[float, ...]  # of the updates, at most, that count as large
     thresholds: tuple[float, ...]  # of their magnitude, one for each fraction
-    start: int  # step before the window
+    start: int  # step
     cells: Mapping[tuple[float, str], IntervalCounts]  # by fraction and layer
-    drift: DriftCurves  # its starts count from the beginning of the window
+    drift: DriftCurves  # its steps count from `start`
 
     @classmethod
     def of(cls, record: RunRecord) -> "IntervalsRun":
@@ -74,16 +74,13 @@ class IntervalsRun:
         drift = DriftCurves.from_arrays(strip_prefix(arrays, "drift_"))
         return cls(record, groups, fractions, thresholds, start, cells, drift)
 
-    def counts(
-        self, fraction: float | None = None, group: str = "all"
-    ) -> IntervalCounts:
+    def counts(self, fraction=None, group="all") -> IntervalCounts:
         """Return the intervals of a layer or all; by default of the first fraction."""
         fraction = self.fractions[0] if fraction is None else fraction
         if fraction not in self.fractions or group not in ("all", *self.groups):
-            raise ValueError(
-                f"no intervals of fraction {fraction!r} and group {group!r}: there are "
-                f"{self.fractions} and {('all', *self.groups)}"
-            )
+            known = f"{self.fractions} and {('all', *self.groups)}"
+            wanted = f"fraction {fraction!r} and group {group!r}"
+            raise ValueError(f"no intervals of {wanted}: there are {known}")
         names = self.groups if group == "all" else (group,)
         first, *others = (self.cells[fraction, name] for name in names)
         return sum(others, first)

@@ -65,7 +65,7 @@ def run_perturbation(config: ExperimentConfig, **options) -> PerturbationRun:
     Parameters
     ----------
     config : ExperimentConfig
-        Network, data and training; the epochs say how long, not ``config.train.steps``.
+        Training ends with the last of the epochs, not with ``config.train.steps``.
     epochs : tuple of int, default (50, 100)
         Passes through the data after which to measure, ascending.
     deltas : tuple of float, default (0.01, 1.0)
@@ -89,7 +89,7 @@ def _check(_, epochs, deltas, weights_per_layer, curve, curve_weights) -> None:
     check_positive_int(curve_weights, "number of weights")
 
 
-# The epochs say how long a run is, and nothing is counted in windows.
+# The epochs are the length of a run, and there are no windows.
 PERTURBATION = Experiment("perturbation", 1, DEFAULTS, _check, ("steps", "window"))
 
 

@@ -55,23 +55,11 @@ def run_updates(
 ) -> UpdatesRun:
     """Train a network and count every update, or read the run from the store.
 
-    Parameters
-    ----------
-    config : ExperimentConfig
-    store : RunStore, optional
-        By default `RunStore.default()`.
-    device : str
-        "auto", "cpu", "cuda" …; noted in the manifest, not part of the key.
-    data_root : path, optional
-        Folder of the full data sets; see `load_images`.
+    `store` is `RunStore.default()` by default, `data_root` the folder of the full data
+    sets, see `load_images`. `device`, such as "auto", "cpu" or "cuda", is noted in the
+    manifest, but not part of the key. If the loss is no longer finite, DivergenceError
+    is raised and nothing is stored.
 
-    Raises
-    ------
-    DivergenceError
-        If the loss is no longer finite; nothing is stored.
-
-    Examples
-    --------
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from netdyn_utils.training import TrainConfig

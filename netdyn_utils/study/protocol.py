@@ -1,7 +1,7 @@
 """The runs of the study, fixed before any number was compared.
 
-Every kind of run comes early with its first seed, so that an interrupted computation
-has some runs of every kind.
+The first seed of every kind comes first, so that an interrupted computation has some
+runs of every kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ LEARNING_CONTROLS = (*CONTROLS,)[:3]  # with ten seeds: three were inconclusive
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run: its setting, which other seeds share, and what it computes."""
+    """One run of a setting, which other seeds share."""
 
     setting: str
     kind: str  # one of KINDS
@@ -63,7 +63,7 @@ class StudyRun:
 
     @property
     def claim(self) -> str:
-        """Its kind, but "landscape" and "controls"."""
+        """Group of claims that it tests: its kind, "landscape" or "controls"."""
         if self.setting.startswith("control: "):
             return "controls"
         return "landscape" if self.kind == "perturbation" else self.kind
@@ -80,7 +80,7 @@ class StudyRun:
 
     @property
     def spec(self) -> RunSpec:
-        """Specification that its record is found by."""
+        """Specification of its record."""
         return KINDS[self.kind][0].spec(self.config, **self.options)
 
     def compute(self, store, data_root=None):
@@ -148,7 +148,7 @@ def _runs(seed: int) -> Iterator[StudyRun]:
             yield StudyRun(
                 setting, "information", config("mlp", 20_000, **deep, **size)
             )
-        # `epochs` says how long. One seed has as many values as the paper.
+        # `epochs` is the length of training. One seed has as many values as the paper.
         one = config("mlp", 1, **deep, learning_rate=0.01, batch_size=50)
         counts = (1_000, 200) if seed else (4_999, 500)
         options = dict(zip(("weights_per_layer", "curve_weights"), counts, strict=True))

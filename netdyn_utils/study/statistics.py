@@ -120,11 +120,7 @@ def read_study(folder: str | Path) -> Study:
 
 
 def study_statistics(study: Study, folder: str | Path | None = None) -> Statistics:
-    """Return the statistics of every planned setting, a tuple over its runs by seed.
-
-    A setting without records has an empty tuple for each name. Statistics of records
-    that the cache in the folder knows are read there.
-    """
+    """Return the statistics of all settings, cached in the folder or computed."""
     rows = {name: [] for run in study_runs() for name in _parts(run.setting, run.kind)}
     for record, summaries in _summaries(study, folder):
         for setting, values in summaries.items():
@@ -132,7 +128,7 @@ def study_statistics(study: Study, folder: str | Path | None = None) -> Statisti
     found = {
         setting: {name: tuple(run[name] for run in runs) for name in runs[0]}
         if runs
-        else defaultdict(tuple)
+        else defaultdict(tuple)  # without records: no values of any name
         for setting, runs in rows.items()
     }
     base, *controls = (found[setting] for setting in LEARNING_SETTINGS)
@@ -211,11 +207,7 @@ def tested_parts(setting: str) -> tuple[str, ...]:
 
 
 def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
-    """Return the cost of an exponent that is wrong by the tolerance, nats per count.
-
-    It is the divergence of the power law with exponent alpha + tolerance from that with
-    alpha, s = alpha − 1: ln(s/(s + tolerance)) + (s + tolerance)/s − 1. An alternative
-    that gains less is as near to the power law as two exponents that count as equal.
+    """Return the divergence of two power laws that differ by the tolerance, in nats.
 
     >>> round(equivalence_margin(4.5), 4)
     0.0061
@@ -225,11 +217,7 @@ def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
 
 
 def margin(comparison, without: tuple[str, ...] = ()) -> float:
-    """Return the gain of the best alternative on the power law, in equivalence margins.
-
-    Above 1 an alternative counts as nearer. It is 0 where none gains, for some have the
-    power law as their limit.
-    """
+    """Return the gain of the best alternative; above 1 it is nearer."""
     gains = [-a.loglik_ratio for a in comparison.alternatives if a.name not in without]
     fit = comparison.fit
     return max(gains) / fit.n_tail / equivalence_margin(fit.alpha)
@@ -260,31 +248,23 @@ def fit_tail(histogram: LogHistogram, fraction: float = TAIL_FRACTION):
 def summarize_tail(
     histogram: LogHistogram, fraction: float = TAIL_FRACTION
 ) -> dict[str, float]:
-    """Compare the power law with its alternatives on the largest fraction.
-
-    ``llr_vs_exponential`` is ln L of the power law less that of the exponential, nats
-    per update; ``margin`` see `margin`.
-    """
+    """Compare the power law with its alternatives on the largest fraction."""
     fit = fit_tail(histogram, fraction)
     compared = compare_tails(histogram.edges, histogram.counts, fit)
     return {
+        # ln L of the power law less that of the exponential, nats per update
         "llr_vs_exponential": compared["exponential"].loglik_ratio / fit.n_tail,
         "margin": margin(compared),
     }
 
 
 def summarize_exponents(histogram: LogHistogram) -> dict[str, float]:
-    """Return exponents by three methods, and the largest update.
-
-    ``alpha``: of the largest thousandth. ``alpha_ols``: slope of a straight line
-    through the logarithms of equal bins, as the authors fit it. ``alpha_mle``:
-    likelihood fit of these bins with an estimated threshold.
-    """
+    """Return exponents by three methods, and the largest update."""
     edges, counts = linear_bins(histogram, PUBLISHED_BINS)
     return {
         "alpha": fit_tail(histogram).alpha,
-        "alpha_ols": ols_exponent(edges, counts).alpha,
-        "alpha_mle": fit_power_law(edges[1:], counts[1:]).alpha,
+        "alpha_ols": ols_exponent(edges, counts).alpha,  # by a line, as the authors do
+        "alpha_mle": fit_power_law(edges[1:], counts[1:]).alpha,  # with estimated xmin
         "max": histogram.max,
     }
 
@@ -333,13 +313,7 @@ def _summarize_layers(run, part: str) -> dict[str, float]:
 
 
 def summarize_intervals(run, fraction: float) -> dict[str, float]:
-    """Test the longest hundredth of the intervals between large updates.
-
-    ``llr_vs_shuffled`` is ln L of the power law less that of shuffled times, in
-    equivalence margins. ``burstiness_excess`` is relative to shuffled times too.
-    ``alpha_ols`` and ``alpha_mle`` are those of 50 linear bins, as published: by a line
-    through all, and by likelihood from the second bin up.
-    """
+    """Test the longest hundredth of the intervals between large updates."""
     counts = run.counts(fraction)
     by_length = np.trim_zeros(np.asarray(counts.counts), "b")
     above = np.cumsum(by_length[::-1])[::-1]
@@ -355,26 +329,22 @@ def summarize_intervals(run, fraction: float) -> dict[str, float]:
         "alpha": fit.alpha,
         "xmin": fit.xmin,
         "margin": margin(compared, without=("shuffled times",)),
-        "llr_vs_shuffled": llr / equivalence_margin(fit.alpha),
+        "llr_vs_shuffled": llr / equivalence_margin(fit.alpha),  # of the power law
         "burstiness": counts.burstiness,
         "burstiness_excess": counts.burstiness - null.burstiness,
+        # From linear bins like the authors': by a line, and from the second bin up.
         "alpha_ols": ols_exponent(edges, binned).alpha,
         "alpha_mle": fit_power_law(edges[1:], binned[1:], xmin=edges[1]).alpha,
     }
 
 
 def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
-    """Summarize the changes of the loss at one displacement, in nats.
-
-    ``llr_…`` is ln p of the power law less that of the exponential on the larger half,
-    per weight: of all layers pooled, as the mean within layers, and of the pool with
-    each layer divided by its mean.
-    """
+    """Summarize the changes of the loss at one displacement, in nats."""
     response, on_test = run.responses[epoch], run.held_out[epoch]
     sizes = [np.abs(response.changes(delta, name)) for name in response.layers]
     test = [np.abs(on_test.changes(delta, name)).mean() for name in response.layers]
 
-    def llr(values):
+    def llr(values):  # ln p of the power law less that of the exponential, per weight
         found = power_law_or_exponential(values, fraction=LANDSCAPE_TAIL_FRACTION)
         return found.loglik_ratio
 
@@ -388,11 +358,7 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
 
 
 def summarize_information(run) -> dict[str, float]:
-    """Compare the relative spread of information times alignment with others.
-
-    With that of independent series that are as smooth, in all windows and after the
-    burn-in, and with that of each factor alone. Below one the product is steadier.
-    """
+    """Return the relative spread of information times alignment, over other spreads."""
     rng = np.random.default_rng(0)
     series, alignment = run.information("linear"), run.alignment("path")
 
@@ -406,7 +372,7 @@ def summarize_information(run) -> dict[str, float]:
     return {
         "I": float(series.nats.mean()),
         "beta": float(alignment.mean()),
-        "spread_vs_null": versus_null,
+        "spread_vs_null": versus_null,  # null: independent series that are as smooth
         "spread_vs_null, after burn-in": after_burn_in,
         "spread_vs_information": whole.relative_spread / whole.information_spread,
         "spread_vs_alignment": whole.relative_spread / whole.alignment_spread,
@@ -414,11 +380,10 @@ def summarize_information(run) -> dict[str, float]:
 
 
 def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
-    """Return how many more large updates there are than unequal Gaussian steps give.
+    """Return log₂ of the number of large updates over that of Gaussian steps.
 
-    In doublings: log₂ of the number above the threshold of the largest thousandth, over
-    that of Gaussian steps with each parameter's own variance. 0 says that unequal
-    variances give as many; heavy steps of very unequal sizes come near it too.
+    These have each parameter's own variance. Heavy steps of very unequal sizes come
+    near 0 too.
     """
     sizes = np.append(np.sqrt(rms.edges[1:] * rms.edges[:-1]), 0.0)
     weights = np.append(rms.counts, rms.zeros)
@@ -430,10 +395,9 @@ def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
 
 
 def fourth_moment(updates: LogHistogram, rms: LogHistogram) -> float:
-    """Return the fourth moment over that of unequal Gaussian steps.
+    """Return ⟨Δw⁴⟩ / 3⟨σ⁴⟩, σ of each parameter: 1 for Gaussian steps, 2 for Laplace.
 
-    ⟨Δw⁴⟩ / 3⟨σ⁴⟩, with σ of each parameter: 1 for Gaussian steps of any sizes, 2 for
-    Laplace steps. Sizes that change inside the window raise it.
+    Sizes that change inside the window raise it.
     """
 
     def mean(histogram):

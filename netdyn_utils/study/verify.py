@@ -39,11 +39,7 @@ TOLERANCE, WIDE_TOLERANCE, WIDE = 0.1, 0.5, ("rms", "largest")
 
 
 def relative_distance(stored: np.ndarray, again: np.ndarray) -> float:
-    """Return Σ|again − stored| / Σ|stored|; infinite for arrays of unlike shape.
-
-    >>> relative_distance(np.array([3, 1]), np.array([2, 2]))
-    0.5
-    """
+    """Return Σ|again − stored| / Σ|stored|; infinite for arrays of unlike shape."""
     stored, again = np.asarray(stored), np.asarray(again)
     if stored.shape != again.shape:
         return np.inf
@@ -76,11 +72,9 @@ def truncated_run(run: StudyRun) -> StudyRun:
 def verify_record(
     run: StudyRun, folder: Path, *, data_root=None, tolerance: bool = False
 ) -> tuple[str, str]:
-    """Compute the first part of a run again, and compare it with its record.
+    """Compare the first part of a run with its record; return a status and the reason.
 
-    Returns a status, one of PASSING, "differs", "missing" or "damaged", and the reason.
-    With ``tolerance`` small differences always pass: even processors of one name, if
-    virtual, may round differently.
+    With ``tolerance`` small differences pass even if the processor has the same name.
     """
     status, why = record_status(run, folder)
     if status in ("missing", "damaged"):
@@ -176,11 +170,8 @@ def _perturbation(record, again, *_):
 
 
 def _intervals(record, again, run, folder):
-    """Compare the drift, and thresholds and counts with the record of the updates.
-
-    A threshold belongs to the whole run, so the first window has no intervals that
-    could be compared. But the updates give the same threshold and exceedances.
-    """
+    # A threshold belongs to the whole run, so the first window has no intervals that
+    # could be compared. But the record of updates gives thresholds and exceedances too.
     mine, theirs = _shared(record["drift_lags"], again["drift_lags"])
     for name in ("displacement", "distance", "alignment"):
         then, now = record[f"drift_{name}"], again[f"drift_{name}"]
