@@ -36,7 +36,7 @@ _INTERVAL = re.compile(r"([\[(])([^,]+),([^,]+)([\])])")
 
 
 class ParameterError(ValueError):
-    """Values that do not fit; `errors` has one line for each."""
+    """Values of the wrong type or range; `errors` has one line for each."""
 
     def __init__(self, errors: list[str]):
         super().__init__("\n".join(errors))
@@ -54,7 +54,7 @@ class Parameter:
     help: str = ""
 
     def parse(self, value: object) -> object:
-        """Return a value in the declared type; text is read as the type expects it."""
+        """Return a value in the declared type, parsed if it is text."""
         from pydantic_core import ValidationError
 
         parsed, is_text = value, isinstance(value, str)
@@ -94,13 +94,13 @@ def _validator(kind: str, interval: str):
                     limits["le" if closing == "]" else "lt"] = number(high)
             schema = getattr(core_schema, f"{one}_schema")(**limits)
     except (AttributeError, TypeError, ValueError) as error:
-        message = f"{interval} is no interval of numbers and no set {{a, b}} of texts"
+        message = f"{interval} is neither an interval nor, for text, a set {{a, b}}"
         raise ValueError(message) from error
     return SchemaValidator(schema if one == kind else core_schema.list_schema(schema))
 
 
 def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
-    """Return what a notebook declares; if it was run, with the values of that run."""
+    """Return the parameters of a notebook; if it was run, with the values of that run."""
     # Papermill replaces the injected cell of an earlier run, or keeps it if no value is
     # given. So always give papermill every value that `validate` returns.
     code: dict[str, list[str]] = {"parameters": [], "injected-parameters": []}
@@ -117,7 +117,8 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
             line.targets[0].id: ast.literal_eval(line.value)
             for line in ast.parse(injected).body
         }
-        declared = [_declaration(line, source) for line in ast.parse(source).body]
+        lines = [line for line in source.splitlines() if ast.parse(line).body]
+        declared = map(_declaration, lines)
         return tuple(
             replace(p, default=p.parse(given.get(p.name, p.default))) for p in declared
         )
@@ -126,19 +127,17 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
         raise ValueError(f"{notebook.name}, cell of parameters: {reason}") from e
 
 
-def _declaration(statement: ast.stmt, source: str) -> Parameter:
+def _declaration(line: str) -> Parameter:
     """Read one line `name: type = default  # help; in range`."""
-    line = source.splitlines()[statement.lineno - 1]
     try:
+        (statement,) = ast.parse(line).body
         default = ast.literal_eval(statement.value)
         typed = isinstance(statement, ast.AnnAssign)
         kind = ast.unparse(statement.annotation) if typed else type(default).__name__
         if kind == "list" and default:
             kind = f"list[{type(default[0]).__name__}]"
         (target,) = [statement.target] if typed else statement.targets
-        if kind not in _MEANING or statement.end_lineno != statement.lineno:
-            raise ValueError(kind)
-        name = target.id
+        name, _ = target.id, _MEANING[kind]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         form = f"`name: type = literal` in one line, type one of {', '.join(_MEANING)}"
         raise ValueError(f"expected {form}, got: {line}") from error

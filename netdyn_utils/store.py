@@ -212,18 +212,18 @@ class RunStore:
 
 
 def read_record(folder: Path, spec: RunSpec) -> RunRecord:
-    """Read a record; FileNotFoundError without one, ValueError if it is damaged."""
+    """Read a record; FileNotFoundError if there is none, ValueError if damaged."""
     path = folder / f"{spec.name}.json"
     if not path.exists():
         raise FileNotFoundError(path)
     record = open_record(path)
     if record.key != spec.key:
-        raise ValueError(f"the record {path.name} is damaged (it is of another run)")
+        raise ValueError(f"the record {path.name} is damaged (it has another key)")
     return replace(record, stale=record.manifest["version"] != spec.version)
 
 
 def open_record(path: Path) -> RunRecord:
-    """Read the record of a manifest, whatever run it is of; ValueError if damaged."""
+    """Read the record of a manifest, of any run; ValueError if it is damaged."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if missing := [name for name in REQUIRED if name not in manifest]:
@@ -336,7 +336,7 @@ def canonical(value: object) -> str:
         return f"{value + 0.0:.12g}"  # + 0.0: no −0
     if isinstance(value, bool | int | str | None):
         return json.dumps(value, ensure_ascii=False)
-    raise ValueError(f"a configuration holds finite numbers and text, got {value!r}")
+    raise ValueError(f"configurations have finite numbers and text, got {value!r}")
 
 
 def _readable(name: str, value: object) -> str:

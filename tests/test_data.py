@@ -80,7 +80,7 @@ def test_one_changed_pixel_is_refused_by_the_name_of_its_array(tmp_path, monkeyp
     with pytest.raises(ValueError, match="differs for x_train, y_train, x_test, y_te"):
         load_images("mnist", "full", root=tmp_path)  # nor is the sample the full set
     monkeypatch.setattr(images, "SAMPLES", tmp_path)
-    with pytest.raises(ValueError, match="SHA-256 differs for x_test: reinstall"):
+    with pytest.raises(ValueError, match=r"differs for x_test: .* reinstall"):
         load_images("mnist")
 
 

@@ -49,6 +49,8 @@ def test_intervals_follow_their_definition(start, tmp_path):
     found = run(SMALL, tmp_path, fractions=(0.05, 0.01), start=start)
     magnitudes = np.abs(np.diff(positions_by_hand(SMALL), axis=0))[start:]
     assert (found.start, found.groups) == (start, ("fc1", "fc2"))
+    with pytest.raises(ValueError, match=r"no intervals of fraction 0.5 .*are \(0"):
+        found.counts(0.5)
     first = 784 * 16 + 16
     columns = {"all": slice(None), "fc1": slice(first), "fc2": slice(first, None)}
     for fraction, threshold in zip(found.fractions, found.thresholds, strict=True):
@@ -166,10 +168,3 @@ def test_impossible_windows_and_fractions_are_refused(options, message, tmp_path
     odd = replace(SMALL, train=TrainConfig(steps=41))
     with pytest.raises(ValueError, match="start=40 is not where a window of two steps"):
         run(odd, tmp_path, start=40)
-
-
-def test_an_unknown_fraction_or_layer_is_named(tmp_path):
-    found = run(SMALL, tmp_path)
-    for arguments in ((0.5,), (0.01, "conv1")):
-        with pytest.raises(ValueError, match=r"no intervals of fraction .*are \(0"):
-            found.counts(*arguments)

@@ -108,7 +108,7 @@ def test_a_name_says_what_the_run_is_and_is_a_file_name():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.arange(2), {1}])
 def test_a_config_holds_finite_numbers_and_text_only(value):
-    with pytest.raises(ValueError, match="a configuration holds"):
+    with pytest.raises(ValueError, match="configurations have finite"):
         _ = replace(SPEC, config={"rate": value}).key
 
 

@@ -78,8 +78,8 @@ class InMemoryBatches:
         samples = len(inputs)
         if not 0 < samples == len(targets):
             raise ValueError(
-                f"got {samples} inputs and {len(targets)} targets: expected as many of "
-                "each, at least one"
+                f"got {samples} inputs and {len(targets)} targets: expected equal "
+                "numbers, at least one"
             )
         if batch_size is not None:
             if check_positive_int(batch_size, "batch size") > samples:

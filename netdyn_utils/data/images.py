@@ -21,6 +21,7 @@ from ..validation import check_choice
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # as in the npz files of Keras
 SAMPLES = Path(__file__).parent / "samples"
+REMEDY = "delete it and fetch it again, or reinstall netdyn if it is a sample"
 SETS = json.loads((SAMPLES / "sets.json").read_text("utf-8"))
 SHA256 = {  # of the bytes of each uint8 array, in the order of KEYS
     (name, source): tuple(digests[key] for key in KEYS)
@@ -163,7 +164,7 @@ def _read_npz(path):
     except Exception as error:  # a changed byte can raise anything
         raise ValueError(
             f"{path} cannot be read as an npz of {', '.join(KEYS)} "
-            f"({type(error).__name__}: {error}): {_remedy(path)}"
+            f"({type(error).__name__}: {error}): {REMEDY}"
         ) from error
 
 
@@ -178,7 +179,7 @@ def _check_arrays(arrays, name, source, origin) -> str:
             raise ValueError(
                 f"{origin}: {x_key} ({x.dtype}, {x.shape}) and {y_key} ({y.dtype}, "
                 f"{y.shape}) are not uint8 images of {shape} with a label below "
-                f"{len(classes)} for each: {_remedy(origin)}"
+                f"{len(classes)} for each: {REMEDY}"
             )
 
     found = [hashlib.sha256(np.ascontiguousarray(arrays[k])).hexdigest() for k in KEYS]
@@ -187,14 +188,9 @@ def _check_arrays(arrays, name, source, origin) -> str:
     if wrong:
         raise ValueError(
             f"{origin} is not {name} ({source}), the SHA-256 differs for "
-            f"{', '.join(wrong)}: {_remedy(origin)}"
+            f"{', '.join(wrong)}: {REMEDY}"
         )
     return hashlib.sha256("".join(found).encode()).hexdigest()
-
-
-def _remedy(origin) -> str:
-    shipped = isinstance(origin, Path) and origin.parent == SAMPLES
-    return "reinstall netdyn" if shipped else "delete it and fetch it again"
 
 
 def _tensors(images, labels, classes) -> tuple[Tensor, Tensor]:

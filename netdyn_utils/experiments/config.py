@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -67,8 +67,8 @@ class ExperimentConfig:
         changed = self.digits or self.source != "sample" or self.control != "none"
         if self.network == "transformer" and changed:
             raise ValueError(
-                "the transformer learns text: it has no digits and no control, and its "
-                "only source is 'sample'"
+                "the transformer learns text: it takes no digits and no control, and "
+                "its only source is 'sample'"
             )
 
     @classmethod
@@ -87,7 +87,7 @@ class ExperimentConfig:
         """
         check_choice(network, NETWORKS, "network")
         parts = check_positive_int(10 if windows is None else windows, "windows")
-        window = -(-check_positive_int(steps, "steps") // parts)
+        window = -(-check_positive_int(steps, "steps") // parts)  # rounded up
         window = min(window, MAX_WINDOW) if windows is None else window
         train = {**PAPER_HYPERPARAMETERS[network], "steps": steps, "seed": seed}
         other = {"window": window}
@@ -101,9 +101,9 @@ class ExperimentConfig:
 
     def flat(self) -> dict[str, object]:
         """Return all fields by name, with those of training."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        train = values.pop("train")
-        return {**values, **{f.name: getattr(train, f.name) for f in fields(train)}}
+        values = {**vars(self), **vars(self.train)}
+        del values["train"]
+        return values
 
 
 UpdatesConfig = ExperimentConfig  # former name
@@ -119,7 +119,7 @@ class Experiment:
     check: Callable[..., None] | None = None  # raises for impossible options
     unused: tuple[str, ...] = ()  # fields that its numbers do not depend on
 
-    def spec(self, config: ExperimentConfig, *, data_root=None, **options) -> RunSpec:
+    def spec(self, config: ExperimentConfig, **options) -> RunSpec:
         """Return the specification of the record of a configuration and options."""
         options = {**self.defaults, **options}
         if self.check:
@@ -136,15 +136,14 @@ class Experiment:
         names = [n for n in (*KEY_FIELDS, *defaults) if n not in self.unused]
         values = {name: values[name] for name in names}
         data = DATASET[config.network], config.source
-        known = data in SHA256  # then a record is found where the full set is not
-        digest = known_digest(*data) if known else load_data(config, data_root).digest
+        digest = known_digest(*data) if data in SHA256 else CharText().digest
         return RunSpec(self.kind, self.version, values, digest, defaults)
 
     def record(
         self, compute, config, *, store=None, device="auto", data_root=None, **options
     ) -> RunRecord:
         """Return a record; ``compute(training, **options)`` if it is missing."""
-        spec = self.spec(config, data_root=data_root, **options)
+        spec = self.spec(config, **options)
         target, options = resolve_device(device), {**self.defaults, **options}
 
         def arrays():

@@ -8,8 +8,8 @@ import numpy as np
 from ..experiments.updates import UpdatesRun
 from ..store import RunRecord, manifest_text
 from .claims import Claim, markdown_table
-from .comparison import PaperComparison
 from .decisions import Answer, count_decisions, plus_minus, standard_deviation
+from .published_values import PaperComparison
 from .statistics import TOLERANCE
 
 EXPORT_BINS = 1_000  # linear bins of the authors' histograms
