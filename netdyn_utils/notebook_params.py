@@ -100,7 +100,7 @@ def _validator(kind: str, interval: str):
 
 
 def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
-    """Return the parameters of a notebook; if it was run, with the values of that run."""
+    """Return the parameters of a notebook, with the values of its run if it was run."""
     # Papermill replaces the injected cell of an earlier run, or keeps it if no value is
     # given. So always give papermill every value that `validate` returns.
     code: dict[str, list[str]] = {"parameters": [], "injected-parameters": []}

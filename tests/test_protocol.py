@@ -112,14 +112,6 @@ def test_all_records_are_committed_and_fresh_and_no_others():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 20e6
 
 
-def test_every_record_says_what_it_was_made_with():
-    for run in RUNS:
-        manifest = json.loads((RESULTS / f"{run.spec.name}.json").read_text())
-        assert {"processor", "created", "seconds", "commit", "data"} <= set(manifest)
-        assert manifest["threads"] >= 1
-        assert {"torch", "numpy", "python"} <= set(manifest["versions"])
-
-
 # The status of a record
 
 

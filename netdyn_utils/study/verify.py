@@ -133,7 +133,7 @@ def _updates(record, again, *_):
     for name, groups in (("updates", then.updates.groups), ("rms", ("all",))):
         for group in groups:
             first = [getattr(run, name).histogram(group, 0) for run in (then, now)]
-            yield f"{name} of {group}", *map(_dense, first)
+            yield f"{name} of {group}", *map(dense_counts, first)
             yield f"largest {name} of {group}", *(histogram.max for histogram in first)
     size, losses = then.loss[0][0], now.loss[1]  # steps of a mean; losses step by step
     means = losses[: losses.size // size * size].reshape(-1, size).mean(1, dtype=float)
@@ -142,7 +142,7 @@ def _updates(record, again, *_):
     yield "test loss", then.tests[mine, 1], now.tests[theirs, 1]
 
 
-def _dense(histogram: LogHistogram) -> np.ndarray:
+def dense_counts(histogram: LogHistogram) -> np.ndarray:
     """Return the counts of all bins, exact zeros last."""
     counts = np.zeros(code_count() + 1, np.int64)
     counts[histogram.start :][: histogram.counts.size] = histogram.counts
