@@ -100,7 +100,7 @@ def dense(histogram):
 
 
 def quantities(record):
-    """Yield the results of a run by name, in shapes that do not depend on the machine."""
+    """Yield the results of a run by name, in the same shapes on any machine."""
     prefix = ""
     if record.kind == "updates":
         run = UpdatesRun.of(record)
