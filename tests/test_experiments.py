@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from by_hand import train_by_hand
 
-from netdyn_utils.experiments import ExperimentConfig, run_updates
+from netdyn_utils.experiments import (
+    ExperimentConfig,
+    run_information,
+    run_intervals,
+    run_perturbation,
+    run_updates,
+)
 from netdyn_utils.experiments.config import KEY_FIELDS, TrainingRun
 from netdyn_utils.experiments.updates import UPDATES
 from netdyn_utils.store import RunStore
@@ -138,28 +144,48 @@ def test_a_selection_of_digits_fits_the_output_to_it(network, inputs, tmp_path):
 
 
 def test_the_windows_of_the_papers_settings_are_ten_or_as_given():
-    config = ExperimentConfig.from_paper("mlp", 1_001, seed=3, optimizer="adam")
-    assert (config.train.optimizer, config.train.seed, config.window) == (
-        "adam",
-        3,
-        101,
-    )
+    assert ExperimentConfig.from_paper("mlp", 1_001).window == 101
+    assert ExperimentConfig.from_paper("mlp", 30_000).window == 1_000
     assert ExperimentConfig.from_paper("mlp", 50, windows=5).window == 10
     assert ExperimentConfig.from_paper("mlp", 50, window=7).window == 7
 
 
 @pytest.mark.parametrize(
-    ("network", "changes", "message"),
+    ("options", "message"),
     [
-        ("mlp", {"leaning_rate": 1}, "unknown setting .* mean 'learning_rate'"),
-        ("mlp", {"options": {"width": 1}}, "unknown option .* mean 'widths'"),
-        ("mlp", {"windows": 0}, "windows must be a whole number of at least 1"),
-        ("transformer", {"digits": (1, 2)}, "the transformer learns text"),
+        ({"leaning_rate": 1}, "unknown setting .* mean 'learning_rate'"),
+        ({"options": {"width": 1}}, "unknown option .* mean 'widths'"),
+        ({"windows": 0}, "windows must be a whole number of at least 1"),
+        ({"network": "transformer", "digits": (1, 2)}, "the transformer learns text"),
     ],
 )
-def test_an_impossible_setting_is_refused(network, changes, message):
+def test_an_impossible_configuration_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        ExperimentConfig.from_paper(network, **{"steps": 10, **changes})
+        ExperimentConfig.from_paper(**{"network": "mlp", "steps": 10, **options})
+
+
+@pytest.mark.parametrize(
+    ("compute", "options", "message"),
+    [
+        *[
+            (run_intervals, {"fractions": f}, "between 0 and 1")
+            for f in ((), (0.01, 1))
+        ],
+        *[(run_intervals, {"start": s}, "begins: choose") for s in (6, -5, 20, 10.5)],
+        *[(run_perturbation, {"epochs": e}, "ascending") for e in ((), (0, 1), (2, 1))],
+        (run_perturbation, {"deltas": (0.0,)}, "delta"),
+        (run_perturbation, {"curve_weights": 0}, "number of weights"),
+        (run_information, {"permutations": 0}, "permutations must be"),
+        (
+            run_information,
+            {"config": replace(SMALL, window=7)},
+            "fewer than two windows",
+        ),
+    ],
+)
+def test_impossible_options_are_refused_before_training(compute, options, message):
+    with pytest.raises(ValueError, match=message):
+        compute(**{"config": SMALL, **options})
 
 
 def test_a_diverged_or_interrupted_run_stores_nothing(tmp_path, monkeypatch):

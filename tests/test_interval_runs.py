@@ -153,18 +153,3 @@ def test_other_counts_of_updates_are_an_error(first, monkeypatch, tmp_path):
     arrays = {**first.record.arrays, "updates_counts": counts}
     message = replay(first, monkeypatch, tmp_path, arrays)
     assert "in counts of updates (nothing known changed)" in message
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        *[({"fractions": f}, "between 0 and 1") for f in ((), (0.01, 1), (np.nan,))],
-        *[({"start": s}, "begins: choose one") for s in (5, -10, 40, 20.5)],
-    ],
-)
-def test_impossible_windows_and_fractions_are_refused(options, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        run(SMALL, tmp_path, **options)
-    odd = replace(SMALL, train=TrainConfig(steps=41))
-    with pytest.raises(ValueError, match="start=40 is not where a window of two steps"):
-        run(odd, tmp_path, start=40)

@@ -80,16 +80,3 @@ def test_steps_and_windows_of_the_config_change_nothing(run):
     other = replace(SMALL, window=7, train=replace(SMALL.train, steps=3))
     spec = PERTURBATION.spec(other, **OPTIONS, weights_per_layer=15)
     assert spec.key == run.record.key
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        *[({"epochs": e}, "positive and ascending") for e in ((), (0, 1), (2, 1))],
-        ({"deltas": (0.0,)}, "delta"),
-        ({"curve_weights": 0}, "number of weights"),
-    ],
-)
-def test_impossible_options_are_refused_before_training(options, message):
-    with pytest.raises(ValueError, match=message):
-        run_perturbation(SMALL, **options)
