@@ -151,9 +151,9 @@ class RunStore:
     ) -> RunRecord:
         """Return the record of a run; ``compute()`` gives its arrays if it is missing.
 
-        Of two processes that want the same run, one computes and the other waits. A
-        stale record of `root` is computed again; one of an archive is returned with
-        `stale` set. The manifest also has `notes`.
+        Of two processes on one machine that want a run, one computes and the other
+        waits. A stale record of `root` is computed again; one of an archive is returned
+        with `stale` set. The manifest also has `notes`.
 
         Raises `MissingRecordError` if the record is missing or damaged and computing is
         switched off, OSError before computing if `root` cannot be written to, and

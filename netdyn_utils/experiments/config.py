@@ -154,7 +154,7 @@ class Experiment:
 
 
 def machine(device: torch.device) -> dict[str, object]:
-    """Return the part of a manifest that `environment_info` has not: no torch there."""
+    """Return what a manifest says of torch and its device."""
     return {"threads": torch.get_num_threads(), "device": device.type}
 
 
