@@ -1,7 +1,7 @@
 """The trainable parameters of a model as one flat vector.
 
-Each counts once, in the order of ``model.named_parameters()``: shared ones once, frozen
-ones and buffers (BatchNorm's running statistics) never.
+They are in the order of ``model.named_parameters()``: shared ones once, without frozen
+ones and buffers (BatchNorm's running statistics).
 """
 
 from dataclasses import dataclass
@@ -26,21 +26,10 @@ class ParamSlice:
 class FlatParameters:
     """The trainable parameters of a model as one vector of `numel` weights.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Dtypes and devices may differ. A model without trainable parameters, or with one
-        that is complex or has no values yet (a lazy layer), is a ValueError.
+    `parameters` are those of torch, `slices` their names, layers and positions in the
+    vector. Dtypes and devices may differ. A model without trainable parameters, or with
+    one that is complex or has no values yet (a lazy layer), is a ValueError.
 
-    Attributes
-    ----------
-    parameters : tuple of torch.nn.Parameter
-    slices : tuple of ParamSlice
-        Name, layer, start and stop of every parameter, in order.
-    numel : int
-
-    Examples
-    --------
     >>> flat = FlatParameters(nn.Linear(3, 2))
     >>> flat.numel, [part.name for part in flat.slices]
     (8, ['weight', 'bias'])
@@ -92,10 +81,10 @@ class FlatParameters:
 
         Do not write to what is returned.
         """
-        block = self.flat_view()
-        same = block is not None and block.dtype == vector.dtype
-        if same and block.device == vector.device:
-            return block
+        view = self.flat_view()
+        wanted = vector.dtype, vector.device
+        if view is not None and (view.dtype, view.device) == wanted:
+            return view
         return self._copy_into(vector)
 
     def _copy_into(self, vector: Tensor) -> Tensor:
@@ -129,7 +118,7 @@ class FlatParameters:
             ):
                 return None
         if first.untyped_storage().nbytes() < (offset + self.numel) * size:
-            return None  # neighbours by chance
+            return None  # adjacent in memory by chance
         return torch.as_strided(first.detach(), (self.numel,), (1,), offset)
 
     vector, bind = to_vector, share_storage  # former names

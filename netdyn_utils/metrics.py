@@ -1,7 +1,7 @@
-"""The numbers a notebook ends with, readable by programs and by people.
+"""The numbers that a notebook ends with, readable by programs and by people.
 
-``log_metrics(alpha=fit.alpha)`` as the last line of a cell shows a small table and
-stores the same numbers as JSON in the notebook, with papermill alone too.
+``log_metrics(alpha=fit.alpha)`` as the last line of a cell shows a small table, and
+stores the same numbers as JSON in the notebook.
 """
 
 import json
@@ -57,13 +57,27 @@ def _to_json(name, value):
 def read_metrics(notebook: Path) -> dict[str, float | int | str | None]:
     """Return the metrics of an executed notebook; ValueError if it is no notebook."""
     found = {}
-    try:
-        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", ()):
-                found |= output.get("data", {}).get(MIME, {})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{notebook} is not a notebook ({error!r})") from error
+    for cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            found |= output.get("data", {}).get(MIME, {})
     return found
+
+
+def code_cells(notebook: Path) -> list[dict]:
+    """Return the code cells of a notebook file; ValueError if it is no notebook."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        found = [cell for cell in cells if cell["cell_type"] == "code"]
+        for cell in found:
+            cell["source"] = "".join(cell["source"])
+            cell["outputs"] = [dict(output) for output in cell.get("outputs", ())]
+            set(cell.setdefault("metadata", {}).setdefault("tags", []))
+        return found
+    except OSError as error:
+        raise ValueError(f"{notebook} cannot be read: {error.strerror}") from error
+    except Exception as error:  # no JSON, or any other JSON
+        message = f"{notebook} is not a notebook: it has no list of cells in JSON"
+        raise ValueError(message) from error
 
 
 record, read_recorded = log_metrics, read_metrics  # former names

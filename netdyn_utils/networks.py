@@ -1,7 +1,7 @@
 """The three networks of the study, in the sizes of Zhang & Tang (PNAS 2025).
 
-All initial weights come from the generator that is passed in, so one seed gives one
-network. Torch's layers also use the global generator: `fork_rng` restores its state.
+All initial weights come from the generator that is passed in. Torch's layers also use
+the global generator: `fork_rng` restores its state.
 """
 
 import math
@@ -79,7 +79,7 @@ class SeededDropout(nn.Module):
 
 
 def sinusoidal_encoding(length: int, width: int, device) -> Tensor:
-    """Return sines and cosines of geometric wavelengths (Vaswani 2017), (T, C)."""
+    """Return sines and cosines of geometric wavelengths, (T, C); Vaswani 2017."""
     time = torch.arange(length, device=device).unsqueeze(1)
     even = torch.arange(0, width, 2, device=device)
     angle = time * torch.exp(even * (-math.log(10_000.0) / width))
@@ -204,9 +204,8 @@ class CharTransformer(nn.Module):
         self.config = config
         dropout = SeededDropout(config.dropout, generator)
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.blocks = nn.Sequential(
-            *(Block(config, dropout) for _ in range(config.layers))
-        )
+        blocks = (Block(config, dropout) for _ in range(config.layers))
+        self.blocks = nn.Sequential(*blocks)
         self.readout = nn.Linear(config.width, config.vocabulary)
         init_like_torch(self, generator)
         for block in self.blocks:  # as torch.nn.MultiheadAttention begins
@@ -228,25 +227,17 @@ NETWORKS = {
 
 
 def build_model(name: str, *, generator: torch.Generator, **options) -> nn.Module:
-    """Build a network by name.
+    """Build "mlp", "convnet" or "transformer".
 
-    Parameters
-    ----------
-    name : "mlp", "convnet" or "transformer"
-    generator : torch.Generator
-        Draws the initial weights and the masks of dropout; on the CPU.
-    **options
-        Fields of the network's config: ``widths``, ``batchnorm``, ``causal`` …
+    `generator`, on the CPU, gives the initial weights and the masks of dropout;
+    `options` are fields of its config, such as ``widths``, ``batchnorm`` or ``causal``.
 
-    Examples
-    --------
     >>> model = build_model("mlp", widths=(784, 50, 10), generator=torch.Generator())
     >>> [name for name, _ in model.named_children()]
     ['fc1', 'fc2']
     """
     network, config = NETWORKS[check_choice(name, NETWORKS, "network")]
+    known, what = config.__dataclass_fields__, f"option of {network.__name__}"
     for option in options:
-        check_choice(
-            option, config.__dataclass_fields__, f"option of {network.__name__}"
-        )
+        check_choice(option, known, what)
     return network(config(**options), generator)

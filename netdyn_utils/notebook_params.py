@@ -1,13 +1,13 @@
 """The parameters that a notebook declares, and the profiles that give them values.
 
-The cell tagged ``parameters`` is the declaration, one to a line, as papermill reads it:
+The cell tagged ``parameters`` declares one parameter a line, as papermill reads it:
 
     steps: int = 3000  # training steps; in [1, inf)
     source: str = "sample"  # images; in {sample, full}
 
-A profile, `notebooks/params/PROFILE.yaml`, has one block for each notebook,
-`01_training: {steps: 100}`. What is given is checked before a kernel starts: papermill
-would only warn of a wrong name. Nothing here imports anything that takes long.
+A profile, `notebooks/params/PROFILE.yaml`, has one block for each notebook, such as
+`01_training: {steps: 100}`. Values are validated before a kernel starts, because
+papermill only warns of a wrong name. This module imports nothing slow.
 """
 
 import ast
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from .metrics import code_cells
 from .validation import check_choice, short_repr
 
 _MEANING = {"int": "a whole number", "float": "a finite number", "str": "text"}
@@ -28,14 +29,14 @@ _MEANING["bool"] = "true or false"
 _LIMITS = {
     "int": {"ge": -(2**63), "lt": 2**63},  # what an array, a seed or a counter holds
     "float": {"allow_inf_nan": False},
-    "str": {"pattern": r"^[^\x00]*$"},  # which also takes only what UTF-8 can write
+    "str": {"pattern": r"^[^\x00]*$"},  # excludes surrogates too
 }
 _RANGE = re.compile(r"(?:^|;)\s*in\s+([\[({].*[\])}])\s*$")
 _INTERVAL = re.compile(r"([\[(])([^,]+),([^,]+)([\])])")
 
 
 class ParameterError(ValueError):
-    """Values that do not fit; `errors` has one line for each."""
+    """Values of the wrong type or range; `errors` has one line for each."""
 
     def __init__(self, errors: list[str]):
         super().__init__("\n".join(errors))
@@ -53,12 +54,12 @@ class Parameter:
     help: str = ""
 
     def parse(self, value: object) -> object:
-        """Return a value in the declared type; text is read as the type expects it."""
+        """Return a value in the declared type, parsed if it is text."""
         from pydantic_core import ValidationError
 
         parsed, is_text = value, isinstance(value, str)
         if is_text and self.kind.startswith("list"):
-            with suppress(Exception):  # no list, as the validator will find
+            with suppress(Exception):  # the validator says that this is no list
                 parsed = _load_yaml(value)
         elif is_text and self.kind == "bool":
             parsed = {"true": True, "false": False}.get(value.strip().lower(), value)
@@ -75,7 +76,7 @@ class Parameter:
 
 @cache
 def _validator(kind: str, interval: str):
-    """Return pydantic's validator of a type and a range; its core imports fast."""
+    """Return pydantic's validator of a type and a range."""
     from pydantic_core import SchemaValidator, core_schema
 
     one = kind.removeprefix("list[").removesuffix("]")
@@ -93,16 +94,15 @@ def _validator(kind: str, interval: str):
                     limits["le" if closing == "]" else "lt"] = number(high)
             schema = getattr(core_schema, f"{one}_schema")(**limits)
     except (AttributeError, TypeError, ValueError) as error:
-        message = f"{interval} is no interval of numbers and no set {{a, b}} of texts"
+        message = f"{interval} is neither an interval nor, for text, a set {{a, b}}"
         raise ValueError(message) from error
     return SchemaValidator(schema if one == kind else core_schema.list_schema(schema))
 
 
 def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
-    """Return what a notebook declares; if it was run, with the values of that run."""
-    # Papermill keeps the injected cell of an earlier run if it is given nothing, and
-    # replaces it, values and all, if it is given anything. So whoever runs a notebook
-    # gives papermill every value that `validate` returns.
+    """Return the parameters of a notebook, with the values of its run if it was run."""
+    # Papermill replaces the injected cell of an earlier run, or keeps it if no value is
+    # given. So always give papermill every value that `validate` returns.
     code: dict[str, list[str]] = {"parameters": [], "injected-parameters": []}
     for cell in code_cells(notebook):
         for tag in code.keys() & cell["metadata"]["tags"]:
@@ -117,7 +117,8 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
             line.targets[0].id: ast.literal_eval(line.value)
             for line in ast.parse(injected).body
         }
-        declared = [_declaration(line, source) for line in ast.parse(source).body]
+        lines = [line for line in source.splitlines() if ast.parse(line).body]
+        declared = map(_declaration, lines)
         return tuple(
             replace(p, default=p.parse(given.get(p.name, p.default))) for p in declared
         )
@@ -126,32 +127,17 @@ def read_parameters(notebook: Path) -> tuple[Parameter, ...]:
         raise ValueError(f"{notebook.name}, cell of parameters: {reason}") from e
 
 
-def code_cells(notebook: Path) -> list[dict]:
-    """Return the code cells of a notebook file; ValueError if it is none."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        found = [cell for cell in cells if cell["cell_type"] == "code"]
-        for cell in found:  # what everyone reads of a cell
-            cell["source"] = "".join(cell["source"])
-            set(cell.setdefault("metadata", {}).setdefault("tags", []))
-        return found
-    except Exception as error:  # no file, no JSON, or any other JSON
-        raise ValueError(f"{notebook} is not a notebook ({error!r})") from error
-
-
-def _declaration(statement: ast.stmt, source: str) -> Parameter:
+def _declaration(line: str) -> Parameter:
     """Read one line `name: type = default  # help; in range`."""
-    line = source.splitlines()[statement.lineno - 1]
     try:
+        (statement,) = ast.parse(line).body
         default = ast.literal_eval(statement.value)
         typed = isinstance(statement, ast.AnnAssign)
         kind = ast.unparse(statement.annotation) if typed else type(default).__name__
         if kind == "list" and default:
             kind = f"list[{type(default[0]).__name__}]"
         (target,) = [statement.target] if typed else statement.targets
-        if kind not in _MEANING or statement.end_lineno != statement.lineno:
-            raise ValueError(kind)
-        name = target.id
+        name, _ = target.id, _MEANING[kind]
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         form = f"`name: type = literal` in one line, type one of {', '.join(_MEANING)}"
         raise ValueError(f"expected {form}, got: {line}") from error
@@ -186,8 +172,8 @@ def format_table(parameters: tuple[Parameter, ...]) -> str:
 
 
 def parameters_hash(values: Mapping[str, object]) -> str:
-    """Return eight letters that stand for values; floats count with 12 digits."""
-    text = json.dumps(dict(values))  # the digits beyond depend on the machine
+    """Return a hash of eight letters; floats count with 12 digits."""
+    text = json.dumps(dict(values))  # further digits depend on the machine
     rounded = json.loads(text, parse_float=lambda x: float(f"{float(x):.12g}"))
     text = json.dumps(rounded, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -208,7 +194,7 @@ class Job:
 
 
 def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
-    """List the runs of a profile: every notebook of the table of contents, checked."""
+    """Return the validated runs of a profile, one for each notebook of the book."""
     blocks = _read_profile(root, profile)
     toc = json.dumps(read_yaml(root / "_toc.yml"))  # its files at any depth:
     chapters = re.findall(r'"file": "notebooks/([^"]+)"', toc)
@@ -231,13 +217,18 @@ def plan_jobs(root: Path, profile: str, into: Path) -> list[Job]:
 
 def find_notebook(root: Path, name: str) -> Path:
     """Return a notebook by name or path: ``tails``, ``03_tails``, ``a/file.ipynb``."""
-    with suppress(OSError, RuntimeError, ValueError):  # no path: ~nobody, too long
-        path = Path(name).expanduser()
-        if path.suffix == ".ipynb" and path.is_file():
-            return path
-    sources = {p.stem: p for p in sorted((root / "notebooks").glob("*.ipynb"))}
-    short = {stem.partition("_")[2] or stem: path for stem, path in sources.items()}
-    return sources.get(name) or short[check_choice(name, short, "notebook")]
+    if name.endswith(".ipynb"):
+        with suppress(OSError, RuntimeError, ValueError):  # ~nobody, too long, a NUL
+            if (path := Path(name).expanduser()).is_file():
+                return path
+        raise ValueError(f"there is no file {short_repr(name)}")
+    paths = sorted((root / "notebooks").glob("*.ipynb"))
+    topics = {path: path.stem.partition("_")[2] or path.stem for path in paths}
+    found = [path for path in paths if name in (path.stem, topics[path])]
+    if len(found) > 1:
+        stems = " or ".join(path.stem for path in found)
+        raise ValueError(f"{name!r} can be {stems}: give the whole name")
+    return found[0] if found else Path(check_choice(name, topics.values(), "notebook"))
 
 
 def profile_block(root: Path, profile: str, name: str) -> dict:
@@ -252,8 +243,10 @@ def read_yaml(path: Path) -> dict:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # on tags that do not fit, nearly anything
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}," if mark else ""
         reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ValueError(f"{path} is no YAML that can be read: {reason}") from error
+        raise ValueError(f"{path}{line} is not valid YAML: {reason}") from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         found = short_repr(found)
         raise ValueError(f"{path} must hold `name: value` lines, got {found}")
@@ -261,7 +254,7 @@ def read_yaml(path: Path) -> dict:
 
 
 def _load_yaml(text: str):
-    """Read YAML 1.2, in which 1e-3 is a number and 1:30 is text; nothing is run."""
+    """Read YAML 1.2, in which 1e-3 is a number and 1:30 is text; run no tag."""
     from ruamel.yaml import YAML
 
     return YAML(typ="safe", pure=True).load(text)

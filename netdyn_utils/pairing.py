@@ -1,8 +1,8 @@
 """Notebook pairs: `NN_topic.py` is the source, `NN_topic.ipynb` is made from it.
 
-Pairs are compared by the content of their cells: jupytext's own ``--sync`` trusts the
-dates of files, which git does not keep, and draws new cell ids at random. Outputs, ids
-and the kernel do not count, so a notebook that was run and saved is in sync.
+Only the content of cells counts, so a notebook that was run and saved is in sync.
+(jupytext's ``--sync`` trusts the dates of files, which git does not keep, and draws
+cell ids at random.)
 """
 
 import hashlib
@@ -13,10 +13,15 @@ from pathlib import Path
 
 import jupytext
 
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
 _FILTERS = {  # the same as in jupytext.toml
     "cell_metadata_filter": "tags,mystnb,-all",
     "notebook_metadata_filter": "-all",
+}
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python"}
+_METADATA = {
+    "jupytext": _FILTERS,
+    "kernelspec": {**_KERNEL, "name": "python3"},
+    "language_info": {"name": "python"},
 }
 
 
@@ -31,24 +36,19 @@ def to_notebook(text: str) -> dict:
         digest = hashlib.sha256(content.encode()).hexdigest()[:10]
         seen[digest] += 1
         cell.id = f"{digest}-{seen[digest]}"
-    notebook.metadata = {
-        "jupytext": _FILTERS,
-        "kernelspec": {**_KERNEL, "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    notebook.metadata = _METADATA
     return notebook
 
 
 def out_of_sync(folder: Path) -> list[Path]:
-    """Return the notebooks without their .py, or with other content than it."""
+    """Return the notebooks that have no .py or differ from it."""
     return pair(folder, write=False)[1]
 
 
 def pair(folder: Path, *, write: bool = True) -> tuple[list[Path], list[Path]]:
     """Make the notebooks from their .py; return those that changed, and those left.
 
-    A notebook is left alone if it has no .py, or was edited and differs from it. One
-    that cannot be read, as after a merge, is made again.
+    A notebook is left alone if it has no .py, or was edited and differs from it.
     """
     made, left = [], []
     files = [path for path in folder.iterdir() if path.suffix in (".py", ".ipynb")]
@@ -75,7 +75,8 @@ def _read(path: Path) -> tuple[dict | None, bool]:
         found = jupytext.read(path, fmt="ipynb")
     except Exception:  # whatever nbformat makes of a damaged file
         return None, False
-    ids = [cell.get("id") for cell in found.cells]
     found.metadata = {"jupytext": _FILTERS}
     content = to_notebook(jupytext.writes(found, fmt="py:percent"))
-    return content, ids != [cell.id for cell in content.cells]
+    return content, [cell.get("id") for cell in found.cells] != [
+        cell.id for cell in content.cells
+    ]

@@ -1,9 +1,9 @@
 """Records of runs on disk: found by what they are, computed once, verified when read.
 
-A `RunSpec` describes a run. Its record is two files whose name says what it is:
-``updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_full_0123abcd.npz`` has the arrays, the
-``.json`` beside it the manifest: configuration, version, commit, data, libraries,
-processor, time, and the SHA-256 of the arrays. Nothing is pickled or unpickled.
+A record is two files whose name describes the run, such as
+``updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_full_0123abcd``: the arrays (``.npz``) and
+the manifest (``.json``) with configuration, versions, commit, processor, time, and the
+SHA-256 of the arrays. Nothing is pickled or unpickled.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class MissingRecordError(LookupError):
     """A record is missing or damaged, and may not be computed."""
 
     def _render_traceback_(self) -> list[str]:
-        """Show readers of a notebook the sentence, not the traceback."""
+        """Show the sentence without a traceback in a notebook."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -50,11 +50,11 @@ class RecordWarning(UserWarning):
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a run is: all that its numbers depend on.
+    """All that the numbers of a run depend on.
 
-    A field of `config` is left out of key and name where it has its value in `neutral`.
-    A field that is added later has there the value of all runs before it, and their
-    keys stay. A record of another `version` has the same key and is stale.
+    A field with its value in `neutral` is left out of key and name. A field that is
+    added later has there the value of all earlier runs, so their keys stay the same. A
+    record of another `version` has the same key and is stale.
 
     >>> config = {"network": "mlp", "learning_rate": 0.1, "window": 1000}
     >>> RunSpec("updates", 1, config, "d", {"window": 1000}).name
@@ -67,14 +67,14 @@ class RunSpec:
     data: str  # SHA-256
     neutral: Mapping[str, object] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, object]:
         """The fields in key and name."""
         neutral = {name: canonical(value) for name, value in self.neutral.items()}
         config = self.config.items()
         return {n: v for n, v in config if canonical(v) != neutral.get(n)}
 
-    @cached_property
+    @property
     def key(self) -> str:
         """Hash of kind, configuration and data, 32 letters."""
         fields = [f"{n}={canonical(v)}" for n, v in self.identity.items()]
@@ -107,7 +107,7 @@ class RunRecord:
 
     @property
     def size(self) -> int:
-        """Bytes on disk, 0 if the record was not saved."""
+        """Bytes on disk; 0 if not saved."""
         files = [self.path, self.path.with_suffix(".npz")] if self.path else []
         return sum(file.stat().st_size for file in files)
 
@@ -136,11 +136,11 @@ class RunStore:
         """
         root = os.environ.get("NETDYN_RUNS") or Path(user_cache_dir("netdyn")) / "runs"
         archive = os.environ.get("NETDYN_RESULTS")
-        allowed = os.environ.get("NETDYN_COMPUTE") or "always"
+        compute = os.environ.get("NETDYN_COMPUTE") or "always"
         return cls(
             Path(root).expanduser(),
             (Path(archive).expanduser(),) if archive else (),
-            check_choice(allowed, ("always", "never"), "NETDYN_COMPUTE") == "always",
+            check_choice(compute, ("always", "never"), "NETDYN_COMPUTE") == "always",
         )
 
     def get(
@@ -151,32 +151,32 @@ class RunStore:
     ) -> RunRecord:
         """Return the record of a run; ``compute()`` gives its arrays if it is missing.
 
-        Of two processes that want the same run, one computes and the other waits. A
-        stale record of `root` is computed again; one of an archive is returned with
-        `stale` set. The manifest also has `notes`.
+        Of two processes on one machine that want a run, one computes and the other
+        waits. A stale record of `root` is computed again; one of an archive is returned
+        with `stale` set. The manifest also has `notes`.
 
         Raises `MissingRecordError` if the record is missing or damaged and computing is
         switched off, OSError before computing if `root` cannot be written to, and
         TypeError if an array has Python objects.
         """
         record, damage = self._find(spec)
-        computing = record is None and self.compute
-        with self._lock(spec) if computing else nullcontext():
-            if computing:  # another process may have computed it before we had the lock
-                record, damage = self._find(spec)
-            if damage:
-                warnings.warn(damage, RecordWarning, stacklevel=3)
-            if record is None and not computing:
-                folder = (*self.archives, self.root)[0].name
-                raise MissingRecordError(
-                    f"{damage or f'the record {spec.name} is not in {folder}'}: "
-                    "compute it with `make results`, or unset NETDYN_COMPUTE"
-                )
-            if record is None:
-                start = time.perf_counter()
-                arrays = {name: np.asarray(a) for name, a in compute().items()}
-                notes = {**(notes or {}), "seconds": time.perf_counter() - start}
-                record = write_record(self.root, spec, arrays, notes)
+        if record is None and self.compute:
+            with self._lock(spec):
+                record, damage = self._find(spec)  # another process may have made it
+                if record is None:
+                    start = time.perf_counter()
+                    arrays = {name: np.asarray(a) for name, a in compute().items()}
+                    seconds = time.perf_counter() - start
+                    notes = {**(notes or {}), "seconds": seconds}
+                    record = write_record(self.root, spec, arrays, notes)
+        if record is None:
+            folder = (*self.archives, self.root)[0].name
+            raise MissingRecordError(
+                f"{damage or f'the record {spec.name} is not in {folder}'}: "
+                "compute it with `make results`, or unset NETDYN_COMPUTE"
+            )
+        if damage:
+            warnings.warn(damage, RecordWarning, stacklevel=2)
         return record
 
     def _find(self, spec) -> tuple[RunRecord | None, str]:
@@ -195,7 +195,7 @@ class RunStore:
         return None, damage
 
     def _lock(self, spec) -> FileLock:
-        """Return a lock on a run, outside `root`, whose files are committed."""
+        """Return a lock on a run; its file is not in `root`, which may be committed."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
@@ -205,29 +205,25 @@ class RunStore:
                 f"cannot write runs to {self.root} ({error.strerror}): set NETDYN_RUNS "
                 "to a folder that can be written to"
             ) from error
-        root = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
-        for parent in (user_cache_dir("netdyn"), tempfile.gettempdir()):
-            folder = Path(parent, "netdyn-locks")
-            with suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True)
-                if os.access(folder, os.W_OK):
-                    break
-        return FileLock(folder / f"{root}-{spec.key}.lock")
+        # The user's own cache is part of the name: nobody can open another's lock.
+        name = f"{user_cache_dir('netdyn')} {self.root.resolve()} {spec.key}"
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        return FileLock(Path(tempfile.gettempdir(), f"netdyn-{digest}.lock"))
 
 
 def read_record(folder: Path, spec: RunSpec) -> RunRecord:
-    """Read a record; FileNotFoundError without one, ValueError if it is damaged."""
+    """Read a record; FileNotFoundError if there is none, ValueError if damaged."""
     path = folder / f"{spec.name}.json"
     if not path.exists():
         raise FileNotFoundError(path)
     record = open_record(path)
     if record.key != spec.key:
-        raise ValueError(f"the record {path.name} is damaged (it is of another run)")
+        raise ValueError(f"the record {path.name} is damaged (it has another key)")
     return replace(record, stale=record.manifest["version"] != spec.version)
 
 
 def open_record(path: Path) -> RunRecord:
-    """Read the record of a manifest, whatever run it is of; ValueError if damaged."""
+    """Read the record of a manifest, of any run; ValueError if it is damaged."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if missing := [name for name in REQUIRED if name not in manifest]:
@@ -241,21 +237,14 @@ def open_record(path: Path) -> RunRecord:
         raise ValueError(f"the record {path.name} is damaged ({error})") from error
 
 
-def write_record(
-    folder: Path,
-    spec: RunSpec,
-    arrays: Mapping[str, np.ndarray],
-    notes: Mapping[str, object],
-) -> RunRecord:
+def write_record(folder: Path, spec: RunSpec, arrays, notes) -> RunRecord:
     """Write a record and return it; its path is None if it could not be saved."""
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"array {name!r} holds objects: give numbers or text")
     np.savez_compressed(buffer := io.BytesIO(), **arrays)
     manifest = {
-        "kind": spec.kind,
-        "key": spec.key,
-        "version": spec.version,
+        **{name: getattr(spec, name) for name in ("kind", "key", "version")},
         "config": json.loads(manifest_text(spec.config)),
         "data": spec.data,
         "commit": git_commit(),
@@ -263,7 +252,7 @@ def write_record(
         **notes,
         "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
-    path: Path | None = folder / f"{spec.name}.json"
+    path = folder / f"{spec.name}.json"
     try:
         atomic_write(path.with_suffix(".npz"), buffer.getvalue())
         atomic_write(path, manifest_text(manifest).encode())
@@ -272,7 +261,7 @@ def write_record(
             f"the run {spec.name} was computed but not saved in {folder} "
             f"({error.strerror}): free space there, or set NETDYN_RUNS",
             RecordWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
         path = None
     return RunRecord(spec.name, arrays, manifest, path)
@@ -309,6 +298,17 @@ def environment_info() -> dict[str, object]:
     }
 
 
+def environment_changes(then: Mapping, now: Mapping) -> str:
+    """Return what differs between the machines of two manifests, the code aside."""
+    before, after = (
+        {n: manifest.get(n) for n in ("processor", "threads", "device")}
+        | {n: v for n, v in manifest.get("versions", {}).items() if n != "netdyn"}
+        for manifest in (then, now)
+    )
+    pairs = ((name, old, after[name]) for name, old in before.items())
+    return ", ".join(f"{n} {old} → {new}" for n, old, new in pairs if old != new)
+
+
 @cache
 def git_commit(folder: Path = Path(__file__).parent) -> str | None:
     """Return the commit of a checkout, with "+" if it has changes; None outside one."""
@@ -321,7 +321,7 @@ def git_commit(folder: Path = Path(__file__).parent) -> str | None:
 
 
 def canonical(value: object) -> str:
-    """Return a value as a key has it: 12 significant digits, one form for 1 and 1.0.
+    """Return the text of a value in a key: floats to 12 digits, 1.0 as 1.
 
     >>> canonical(0.1 + 0.2), canonical(1.0), canonical((1, None)), canonical("a")
     ('0.3', '1', '[1,null]', '"a"')
@@ -336,11 +336,11 @@ def canonical(value: object) -> str:
         return f"{value + 0.0:.12g}"  # + 0.0: no −0
     if isinstance(value, bool | int | str | None):
         return json.dumps(value, ensure_ascii=False)
-    raise ValueError(f"a configuration holds finite numbers and text, got {value!r}")
+    raise ValueError(f"configurations have finite numbers and text, got {value!r}")
 
 
 def _readable(name: str, value: object) -> str:
-    """Return a field as a file name has it, such as `lr0.1` or `no-causal`."""
+    """Return the text of a field in a file name, such as `lr0.1` or `no-causal`."""
     if isinstance(value, Mapping):
         return "_".join(_readable(*item) for item in value.items())
     label = "" if name in _VALUE_ONLY else _SHORT.get(name, name.replace("_", "-"))

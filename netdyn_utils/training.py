@@ -1,9 +1,7 @@
-"""Training as a generator of steps, with nothing inside, and evaluation.
+"""Training as a generator of steps, and evaluation; observers are called outside::
 
-Whatever watches the training is called from outside::
-
-    for record in train_steps(model, batches, config):
-        tracker.update()
+for record in train_steps(model, batches, config):
+    tracker.update()
 """
 
 import math
@@ -61,7 +59,7 @@ class DivergenceError(ArithmeticError):
 
 
 class SGD:
-    """The same bits as `torch.optim.SGD` without options, at less overhead a step."""
+    """The same bits as `torch.optim.SGD` without options, with less overhead."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float):
         self.parameters, self.lr = [p for p in parameters if p.requires_grad], lr
@@ -85,7 +83,7 @@ OPTIMIZERS = {
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean of −ln p(target) in nats over samples, and places if any."""
+    """Return the mean of −ln p(target) in nats over samples and their positions."""
     return F.cross_entropy(outputs.flatten(0, -2), targets.flatten())
 
 
@@ -98,19 +96,10 @@ def train_steps(
 ) -> Iterator[StepRecord]:
     """Train `model` in place; yield step number and loss after every step.
 
-    Parameters
-    ----------
-    batches : iterable of (inputs, targets)
-        At least ``config.steps`` of them.
-    loss_function : callable (outputs, targets) -> scalar
+    `batches` are pairs (inputs, targets), at least ``config.steps`` of them. Raises
+    DivergenceError if the loss is NaN or infinite; the weights are those before the
+    step.
 
-    Raises
-    ------
-    DivergenceError
-        If the loss is NaN or infinite; the weights are those before the step.
-
-    Examples
-    --------
     >>> model = nn.Linear(2, 2)
     >>> batch = torch.eye(2), torch.tensor([0, 1])
     >>> config = TrainConfig(steps=50, learning_rate=1.0)
@@ -150,8 +139,7 @@ def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
 
     >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(3).eval())
     >>> with eval_mode(model):
-    ...     any(module.training for module in model.modules())
-    False
+    ...     assert not any(module.training for module in model.modules())
     >>> [module.training for module in model]
     [True, False]
     """
@@ -174,12 +162,8 @@ def evaluate(
 ) -> Evaluation:
     """Return the mean loss and the accuracy in evaluation mode.
 
-    Parameters
-    ----------
-    inputs : Tensor, shape (samples, ...)
-    targets : Tensor of int64, shape (samples,) or (samples, places)
-    batch_size : int
-        Samples at a time: bounds the memory, changes the result only in rounding.
+    `targets` are int64, shape (samples,) or (samples, positions). `batch_size` bounds
+    the memory, and changes the result only in rounding.
     """
     check_positive_int(batch_size, "batch size")
     loss, right = 0.0, 0

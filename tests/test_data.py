@@ -65,9 +65,7 @@ def test_classes_select_their_images_in_the_order_of_the_file():
         ("mnits", {}, "did you mean 'mnist'"),
         ("mnist", {"source": "ful"}, "unknown source 'ful'"),
         ("cifar100", {}, "no sample of cifar100.*source='full'"),
-        ("mnist", {"classes": []}, "distinct whole numbers from 0 to 9"),
-        ("mnist", {"classes": [3, 3]}, "distinct whole numbers from 0 to 9"),
-        ("mnist", {"classes": [10]}, "distinct whole numbers from 0 to 9"),
+        *[("mnist", {"classes": k}, "numbers from 0 to 9") for k in ([], [3, 3], [10])],
     ],
 )
 def test_unknown_sets_sources_and_classes_are_refused(name, options, message):
@@ -82,7 +80,7 @@ def test_one_changed_pixel_is_refused_by_the_name_of_its_array(tmp_path, monkeyp
     with pytest.raises(ValueError, match="differs for x_train, y_train, x_test, y_te"):
         load_images("mnist", "full", root=tmp_path)  # nor is the sample the full set
     monkeypatch.setattr(images, "SAMPLES", tmp_path)
-    with pytest.raises(ValueError, match="SHA-256 differs for x_test: reinstall"):
+    with pytest.raises(ValueError, match=r"differs for x_test: .* reinstall"):
         load_images("mnist")
 
 
@@ -94,37 +92,26 @@ def test_one_changed_pixel_is_refused_by_the_name_of_its_array(tmp_path, monkeyp
         {"y_test": np.zeros(9, np.uint8)},
         {"y_train": np.full(20, 10, np.uint8)},
         {"x_test": np.zeros((0, 28, 28), np.uint8), "y_test": np.zeros(0, np.uint8)},
+        {"y_test": np.array([{}], dtype=object)},
     ],
-    ids=["floats", "flat", "a label short", "label 10", "nothing"],
+    ids=["floats", "flat", "a label short", "label 10", "nothing", "pickled"],
 )
 def test_arrays_of_another_form_are_refused(change, tmp_path):
     np.savez(tmp_path / "fashion-mnist.npz", **(random_arrays() | change))
-    with pytest.raises(ValueError, match=r"are not uint8 images of \(28, 28\)"):
+    message = r"are not uint8 images of \(28, 28\)|allow_pickle=False"
+    with pytest.raises(ValueError, match=message):
         load_images("fashion-mnist", "full", root=tmp_path)
 
 
-def test_pickled_and_missing_arrays_are_refused(tmp_path):
-    arrays = random_arrays()
-    del arrays["y_test"]
-    np.savez(tmp_path / "mnist.npz", **arrays)
-    with pytest.raises(ValueError, match=r"KeyError.*y_test"):
-        load_images("mnist", "full", root=tmp_path)
-    np.savez(tmp_path / "mnist.npz", **arrays, y_test=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        load_images("mnist", "full", root=tmp_path)
-
-
 def test_root_goes_before_the_environment(tmp_path, monkeypatch):
-    np.savez(tmp_path / "fashion-mnist.npz", **random_arrays())
+    (other := tmp_path / "other").mkdir()
+    for folder, size in ((tmp_path, 20), (other, 30)):
+        np.savez(folder / "fashion-mnist.npz", **random_arrays(train=size))
     monkeypatch.setenv("NETDYN_DATA", str(tmp_path))
-    first = load_images("fashion-mnist", "full")
-    assert len(first.train_inputs) == 20
-    assert not first.verified  # the package knows no digest of this set
-    (tmp_path / "other").mkdir()
-    np.savez(tmp_path / "other" / "fashion-mnist.npz", **random_arrays(train=30))
-    other = load_images("fashion-mnist", "full", root=tmp_path / "other")
-    assert len(other.train_inputs) == 30
-    assert other.digest != first.digest
+    for root, size in ((None, 20), (other, 30)):
+        data = load_images("fashion-mnist", "full", root=root)
+        assert len(data.train_inputs) == size
+        assert not data.verified  # the package knows no digest of this set
 
 
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from by_hand import train_by_hand
 
-from netdyn_utils.experiments import ExperimentConfig, run_updates
-from netdyn_utils.experiments.config import TrainingRun
-from netdyn_utils.experiments.updates import updates_spec
+from netdyn_utils.experiments import (
+    ExperimentConfig,
+    run_information,
+    run_intervals,
+    run_perturbation,
+    run_updates,
+)
+from netdyn_utils.experiments.config import KEY_FIELDS, TrainingRun
+from netdyn_utils.experiments.updates import UPDATES
 from netdyn_utils.store import RunStore
 from netdyn_utils.tracking.updates import UpdateTracker
 from netdyn_utils.training import DivergenceError, TrainConfig, evaluate
@@ -23,16 +29,13 @@ def run(config, root, **options):
     return run_updates(config, store=RunStore(root, **options), device="cpu")
 
 
-def same_bits(one, other):
-    return all(one[name].tobytes() == other[name].tobytes() for name in one.arrays)
-
-
 def test_a_run_is_computed_once_and_a_repetition_has_the_same_bits(tmp_path):
     first = run(SMALL, tmp_path / "one")
-    stored = run(replace(SMALL), tmp_path / "one", compute=False)
-    assert stored.record.manifest == first.record.manifest
-    assert same_bits(first.record, stored.record)
-    assert same_bits(first.record, run(SMALL, tmp_path / "two").record)
+    stored = run(replace(SMALL), tmp_path / "one", compute=False).record
+    assert stored.manifest == first.record.manifest
+    for again in (stored, run(SMALL, tmp_path / "two").record):
+        for name, array in first.record.arrays.items():
+            assert again[name].tobytes() == array.tobytes()
     other = run(replace(SMALL, train=TrainConfig(steps=12, seed=1)), tmp_path / "one")
     assert not np.array_equal(other.loss[1], first.loss[1])
 
@@ -108,31 +111,27 @@ FIELDS = {
 def test_every_field_of_a_configuration_is_in_the_key():
     plain = ExperimentConfig()
     assert set(FIELDS) == set(plain.flat())
-    keys = {updates_spec(plain).key}
+    keys = {UPDATES.spec(plain).key}
     for name, value in FIELDS.items():
         change = {name: value}
         if name in vars(plain.train):
             change = {"train": replace(plain.train, **change)}
-        keys.add(updates_spec(replace(plain, **change)).key)
+        keys.add(UPDATES.spec(replace(plain, **change)).key)
     assert len(keys) == 1 + len(FIELDS)
 
 
-def test_a_value_at_its_default_is_left_out_and_so_a_new_field_changes_no_key():
-    plain = updates_spec(ExperimentConfig())
+def test_a_value_at_its_default_is_left_out_of_the_key():
+    plain = UPDATES.spec(ExperimentConfig())
     explicit = ExperimentConfig(options={"widths": (784, 128, 10)}, source="sample")
-    assert updates_spec(explicit).key == plain.key
-    names = {"network", "optimizer", "learning_rate", "batch_size", "steps", "seed"}
-    assert set(plain.identity) == names
+    assert UPDATES.spec(explicit).key == plain.key
+    (steps,), (rate,) = np.arange(12, 13), np.linspace(0.1, 0.1, 1)  # numpy's scalars
+    grid = replace(SMALL, train=TrainConfig(steps=steps, learning_rate=rate))
+    assert UPDATES.spec(grid).key == UPDATES.spec(SMALL).key
+    assert set(plain.identity) == set(KEY_FIELDS)
     study = ExperimentConfig.from_paper("mlp", 30_000, source="full")
-    assert updates_spec(study).name == (  # the first record of the study
+    assert UPDATES.spec(study).name == (  # the first record of the study
         "updates_mlp_sgd_lr0.1_bs64_steps30000_seed0_full_71864452"
     )
-
-
-def test_numbers_from_a_grid_have_the_same_key():
-    (steps,), (rate,) = np.arange(12, 13), np.linspace(0.1, 0.1, 1)
-    config = replace(SMALL, train=TrainConfig(steps=steps, learning_rate=rate))
-    assert updates_spec(config).key == updates_spec(SMALL).key
 
 
 @pytest.mark.parametrize(("network", "inputs"), [("mlp", 128), ("convnet", 512)])
@@ -144,41 +143,49 @@ def test_a_selection_of_digits_fits_the_output_to_it(network, inputs, tmp_path):
     assert result.tests[0, 2] < 0.6  # of three classes, by chance a third
 
 
-def test_a_record_of_many_layers_and_windows_stays_small(tmp_path):
-    config = ExperimentConfig.from_paper("transformer", 20, batch_size=4)
-    result = run(config, tmp_path)
-    assert len(result.updates.stops) == 10
-    assert result.parameters == 409_394
-    assert 0 < result.record.size < 200_000
+def test_the_windows_of_the_papers_settings_are_ten_or_as_given():
+    assert ExperimentConfig.from_paper("mlp", 1_001).window == 101
+    assert ExperimentConfig.from_paper("mlp", 30_000).window == 1_000
+    assert ExperimentConfig.from_paper("mlp", 50, windows=5).window == 10
+    assert ExperimentConfig.from_paper("mlp", 50, window=7).window == 7
 
 
 @pytest.mark.parametrize(
-    ("network", "rate", "batch"),
-    [("mlp", 0.1, 64), ("convnet", 0.01, 64), ("transformer", 0.1, 8)],
-)
-def test_the_settings_of_the_paper(network, rate, batch):
-    config = ExperimentConfig.from_paper(network, 1_001, seed=3)
-    assert (config.train.learning_rate, config.train.batch_size) == (rate, batch)
-    assert (config.train.steps, config.train.seed, config.window) == (1_001, 3, 101)
-    assert (config.network, config.train.optimizer) == (network, "sgd")
-    changed = ExperimentConfig.from_paper(network, 50, windows=5, optimizer="adam")
-    assert (changed.train.optimizer, changed.window) == ("adam", 10)
-    assert ExperimentConfig.from_paper(network, 50, window=7).window == 7
-
-
-@pytest.mark.parametrize(
-    ("network", "changes", "message"),
+    ("options", "message"),
     [
-        ("mpl", {}, "unknown network 'mpl': .*did you mean 'mlp'"),
-        ("mlp", {"leaning_rate": 1}, "unknown setting .* mean 'learning_rate'"),
-        ("mlp", {"options": {"width": 1}}, "unknown option .* mean 'widths'"),
-        ("mlp", {"windows": 0}, "windows must be a whole number of at least 1"),
-        ("transformer", {"digits": (1, 2)}, "the transformer learns text"),
+        ({"leaning_rate": 1}, "unknown setting .* mean 'learning_rate'"),
+        ({"options": {"width": 1}}, "unknown option .* mean 'widths'"),
+        ({"windows": 0}, "windows must be a whole number of at least 1"),
+        ({"network": "transformer", "digits": (1, 2)}, "the transformer learns text"),
     ],
 )
-def test_an_impossible_setting_is_refused(network, changes, message):
+def test_an_impossible_configuration_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        ExperimentConfig.from_paper(network, **{"steps": 10, **changes})
+        ExperimentConfig.from_paper(**{"network": "mlp", "steps": 10, **options})
+
+
+@pytest.mark.parametrize(
+    ("compute", "options", "message"),
+    [
+        *[
+            (run_intervals, {"fractions": f}, "between 0 and 1")
+            for f in ((), (0.01, 1))
+        ],
+        *[(run_intervals, {"start": s}, "begins: choose") for s in (6, -5, 20, 10.5)],
+        *[(run_perturbation, {"epochs": e}, "ascending") for e in ((), (0, 1), (2, 1))],
+        (run_perturbation, {"deltas": (0.0,)}, "delta"),
+        (run_perturbation, {"curve_weights": 0}, "number of weights"),
+        (run_information, {"permutations": 0}, "permutations must be"),
+        (
+            run_information,
+            {"config": replace(SMALL, window=7)},
+            "fewer than two windows",
+        ),
+    ],
+)
+def test_impossible_options_are_refused_before_training(compute, options, message):
+    with pytest.raises(ValueError, match=message):
+        compute(**{"config": SMALL, **options})
 
 
 def test_a_diverged_or_interrupted_run_stores_nothing(tmp_path, monkeypatch):

@@ -1,13 +1,11 @@
-"""Golden runs: tiny runs of each kind, computed again and compared with what they were.
+"""Golden runs: tiny runs of each kind, computed again and compared with their files.
 
-A difference means that the numbers of this kind have changed. If they were not meant
-to, take the change back. If they were, raise the version of the `Experiment`, write the
-golden runs again (`NETDYN_GOLDEN=write pytest tests/test_golden.py`), and run `make
-results`.
+A difference means that the numbers of this kind have changed. If that was not meant,
+revert. If it was, raise the version of the `Experiment`, write the golden runs again
+(`NETDYN_GOLDEN=write pytest tests/test_golden.py`), and run `make results`.
 
-Where processor, instruction set and libraries are those of the files, every count must
-agree and every float to twelve digits: a sum in another order is no other number.
-Elsewhere rounding differs in every step, and TOLERANCE holds.
+On the processor, instruction set and libraries of the files every count must agree, and
+every float to twelve digits. Elsewhere rounding differs in every step: TOLERANCE.
 """
 
 import json
@@ -36,7 +34,7 @@ from netdyn_utils.experiments.intervals import IntervalsRun
 from netdyn_utils.experiments.updates import UpdatesRun
 from netdyn_utils.histogram import bin_codes
 from netdyn_utils.store import RunStore, open_record
-from netdyn_utils.study.verify import ROUNDING, relative_distance
+from netdyn_utils.study.verify import ROUNDING, dense_counts, relative_distance
 from netdyn_utils.training import TrainConfig
 
 FOLDER = Path(__file__).parent / "golden"
@@ -74,7 +72,7 @@ WIDE = {"rms": 0.05, "largest": 0.05, "information": 0.05, "drift": 0.05, "curve
 
 
 def machine():
-    """Return what last bits depend on."""
+    """Return the processor, instruction sets and versions that last bits depend on."""
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
     wanted = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
@@ -90,21 +88,19 @@ def machine():
 
 
 def dense(histogram):
-    """Return counts by code of the bin, in one shape on any machine.
+    """Return counts by code of the bin, last those below FLOOR.
 
-    Last comes what is below FLOOR: there gradients that are exactly zero, as those of a
-    bias in front of a softmax, leave nothing but rounding.
+    There are the updates whose gradient is exactly zero but for rounding, as that of a
+    bias in front of a softmax.
     """
-    counts = np.zeros(2**11 + 1, np.int64)
-    counts[histogram.start : histogram.start + histogram.counts.size] = histogram.counts
-    floor = bin_codes(np.float32([FLOOR]))[0]
-    counts[-1] = histogram.zeros + counts[:floor].sum()
+    counts, floor = dense_counts(histogram), bin_codes(np.float32([FLOOR]))[0]
+    counts[-1] += counts[:floor].sum()
     counts[:floor] = 0
     return counts
 
 
 def quantities(record):
-    """Yield what a run found by name, in shapes that do not depend on the machine."""
+    """Yield the results of a run by name, in the same shapes on any machine."""
     prefix = ""
     if record.kind == "updates":
         run = UpdatesRun.of(record)
@@ -129,7 +125,7 @@ def quantities(record):
 
 
 def differences(golden, again):
-    """Return what is further off than its tolerance, with the distance."""
+    """Return the quantities that differ by more than their tolerance."""
     found = []
     for (name, then), (_, now) in zip(
         quantities(golden), quantities(again), strict=True

@@ -13,9 +13,12 @@ def test_metrics_are_stored_as_json_and_the_last_value_counts(tmp_path):
     given = {"a": np.float32(0.5), "b": np.int64(3), "c": np.array(2.0), "d": "word"}
     logged = log_metrics(given, e=True, f=math.nan), log_metrics(b=4, f=-math.inf)
     bundles = [metrics._repr_mimebundle_() for metrics in logged]
-    cells = [{"outputs": [{"data": {MIME: b[MIME]}}]} for b in bundles]
+    outputs = [{}, *({"data": {MIME: bundle[MIME]}} for bundle in bundles)]
+    cells = [
+        {"cell_type": "code", "source": "", "outputs": [output]} for output in outputs
+    ]
     path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": [{}, *cells, {"outputs": [{}]}]}))
+    path.write_text(json.dumps({"cells": [{"cell_type": "markdown"}, *cells]}))
     expected = {"a": 0.5, "b": 4, "c": 2.0, "d": "word", "e": True, "f": None}
     assert read_metrics(path) == expected
     assert "| b | 3 |" in bundles[0]["text/markdown"]
@@ -30,5 +33,7 @@ def test_a_value_that_is_no_number_is_refused_by_name(value):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": [1]}'])
 def test_a_file_that_is_no_notebook_is_named(tmp_path, text):
     (path := tmp_path / "n.ipynb").write_text(text)
-    with pytest.raises(ValueError, match=r"n\.ipynb is not a notebook"):
+    with pytest.raises(ValueError, match=r"n\.ipynb is not a notebook: it has no"):
         read_metrics(path)
+    with pytest.raises(ValueError, match=r"absent cannot be read: No such file"):
+        read_metrics(tmp_path / "absent")

@@ -122,10 +122,10 @@ def papermill(source, output, values):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("steps: 1\nsteps: 2\n", 'duplicate key "steps"'),
+        ("steps: 1\nsteps: 2\n", r'line 2, is not valid YAML: .*duplicate key "steps"'),
         ("1: a", "must hold `name: value` lines"),
-        ("steps: !!python/object/apply:os.system ['touch x']", "no YAML"),
-        *[(bad, "no YAML") for bad in ("a: !!int x", "a: *b", "\x00")],
+        ("x: !!python/object/apply:os.system ['touch x']", "line 1, is not valid"),
+        *[(bad, "is not valid YAML") for bad in ("a: !!int x", "a: *b", "\x00")],
     ],
 )
 def test_ambiguous_yaml_is_refused(tmp_path, text, sentence):
@@ -142,8 +142,21 @@ def test_the_hash_ignores_order_and_last_digits():
     assert params.parameters_hash({"a": 1}) != params.parameters_hash({"a": 1.0})
 
 
-@pytest.mark.parametrize("name", ["", "~nobody/x", "a" * 5000, "a\0.ipynb", "02_x"])
-def test_an_unknown_notebook_is_refused_with_the_known_names(root, name):
-    with pytest.raises(ValueError, match=r"unknown notebook .{,200}'tiny'"):
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        *[(n, "unknown notebook .{,200}'tiny'") for n in ("", "~nobody/x", "02_x")],
+        *[
+            (f"{n}.ipynb", "there is no file ")
+            for n in ("/tmp/none", "a\0", "a" * 5000)
+        ],
+        ("topic", "'topic' can be 08_topic or 09_topic: give the whole name"),
+    ],
+)
+def test_an_unknown_or_ambiguous_notebook_is_refused(root, name, sentence):
+    for number in (8, 9):
+        (root / "notebooks" / f"0{number}_topic.ipynb").touch()
+    with pytest.raises(ValueError, match=sentence):
         params.find_notebook(root, name)
     assert params.find_notebook(root, "tiny").stem == "01_tiny"
+    assert params.find_notebook(root, "08_topic").stem == "08_topic"

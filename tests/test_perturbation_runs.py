@@ -8,7 +8,7 @@ from by_hand import train_by_hand
 
 from netdyn_utils.data import load_images
 from netdyn_utils.experiments.config import ExperimentConfig
-from netdyn_utils.experiments.perturbation import perturbation_spec, run_perturbation
+from netdyn_utils.experiments.perturbation import PERTURBATION, run_perturbation
 from netdyn_utils.perturbation.scan import loss_under_displacement
 from netdyn_utils.store import RunStore
 from netdyn_utils.training import TrainConfig, evaluate
@@ -78,18 +78,5 @@ def test_plane_is_the_one_around_the_last_weights(run, trained):
 
 def test_steps_and_windows_of_the_config_change_nothing(run):
     other = replace(SMALL, window=7, train=replace(SMALL.train, steps=3))
-    spec = perturbation_spec(other, **OPTIONS, weights_per_layer=15)
+    spec = PERTURBATION.spec(other, **OPTIONS, weights_per_layer=15)
     assert spec.key == run.record.key
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        *[({"epochs": e}, "positive and ascending") for e in ((), (0, 1), (2, 1))],
-        ({"deltas": (0.0,)}, "delta"),
-        ({"curve_weights": 0}, "number of weights"),
-    ],
-)
-def test_impossible_options_are_refused_before_training(options, message):
-    with pytest.raises(ValueError, match=message):
-        run_perturbation(SMALL, **options)

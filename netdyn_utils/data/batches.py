@@ -12,10 +12,10 @@ PANGRAM_TEXT = "thequickbrownfoxjumpsoverthelazydog" * 100
 
 
 class CharText:
-    """Windows of `length` characters, and the same one character on as targets.
+    """Sequences of `length` characters; targets are the same, one character later.
 
     The default text is the pangram of Zhang & Tang (2025), without spaces, 100 times.
-    It is periodic, so a test split would hold nothing new: there is none.
+    It is periodic, so a test split would contain nothing new: there is none.
 
     >>> text = CharText("abracadabra", length=4)
     >>> text.inputs.shape, text.decode(text.inputs[0]), text.decode(text.targets[0])
@@ -53,19 +53,13 @@ class CharText:
 
 
 class InMemoryBatches:
-    """Batches (inputs, targets) without end, in a new random order each epoch.
+    """Endless batches (inputs, targets), in a new random order each epoch.
 
-    An epoch's last batch holds what is left. Each `iter` starts an epoch, and the
-    generator goes on from its state.
+    `inputs` and `targets` have the same first axis (samples) and device. The last batch
+    of an epoch has the remaining samples. ``batch_size=None`` gives the whole set in
+    its order; otherwise `generator` draws the order, on any device. Each `iter` starts
+    an epoch, from the generator's current state.
 
-    Parameters
-    ----------
-    inputs, targets : tensors of equal first axis (samples), on one device
-    batch_size : samples per step, at most all; None is the whole set as it is
-    generator : draws the order; on any device; needed unless `batch_size` is None
-
-    Examples
-    --------
     >>> from itertools import islice
     >>> x, y = torch.zeros(10, 3), torch.arange(10)
     >>> batches = InMemoryBatches(x, y, 4, generator=torch.Generator().manual_seed(0))
@@ -84,8 +78,8 @@ class InMemoryBatches:
         samples = len(inputs)
         if not 0 < samples == len(targets):
             raise ValueError(
-                f"got {samples} inputs and {len(targets)} targets: expected as many of "
-                "each, at least one"
+                f"got {samples} inputs and {len(targets)} targets: expected equal "
+                "numbers, at least one"
             )
         if batch_size is not None:
             if check_positive_int(batch_size, "batch size") > samples:

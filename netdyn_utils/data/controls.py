@@ -1,4 +1,4 @@
-"""Images with one property removed, to test what a heavy tail needs."""
+"""Images with one property removed, as controls for heavy tails."""
 
 from dataclasses import replace
 

@@ -1,7 +1,7 @@
 """Image data sets as tensors in memory, each array verified by its SHA-256.
 
-Nothing falls back to other data: what is missing or differs is an error. The page on
-the data has sizes, licences and citations.
+There is no fallback: missing or different data are an error. The page on the data has
+sizes, licences and citations.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from ..validation import check_choice
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")  # as in the npz files of Keras
 SAMPLES = Path(__file__).parent / "samples"
+REMEDY = "delete it and fetch it again, or reinstall netdyn if it is a sample"
 SETS = json.loads((SAMPLES / "sets.json").read_text("utf-8"))
 SHA256 = {  # of the bytes of each uint8 array, in the order of KEYS
     (name, source): tuple(digests[key] for key in KEYS)
@@ -63,26 +64,23 @@ def load_images(
     digits: Sequence[int] | None = None,
     root: str | os.PathLike | None = None,
 ) -> ImageData:
-    """Load a data set of images into memory, every array checked.
+    """Load a data set of images into memory, every array verified.
+
+    Inputs (samples, channels, height, width) are float32 in [−1, 1], bit for bit those
+    of torchvision's ToTensor and Normalize(0.5, 0.5); targets are int64.
 
     Parameters
     ----------
     name : "mnist", "cifar10", "fashion-mnist" or "cifar100"
     source : "sample" or "full"
         "sample", the first images of mnist or cifar10, ships with the package. "full"
-        reads `<root>/<name>.npz` (uint8 arrays x_train, y_train, x_test, y_test),
-        or else lets torchvision download the set into `root`.
+        reads `<root>/<name>.npz` (uint8 arrays x_train, y_train, x_test, y_test), or
+        else torchvision downloads the set into `root`.
     classes : sequence of int, optional
-        Indices of the classes to keep; targets follow the order given here.
-        `digits` is the former name.
+        Indices of the classes to keep, in the order of the targets. `digits` is the
+        former name.
     root : folder of the full sets
         Default `$NETDYN_DATA`, else `data` in the user's cache folder for netdyn.
-
-    Returns
-    -------
-    ImageData
-        Inputs (samples, channels, height, width), float32 in [−1, 1]: bit for bit
-        torchvision's ToTensor and Normalize(0.5, 0.5). Targets int64.
 
     Raises
     ------
@@ -133,7 +131,7 @@ def known_digest(name: str, source: str) -> str:
 
 
 def _read_full(name, root):
-    """Return the full arrays from `root`, else from torchvision, and their origin."""
+    """Return the full arrays and their origin, `root` or torchvision."""
     default = platformdirs.user_cache_path("netdyn") / "data"
     root = Path(root or os.environ.get("NETDYN_DATA") or default).expanduser()
     path = root / f"{name}.npz"
@@ -166,12 +164,12 @@ def _read_npz(path):
     except Exception as error:  # a changed byte can raise anything
         raise ValueError(
             f"{path} cannot be read as an npz of {', '.join(KEYS)} "
-            f"({type(error).__name__}: {error}): {_remedy(path)}"
+            f"({type(error).__name__}: {error}): {REMEDY}"
         ) from error
 
 
 def _check_arrays(arrays, name, source, origin) -> str:
-    """Return the common digest of arrays that have the form and content of a set."""
+    """Return the common digest; ValueError for another form or content."""
     classes, shape = SETS[name]["classes"], tuple(SETS[name]["shape"])
     for x_key, y_key in (KEYS[:2], KEYS[2:]):
         x, y = arrays[x_key], arrays[y_key]
@@ -181,7 +179,7 @@ def _check_arrays(arrays, name, source, origin) -> str:
             raise ValueError(
                 f"{origin}: {x_key} ({x.dtype}, {x.shape}) and {y_key} ({y.dtype}, "
                 f"{y.shape}) are not uint8 images of {shape} with a label below "
-                f"{len(classes)} for each: {_remedy(origin)}"
+                f"{len(classes)} for each: {REMEDY}"
             )
 
     found = [hashlib.sha256(np.ascontiguousarray(arrays[k])).hexdigest() for k in KEYS]
@@ -190,14 +188,9 @@ def _check_arrays(arrays, name, source, origin) -> str:
     if wrong:
         raise ValueError(
             f"{origin} is not {name} ({source}), the SHA-256 differs for "
-            f"{', '.join(wrong)}: {_remedy(origin)}"
+            f"{', '.join(wrong)}: {REMEDY}"
         )
     return hashlib.sha256("".join(found).encode()).hexdigest()
-
-
-def _remedy(origin) -> str:
-    shipped = isinstance(origin, Path) and origin.parent == SAMPLES
-    return "reinstall netdyn" if shipped else "delete it and fetch it again"
 
 
 def _tensors(images, labels, classes) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,14 @@
 """Configuration of an experiment, the record it is stored in, and its training run.
 
-Everything random in a run comes from one generator in a fixed order, so the same
-configuration trains the same network, bit for bit, on one machine.
+One generator draws everything random, in a fixed order: the same configuration trains
+the same network, bit for bit, on one machine.
 """
 
 import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -32,8 +32,8 @@ PAPER_HYPERPARAMETERS = {
 FIVE_LAYERS = {"widths": (784, 50, 50, 50, 50, 10)}  # the MLP of claims three and four
 MAX_WINDOW = 1_000  # steps, unless `window` is given
 # A key consists of these fields, in this order, and of those that differ from DEFAULTS.
-# Never change a value here: a field that is added later gets the value that all earlier
-# records had, and their keys stay the same.
+# Never change a value here, or keys change. A new field gets the value that it had in
+# all earlier records.
 KEY_FIELDS = ("network", "optimizer", "learning_rate", "batch_size", "steps", "seed")
 DEFAULTS = {
     "options": {},
@@ -54,7 +54,7 @@ class ExperimentConfig:
     source: str = "sample"  # of the images: "sample" ships here, "full" is all
     digits: tuple[int, ...] | None = None  # classes of images; None: all
     control: str = "none"  # manipulation of the images, see `with_control`
-    window: int = 1_000  # steps per window of the histograms
+    window: int = MAX_WINDOW  # steps per window of the histograms
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self):
@@ -67,29 +67,27 @@ class ExperimentConfig:
         changed = self.digits or self.source != "sample" or self.control != "none"
         if self.network == "transformer" and changed:
             raise ValueError(
-                "the transformer learns text: it has no digits and no control, and its "
-                "only source is 'sample'"
+                "the transformer learns text: it takes no digits and no control, and "
+                "its only source is 'sample'"
             )
 
     @classmethod
     def from_paper(
         cls, network: str, steps: int, *, seed=0, windows: int | None = None, **changes
     ) -> "ExperimentConfig":
-        """Return the authors' setting of a network, cut to `steps`.
+        """Return the authors' setting of a network for `steps` steps.
 
         Without `windows` there are ten, or more so that none exceeds 1,000 steps.
         `changes` are other fields of `TrainConfig` or `ExperimentConfig`; ValueError if
         one is unknown or out of its range.
 
-        Examples
-        --------
         >>> config = ExperimentConfig.from_paper("transformer", 1_000, batch_size=16)
         >>> config.train.learning_rate, config.train.batch_size, config.window
         (0.1, 16, 100)
         """
         check_choice(network, NETWORKS, "network")
         parts = check_positive_int(10 if windows is None else windows, "windows")
-        window = -(-check_positive_int(steps, "steps") // parts)
+        window = -(-check_positive_int(steps, "steps") // parts)  # rounded up
         window = min(window, MAX_WINDOW) if windows is None else window
         train = {**PAPER_HYPERPARAMETERS[network], "steps": steps, "seed": seed}
         other = {"window": window}
@@ -103,9 +101,9 @@ class ExperimentConfig:
 
     def flat(self) -> dict[str, object]:
         """Return all fields by name, with those of training."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        train = values.pop("train")
-        return {**values, **{f.name: getattr(train, f.name) for f in fields(train)}}
+        values = {**vars(self), **vars(self.train)}
+        del values["train"]
+        return values
 
 
 UpdatesConfig = ExperimentConfig  # former name
@@ -121,8 +119,8 @@ class Experiment:
     check: Callable[..., None] | None = None  # raises for impossible options
     unused: tuple[str, ...] = ()  # fields that its numbers do not depend on
 
-    def spec(self, config: ExperimentConfig, *, data_root=None, **options) -> RunSpec:
-        """Return what the record of a configuration and options is found by."""
+    def spec(self, config: ExperimentConfig, **options) -> RunSpec:
+        """Return the specification of the record of a configuration and options."""
         options = {**self.defaults, **options}
         if self.check:
             self.check(config, **options)
@@ -138,40 +136,42 @@ class Experiment:
         names = [n for n in (*KEY_FIELDS, *defaults) if n not in self.unused]
         values = {name: values[name] for name in names}
         data = DATASET[config.network], config.source
-        known = data in SHA256  # then a record is found where the full set is not
-        digest = known_digest(*data) if known else load_data(config, data_root).digest
+        digest = known_digest(*data) if data in SHA256 else CharText().digest
         return RunSpec(self.kind, self.version, values, digest, defaults)
 
     def record(
-        self,
-        compute: Callable[..., Mapping[str, np.ndarray]],
-        config: ExperimentConfig,
-        *,
-        store: RunStore | None = None,
-        device: str = "auto",
-        data_root=None,
-        **options,
+        self, compute, config, *, store=None, device="auto", data_root=None, **options
     ) -> RunRecord:
-        """Return a record; ``compute(config, data, device, **options)`` if missing."""
-        spec = self.spec(config, data_root=data_root, **options)
+        """Return a record; ``compute(training, **options)`` if it is missing."""
+        spec = self.spec(config, **options)
         target, options = resolve_device(device), {**self.defaults, **options}
 
         def arrays():
-            return compute(config, load_data(config, data_root), target, **options)
+            training = TrainingRun(config, load_data(config, data_root), target)
+            return compute(training, **options)
 
-        notes = {"threads": torch.get_num_threads(), "device": target.type}
-        return (store or RunStore.default()).get(spec, arrays, notes)
+        return (store or RunStore.default()).get(spec, arrays, machine(target))
+
+
+def machine(device: torch.device) -> dict[str, object]:
+    """Return what a manifest says of torch and its device."""
+    return {"threads": torch.get_num_threads(), "device": device.type}
 
 
 class TrainingRun:
     """The training that a configuration describes, on `data` from `load_data`."""
 
     def __init__(self, config: ExperimentConfig, data, device: torch.device):
-        self.config = config
+        self.config, self.device = config, device
+        options = dict(config.options)
+        if config.network == "mlp":  # one output for each selected class
+            widths = options.get("widths", (784, 128, 10))
+            options["widths"] = (*widths[:-1], len(data.classes))
+        elif config.network == "convnet":
+            options["classes"] = len(data.classes)
         generator = torch.Generator().manual_seed(config.train.seed)
-        self.model = build_model(
-            config.network, generator=generator, **_network_options(config, data)
-        ).to(device)
+        model = build_model(config.network, generator=generator, **options)
+        self.model = model.to(device)
         self._parameters = FlatParameters(self.model).share_storage()
         if isinstance(data, CharText):  # periodic: no part of it is unseen
             train = data.inputs, data.targets
@@ -181,15 +181,10 @@ class TrainingRun:
             test = data.test_inputs, data.test_targets
         self.train_set = [part.to(device) for part in train]  # inputs and targets
         self.test_set = [part.to(device) for part in test]
-        self._batches = InMemoryBatches(
-            *self.train_set, config.train.batch_size, generator=generator
-        )
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of steps that see all training data once."""
+        size = config.train.batch_size
+        self._batches = InMemoryBatches(*self.train_set, size, generator=generator)
         examples = len(self.train_set[0])
-        return -(-examples // (self.config.train.batch_size or examples))
+        self.steps_per_epoch = -(-examples // (size or examples))
 
     def steps(self, number: int | None = None) -> Iterator[StepRecord]:
         """Train, and yield after each step; people at a terminal see a progress bar."""
@@ -227,14 +222,3 @@ def strip_prefix(arrays, prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays whose names begin with `prefix`, without it."""
     size = len(prefix)
     return {n[size:]: array for n, array in arrays.items() if n.startswith(prefix)}
-
-
-def _network_options(config: ExperimentConfig, data) -> dict[str, object]:
-    """Give the network one output for each selected class."""
-    options = dict(config.options)
-    if config.network == "mlp":
-        widths = options.get("widths", (784, 128, 10))
-        options["widths"] = (*widths[:-1], len(data.classes))
-    elif config.network == "convnet":
-        options["classes"] = len(data.classes)
-    return options

@@ -1,10 +1,10 @@
 """Information between updates and activations, and stability of their direction.
 
-A run is trained once, and each window of steps leaves a few numbers: the information
-between magnitudes of updates and activations, with its null, and the alignment of the
-window's leading direction with that of the window before.
+Each window of a run gives the information between magnitudes of updates and
+activations, its null, and the alignment of the leading direction with the last one.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +18,14 @@ from ..tracking.update_window import UpdateWindow
 from ..validation import check_choice, check_positive_int
 from .config import Experiment, ExperimentConfig, TrainingRun
 
-DIRECTIONS = ("path", "updates", "magnitudes")
+DIRECTIONS = ("path", "updates", "magnitudes")  # of weights, Δw and abs(Δw)
 PER_CLASS = 10  # samples of each class in the probe batch
 AGGREGATES = {"per_step": "steps", "pooled": "window"}  # and their names in a record
 
 
 @dataclass(frozen=True, eq=False)
 class InformationSeries:
-    """Information of each window and its permutation null, all nats, (windows,).
-
-    nan where all updates, or all activations, are the same.
-    """
+    """Information of each window and its permutation null, nats; nan if constant."""
 
     nats: np.ndarray
     null_mean: np.ndarray
@@ -56,17 +53,12 @@ class InformationRun:
         return cls(record, layers, record["steps"], record["loss"])
 
     def information(
-        self,
-        estimator: str = "rank",
-        *,
-        aggregate: str = "per_step",
-        layer: str = "all",
+        self, estimator="rank", *, aggregate="per_step", layer="all"
     ) -> InformationSeries:
         """Return the information of each window, of a layer or of all layers pooled.
 
-        "rank" bins have the correction of Miller and Madow, "linear" bins none.
-        "per_step" is the mean over single steps, "pooled" takes all pairs of the window
-        at once.
+        "rank" bins have the correction of Miller and Madow, "linear" bins none;
+        "per_step" is the mean over steps, "pooled" that of all pairs of the window.
         """
         check_choice(estimator, ESTIMATORS, "estimator")
         check_choice(aggregate, AGGREGATES, "aggregate")
@@ -76,11 +68,7 @@ class InformationRun:
         return InformationSeries(*rows.T)
 
     def alignment(self, direction: str = "path") -> np.ndarray:
-        """Return β* of each window with the one before, (windows − 1,).
-
-        The leading direction is that of the weights ("path"), of the signed "updates"
-        or of their "magnitudes".
-        """
+        """Return β* of each window with the one before, (windows − 1,)."""
         return self._of_direction("alignment", direction)
 
     def explained(self, direction: str = "path") -> np.ndarray:
@@ -115,19 +103,13 @@ def _check(config: ExperimentConfig, permutations) -> None:
 
 
 INFORMATION = Experiment("information", 1, {"permutations": 20}, _check)
-information_spec = INFORMATION.spec
 
 
-def _inform(config, data, device, *, permutations):
-    training = TrainingRun(config, data, device)
+def _inform(training: TrainingRun, *, permutations) -> dict[str, np.ndarray]:
+    config = training.config
     probe = ActivationProbe(training.model, *probe_batch(*training.test_set, PER_CLASS))
     window = UpdateWindow(training.model, config.window)
-    names = ("steps", "loss", "alignment", "explained")
-    found = {name: [] for name in names}
-    found |= {
-        f"information_{a}_{e}": [] for a in AGGREGATES.values() for e in ESTIMATORS
-    }
-    losses, before = [], None
+    found, losses, before = defaultdict(list), [], None
     for step in training.steps():
         probe.update()
         window.update()

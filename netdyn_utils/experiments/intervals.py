@@ -1,22 +1,29 @@
 """Waiting times and drift of a run, in two identical passes.
 
 The first pass counts every update, and its histogram gives the thresholds of large
-updates. The second pass is the same run, watched with these thresholds. It is verified:
-the final parameters and all counts of updates must agree.
+updates. The second pass repeats the run and records intervals with these thresholds.
+Final parameters and all counts of updates must agree, or it is an error.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from ..histogram import LogHistogram
 from ..intervals.counts import IntervalCounts
-from ..store import RunRecord, environment_info
+from ..store import RunRecord, environment_changes, environment_info
 from ..tracking.drift import DriftCurves, DriftRecorder
 from ..tracking.intervals import IntervalTracker
 from ..tracking.updates import UpdateTracker
-from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
+from .config import (
+    Experiment,
+    ExperimentConfig,
+    TrainingRun,
+    machine,
+    prefixed,
+    strip_prefix,
+)
 from .updates import UpdatesRun, run_updates
 
 FRACTIONS = (0.01, 0.005)
@@ -35,15 +42,15 @@ class ReplayError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class IntervalsRun:
-    """Intervals and drift in a window of one run, which ends with the run."""
+    """Intervals and drift in the part of a run after `start`."""
 
     record: RunRecord
     groups: tuple[str, ...]  # layers
     fractions: tuple[float, ...]  # of the updates, at most, that count as large
     thresholds: tuple[float, ...]  # of their magnitude, one for each fraction
-    start: int  # step before the window
+    start: int  # step
     cells: Mapping[tuple[float, str], IntervalCounts]  # by fraction and layer
-    drift: DriftCurves  # its starts count from the beginning of the window
+    drift: DriftCurves  # its steps count from `start`
 
     @classmethod
     def of(cls, record: RunRecord) -> "IntervalsRun":
@@ -67,16 +74,13 @@ class IntervalsRun:
         drift = DriftCurves.from_arrays(strip_prefix(arrays, "drift_"))
         return cls(record, groups, fractions, thresholds, start, cells, drift)
 
-    def counts(
-        self, fraction: float | None = None, group: str = "all"
-    ) -> IntervalCounts:
+    def counts(self, fraction=None, group="all") -> IntervalCounts:
         """Return the intervals of a layer or all; by default of the first fraction."""
         fraction = self.fractions[0] if fraction is None else fraction
         if fraction not in self.fractions or group not in ("all", *self.groups):
-            raise ValueError(
-                f"no intervals of fraction {fraction!r} and group {group!r}: there are "
-                f"{self.fractions} and {('all', *self.groups)}"
-            )
+            known = f"{self.fractions} and {('all', *self.groups)}"
+            wanted = f"fraction {fraction!r} and group {group!r}"
+            raise ValueError(f"no intervals of {wanted}: there are {known}")
         names = self.groups if group == "all" else (group,)
         first, *others = (self.cells[fraction, name] for name in names)
         return sum(others, first)
@@ -96,10 +100,9 @@ def run_intervals(
     config : ExperimentConfig
         As for `run_updates`, which is the first pass.
     fractions : tuple of float
-        Fractions of all updates in the window, zeros included, that count as large.
+        Fractions of all updates, zeros included, that count as large.
     start : int
-        Step before the window, at the border of two windows of `config`. The window
-        reaches from there to the end of the run.
+        Step after which intervals count, to the end: where a window of `config` ends.
     **where
         `store`, `device` and `data_root`, as for `run_updates`.
 
@@ -109,15 +112,11 @@ def run_intervals(
         If the second pass differs from the first; nothing is stored.
     """
 
-    def two_passes(config, data, device, **options):
-        return _second_pass(
-            run_updates(config, **where), config, data, device, **options
-        )
+    def compute(training, **options):
+        return _second_pass(run_updates(config, **where), training, **options)
 
-    record = INTERVALS.record(
-        two_passes, config, shares=fractions, start=start, **where
-    )
-    return IntervalsRun.of(record)
+    options = {"shares": fractions, "start": start}
+    return IntervalsRun.of(INTERVALS.record(compute, config, **options, **where))
 
 
 def _check(config: ExperimentConfig, shares, start) -> None:
@@ -132,13 +131,12 @@ def _check(config: ExperimentConfig, shares, start) -> None:
 
 
 INTERVALS = Experiment("intervals", 1, {"shares": FRACTIONS, "start": 0}, _check)
-intervals_spec = INTERVALS.spec
 
 
-def _second_pass(first: UpdatesRun, config, data, device, *, shares, start):
+def _second_pass(first: UpdatesRun, training: TrainingRun, *, shares, start):
+    config = training.config
     sizes = first.updates.histogram("all", slice(start // config.window, None))
     thresholds = [sizes.tail_threshold(share) for share in shares]
-    training = TrainingRun(config, data, device)
     tracker = UpdateTracker(training.model)
     # Two fractions may end in one bin of the histogram.
     intervals = IntervalTracker(tracker, [*dict.fromkeys(thresholds)], skip=start)
@@ -152,8 +150,7 @@ def _second_pass(first: UpdatesRun, config, data, device, *, shares, start):
         tracker.update()
         intervals.update()
         drift.update()
-    _verify_replay(first, tracker.histogram(), training.digest(), device)
-
+    _verify_replay(first, tracker.histogram(), training)
     groups = intervals.groups
     cells = [[intervals.counts(t, group) for group in groups] for t in thresholds]
     arrays = {
@@ -172,26 +169,22 @@ def _second_pass(first: UpdatesRun, config, data, device, *, shares, start):
     return arrays
 
 
-def _verify_replay(first: UpdatesRun, again, final, device) -> None:
+def _verify_replay(first: UpdatesRun, again: LogHistogram, training) -> None:
     """Raise if the second pass differs from the first, and name what changed."""
-    once, differing = first.updates.histogram(), []
-    if not np.array_equal(first.record.arrays.get("final"), final):
-        differing.append("the final parameters")
-    same = np.array_equal(once.counts, again.counts)
-    summary = [(h.start, h.zeros, h.total) for h in (once, again)]
-    if not same or summary[0] != summary[1]:
-        differing.append("the counts of updates")
+    histograms = first.updates.histogram(), again
+    same = {
+        "final parameters": (first.record.arrays.get("final"), training.digest()),
+        "counts of updates": (
+            np.r_[h.start, h.zeros, h.total, h.counts] for h in histograms
+        ),
+    }
+    differing = [name for name, pair in same.items() if not np.array_equal(*pair)]
     if not differing:
         return
-    then = first.record.manifest
-    now = {"threads": torch.get_num_threads(), "device": device.type}
-    now |= {n: environment_info()[n] for n in ("versions", "processor")}
-    changes = [
-        f"{n}: {then.get(n)} then, {v} now" for n, v in now.items() if then.get(n) != v
-    ]
+    now = {**machine(training.device), **environment_info()}
+    changed = environment_changes(first.record.manifest, now) or "nothing known changed"
     raise ReplayError(
-        f"the second pass is not the first again: {' and '.join(differing)} differ. "
-        f"{'; '.join(changes) or 'Nothing is known to have changed'}. Make both passes "
-        f"with the same code on one machine: delete the record of the first pass "
-        f"({first.record.path}), and start again"
+        f"the second pass differs from the first in {' and '.join(differing)} "
+        f"({changed}). Make both passes with the same code on one machine: delete the "
+        f"record of the first pass ({first.record.path}), and start again"
     )

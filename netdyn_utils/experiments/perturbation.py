@@ -1,8 +1,7 @@
 """Response of the loss to single displaced weights, along a training run.
 
-At the chosen epochs, single weights are displaced and the change of the loss is
-measured, over all training data and over all test data. The weights are the same each
-time.
+At the chosen epochs the same weights are displaced, one at a time, and the change of
+the loss is measured over all training data and over all test data.
 """
 
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from ..training import evaluate
 from ..validation import check_positive_int
 from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
-# Displacements of the scaling curve: from 0.001 to 3 in equal ratios. Written out, for
-# processors compute the last digit differently, and these are part of a record's key.
+# Displacements of the scaling curve, from 0.001 to 3 in equal ratios. They are literals
+# because they are part of a record's key, and processors differ in the last digit.
 CURVE = (
     *(0.001, 0.0020706272838739, 0.00428749734872302, 0.0088778089898029),
     *(0.0183826335153069, 0.0380635825062493, 0.0788154924594252, 0.163197509078444),
@@ -66,7 +65,7 @@ def run_perturbation(config: ExperimentConfig, **options) -> PerturbationRun:
     Parameters
     ----------
     config : ExperimentConfig
-        Network, data and training; the epochs say how long, not ``config.train.steps``.
+        Training ends with the last of the epochs, not with ``config.train.steps``.
     epochs : tuple of int, default (50, 100)
         Passes through the data after which to measure, ascending.
     deltas : tuple of float, default (0.01, 1.0)
@@ -90,15 +89,13 @@ def _check(_, epochs, deltas, weights_per_layer, curve, curve_weights) -> None:
     check_positive_int(curve_weights, "number of weights")
 
 
-# The epochs say how long a run is, and nothing is counted in windows.
+# The epochs are the length of a run, and there are no windows.
 PERTURBATION = Experiment("perturbation", 1, DEFAULTS, _check, ("steps", "window"))
-perturbation_spec = PERTURBATION.spec
 
 
 def _perturb(
-    config, data, device, *, epochs, deltas, weights_per_layer, curve, curve_weights
-):
-    training = TrainingRun(config, data, device)
+    training: TrainingRun, *, epochs, deltas, weights_per_layer, curve, curve_weights
+) -> dict[str, np.ndarray]:
     model, train_set, test_set = training.model, training.train_set, training.test_set
     scans = {
         "response": (train_set, deltas, weights_per_layer),
@@ -113,7 +110,7 @@ def _perturb(
     }
 
     def generator():
-        return torch.Generator().manual_seed(config.train.seed)
+        return torch.Generator().manual_seed(training.config.train.seed)
 
     arrays, tests = {}, []
     for step in training.steps(epochs[-1] * training.steps_per_epoch):

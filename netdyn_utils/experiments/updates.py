@@ -11,7 +11,6 @@ from ..training import DivergenceError, evaluate
 from .config import Experiment, ExperimentConfig, TrainingRun, prefixed, strip_prefix
 
 UPDATES = Experiment("updates", version=1)
-updates_spec = UPDATES.spec
 MAX_LOSS_POINTS = 1_000  # of the training loss, which is averaged between them
 MAX_EVALUATIONS = 20  # on the test data, in one run
 MIN_EVALUATION_STEPS = 50  # between two evaluations
@@ -56,23 +55,11 @@ def run_updates(
 ) -> UpdatesRun:
     """Train a network and count every update, or read the run from the store.
 
-    Parameters
-    ----------
-    config : ExperimentConfig
-    store : RunStore, optional
-        By default `RunStore.default()`.
-    device : str
-        "auto", "cpu", "cuda" …; noted in the manifest, not part of the key.
-    data_root : path, optional
-        Folder of the full data sets; see `load_images`.
+    `store` is `RunStore.default()` by default, `data_root` the folder of the full data
+    sets, see `load_images`. `device`, such as "auto", "cpu" or "cuda", is noted in the
+    manifest, but not part of the key. If the loss is no longer finite, DivergenceError
+    is raised and nothing is stored.
 
-    Raises
-    ------
-    DivergenceError
-        If the loss is no longer finite; nothing is stored.
-
-    Examples
-    --------
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from netdyn_utils.training import TrainConfig
@@ -85,8 +72,8 @@ def run_updates(
     return UpdatesRun.of(UPDATES.record(_count_updates, config, **options))
 
 
-def _count_updates(config: ExperimentConfig, data, device) -> dict[str, np.ndarray]:
-    training, last = TrainingRun(config, data, device), config.train.steps
+def _count_updates(training: TrainingRun) -> dict[str, np.ndarray]:
+    config, last = training.config, training.config.train.steps
     tracker = UpdateTracker(training.model, window=config.window)
     every = max(-(-last // MAX_EVALUATIONS), MIN_EVALUATION_STEPS)
     losses, tests = [], []

@@ -1,10 +1,14 @@
 """The replication study: its runs, their statistics, and the verdicts on the claims."""
 
 from .claims import Claim, evaluate_claims
-from .comparison import PaperComparison, compare_with_paper
 from .decisions import Answer, mean_and_spread, plus_minus, verdict
 from .protocol import WIDTHS, StudyRun, record_status, study_runs
-from .published_values import CONVNET, TRANSFORMER
+from .published_values import (
+    CONVNET,
+    TRANSFORMER,
+    PaperComparison,
+    compare_with_paper,
+)
 from .report import (
     claims_table,
     comparison_table,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .decisions import Answer, count_decisions, format_interval, plus_minus, verdict
-from .protocol import INFORMATION
+from .protocol import RATES_AND_BATCHES
 from .published_values import CONVNET, MLP, PRINTED_INTERVALS, TRANSFORMER
 from .statistics import (
     BURN_IN,
@@ -29,22 +29,22 @@ class Claim:
     statement: str  # of the paper
     answers: tuple[Answer, ...] = field(repr=False)
     test: str  # what is measured
-    null: str  # what would give the same without the claim
+    null: str  # what gives the same if the claim is wrong
     published: str
     figure: str  # name of the figure that shows it
 
     @property
     def answered(self) -> tuple[Answer, ...]:
-        """Return the answers that rest on a run."""
+        """Return the answers of settings that have runs."""
         return tuple(answer for answer in self.answers if answer.values)
 
     @property
     def verdict(self) -> str:
-        """Return one of the four verdicts; "no records" without any."""
+        """Return one of the four verdicts, or "no records"."""
         return verdict(self.answered) if self.answered else "no records"
 
     def of(self, question: str) -> tuple[Answer, ...]:
-        """Return the answers to one question that rest on a run."""
+        """Return the answers of settings that have runs to one question."""
         return tuple(a for a in self.answered if a.question == question)
 
     @property
@@ -53,7 +53,7 @@ class Claim:
         return tuple(dict.fromkeys(answer.question for answer in self.answers))
 
     def _repr_markdown_(self) -> str:
-        """Return the verdict, and folded a table for each question, a row a setting."""
+        """Return the verdict and, folded, a table of settings for each question."""
         summary = f"{self.verdict.capitalize()} ({count_decisions(self.answered)})"
         parts = [f"{self.statement} **{summary}.**"]
         parts += ["<details><summary>Answers, setting by setting</summary>"]
@@ -100,7 +100,7 @@ LAYERED = {setting: setting for setting in LAYERED_SETTINGS}
 CONTROLS = {f"{s.removeprefix('control: ')}; late": s for s in LEARNING_SETTINGS[1:]}
 SERIES = {
     f"rate {rate:g}, batch {batch}": f"information, rate {rate:g}, batch {batch}"
-    for rate, batch in INFORMATION
+    for rate, batch in RATES_AND_BATCHES
 }
 INTERVALS = {
     f"mlp, rate {rate}, top {f:.1%}": f"intervals of mlp, rate {rate}, {f:.1%}"

@@ -1,7 +1,7 @@
 """The rule that turns statistics into a verdict.
 
-A question has a statistic, which every run gives once, and a bound. The runs of one
-setting decide it by the interval of their mean; the decisions are the verdict.
+A question has a statistic, one value a run, and a bound. The confidence interval of the
+mean over the runs of a setting decides it; all decisions together give the verdict.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,13 @@ DECISIONS = {"yes": "holds", "no": "does not hold", "inconclusive": "not decided
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of the runs of one setting to one question.
-
-    ``alternative`` is the side of the bound that means yes: "above", "below", or
-    "within", which is between −bound and bound. Values that are not finite are dropped.
-    """
+    """The answer of the runs of one setting to one question."""
 
     question: str
     setting: str
-    values: tuple[float, ...]  # one for each run
+    values: tuple[float, ...]  # one for each run; only finite ones remain
     bound: float
-    alternative: str = "above"
+    alternative: str = "above"  # what is yes; or "below", or "within" ± bound
 
     def __post_init__(self):
         finite = tuple(value for value in self.values if np.isfinite(value))
@@ -104,7 +100,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 
 def plus_minus(mean: float, spread: float) -> str:
-    """Return a mean with its spread, to two digits of it but at most four decimals.
+    """Return a mean with its spread: two digits of the spread, at most four decimals.
 
     >>> plus_minus(4.7333, 0.2082), plus_minus(-0.00123, 0.004), plus_minus(2.0, 0.0)
     ('4.73 ± 0.21', '−0.0012 ± 0.0040', '2.00 ± 0.00')
@@ -121,7 +117,7 @@ def plus_minus(mean: float, spread: float) -> str:
 
 
 def format_interval(interval: tuple[float, float], spread: float, bound=None) -> str:
-    """Return an interval; with more decimals where an end would read as the bound.
+    """Return an interval, with more decimals if an end would be rounded to the bound.
 
     >>> format_interval((0.3987, 0.67), 0.19, bound=0.4)
     '0.399 to 0.670'
@@ -133,7 +129,7 @@ def format_interval(interval: tuple[float, float], spread: float, bound=None) ->
 
 
 def _decimals(spread: float, *numbers: float) -> int:
-    """Return decimals for two digits of a spread; two where all would be zeros."""
+    """Return the decimals for two digits of a spread; two if all would be zeros."""
     if not spread > 0 or not any(round(x, MAX_DECIMALS) for x in (spread, *numbers)):
         return 2
     return min(max(1 - int(np.floor(np.log10(spread))), 0), MAX_DECIMALS)

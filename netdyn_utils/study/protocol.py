@@ -1,7 +1,7 @@
 """The runs of the study, fixed before any number was compared.
 
-Every kind of run comes early with its first seed, so that an interrupted computation
-has some runs of every kind.
+The first seed of every kind comes first, so that an interrupted computation has some
+runs of every kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,21 @@ from ..experiments import (
     run_perturbation,
     run_updates,
 )
-from ..experiments.information import InformationRun, information_spec
-from ..experiments.intervals import IntervalsRun, intervals_spec
-from ..experiments.perturbation import PerturbationRun, perturbation_spec
-from ..experiments.updates import UpdatesRun, updates_spec
+from ..experiments.information import INFORMATION, InformationRun
+from ..experiments.intervals import INTERVALS, IntervalsRun
+from ..experiments.perturbation import PERTURBATION, PerturbationRun
+from ..experiments.updates import UPDATES, UpdatesRun
 from ..store import RunSpec, read_record
 
-KINDS = {  # kind of run: its computation, the specification of its record, its reader
-    "updates": (run_updates, updates_spec, UpdatesRun.of),
-    "intervals": (run_intervals, intervals_spec, IntervalsRun.of),
-    "perturbation": (run_perturbation, perturbation_spec, PerturbationRun.of),
-    "information": (run_information, information_spec, InformationRun.of),
+KINDS = {  # of runs: experiment, its function, and the reader of its record
+    "updates": (UPDATES, run_updates, UpdatesRun.of),
+    "intervals": (INTERVALS, run_intervals, IntervalsRun.of),
+    "perturbation": (PERTURBATION, run_perturbation, PerturbationRun.of),
+    "information": (INFORMATION, run_information, InformationRun.of),
 }
 SEEDS = {"mlp": 10, "convnet": 3, "transformer": 5, "five layers": 5, "controls": 3}
 FIRST_INTERVAL_STEP = 5_000  # as in the paper
-INFORMATION = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))  # rate and batch size
+RATES_AND_BATCHES = ((0.01, 50), (0.01, 500), (0.1, 50), (0.1, 500))
 WIDTHS = (32, 64, 256, 512, 1024)
 MASKS = {"causal": {}, "no mask": {"options": {"causal": False}}}
 CONVNETS = {
@@ -54,7 +54,7 @@ LEARNING_CONTROLS = (*CONTROLS,)[:3]  # with ten seeds: three were inconclusive
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run: its setting, which other seeds share, and what it computes."""
+    """One run of a setting, which other seeds share."""
 
     setting: str
     kind: str  # one of KINDS
@@ -63,7 +63,7 @@ class StudyRun:
 
     @property
     def claim(self) -> str:
-        """Its kind, but "landscape" and "controls"."""
+        """Group of claims that it tests: its kind, "landscape" or "controls"."""
         if self.setting.startswith("control: "):
             return "controls"
         return "landscape" if self.kind == "perturbation" else self.kind
@@ -80,12 +80,12 @@ class StudyRun:
 
     @property
     def spec(self) -> RunSpec:
-        """Specification that its record is found by."""
-        return KINDS[self.kind][1](self.config, **self.options)
+        """Specification of its record."""
+        return KINDS[self.kind][0].spec(self.config, **self.options)
 
     def compute(self, store, data_root=None):
         """Return the run from a store, computing it if it is not there."""
-        run = KINDS[self.kind][0]
+        run = KINDS[self.kind][1]
         return run(self.config, **self.options, store=store, data_root=data_root)
 
     def read(self, folder: Path):
@@ -142,13 +142,13 @@ def _runs(seed: int) -> Iterator[StudyRun]:
             yield from updates_and_intervals(f"convnet, {variant}", one)
     if seed < SEEDS["five layers"]:
         deep = {"source": "full", "options": FIVE_LAYERS}
-        for rate, batch in INFORMATION:
+        for rate, batch in RATES_AND_BATCHES:
             size = {"learning_rate": rate, "batch_size": batch, "window": 200}
             setting = f"information, rate {rate:g}, batch {batch}"
             yield StudyRun(
                 setting, "information", config("mlp", 20_000, **deep, **size)
             )
-        # `epochs` says how long. One seed has as many values as the paper.
+        # `epochs` is the length of training. One seed has as many values as the paper.
         one = config("mlp", 1, **deep, learning_rate=0.01, batch_size=50)
         counts = (1_000, 200) if seed else (4_999, 500)
         options = dict(zip(("weights_per_layer", "curve_weights"), counts, strict=True))

@@ -1,4 +1,4 @@
-"""Tables of claims and comparisons, the verdicts in three lines, exported records."""
+"""Tables of claims and comparisons, the verdicts in three lines, export of records."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 from ..experiments.updates import UpdatesRun
 from ..store import RunRecord, manifest_text
 from .claims import Claim, markdown_table
-from .comparison import PaperComparison
 from .decisions import Answer, count_decisions, plus_minus, standard_deviation
+from .published_values import PaperComparison
 from .statistics import TOLERANCE
 
 EXPORT_BINS = 1_000  # linear bins of the authors' histograms
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
-TITLES = {  # of claims in the summary, where their statements are not given
+TITLES = {  # of claims in the summary
     "More than unequal sizes": "Tails by more than unequal sizes of weights",
     "Waiting times": "Power-law waiting times",
     "Small displacements": "Exponential response to small displacements",
@@ -24,7 +24,7 @@ TITLES = {  # of claims in the summary, where their statements are not given
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
-    """Return a table with a row for each claim: its verdict, and all it rests on."""
+    """Return a table with a row for each claim: its verdict and the evidence."""
     rows = []
     for claim in claims:
         measured = (
@@ -46,7 +46,7 @@ def claims_table(claims: Sequence[Claim]) -> str:
 
 
 def count_yes(answers: Sequence[Answer], noun: str = "") -> str:
-    """Return how many say yes, and what the others say.
+    """Return how many answers are yes, and what the others are.
 
     >>> yes = Answer("?", "a", (1.0, 1.1, 1.2), bound=0)
     >>> no = Answer("?", "b", (-1.0, -1.1, -1.2), bound=0)
@@ -130,7 +130,7 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
 
 
 def write_summary(lines: Sequence[str], page: Path) -> None:
-    """Put the lines between a page's two marks; ValueError if it has none."""
+    """Write the lines between a page's two marks; ValueError if it has none."""
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -141,11 +141,7 @@ def write_summary(lines: Sequence[str], page: Path) -> None:
 
 
 def export_record(record: RunRecord, folder: Path) -> list[Path]:
-    """Write ``arrays.npz``, ``manifest.json`` and, of updates, pairs as published.
-
-    There is a pair for each window, ``update_<network>_window<number>``: ``_xbins.npy``
-    (centres of linear bins) and ``_nums.npy`` (fractions).
-    """
+    """Write arrays, manifest and, of updates, a pair as published for each window."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "arrays.npz", folder / "manifest.json"]
     np.savez_compressed(paths[0], **record.arrays)

@@ -1,8 +1,8 @@
 """The statistics of every run that the claims are tested with, cached.
 
-All runs of a kind are summarized alike. No statistic assumes that the counts of one run
-are independent: uncertainty comes from the spread between seeds. The fits take minutes,
-so ``book/results/statistics.json`` caches the numbers by the checksum of each record.
+Uncertainty comes from the spread between seeds: no statistic assumes that the counts of
+one run are independent. The fits take minutes, so ``book/results/statistics.json``
+caches the numbers by the checksum of each record.
 """
 
 import json
@@ -90,14 +90,15 @@ class Study:
         Of the records of the study 2 are missing (a, seed 0; a, seed 1): the rows \
 that rest on them are left out or have fewer seeds, and `make results` computes them.
         """
-        if not (names := [*self.unavailable]):
-            return ""
-        why = " or ".join(sorted(set(self.unavailable.values())))
-        more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
-        return (
-            f"Of the records of the study {len(names)} {'are' if names[1:] else 'is'} "
-            f"{why} ({'; '.join(names[:3] + more)}): the rows that rest on them are "
-            "left out or have fewer seeds, and `make results` computes them."
+        names = [*self.unavailable]
+        if len(names) > 3:
+            names[3:] = [f"and {len(names) - 3} more"]
+        reasons = " or ".join(sorted(set(self.unavailable.values())))
+        verb = "are" if names[1:] else "is"
+        return bool(names) * (
+            f"Of the records of the study {len(self.unavailable)} {verb} {reasons} "
+            f"({'; '.join(names)}): the rows that rest on them are left out or have "
+            "fewer seeds, and `make results` computes them."
         )
 
 
@@ -119,11 +120,7 @@ def read_study(folder: str | Path) -> Study:
 
 
 def study_statistics(study: Study, folder: str | Path | None = None) -> Statistics:
-    """Return the statistics of every planned setting, a tuple over its runs by seed.
-
-    A setting without records has an empty tuple for each name. Statistics of records
-    that the cache in the folder knows are read there.
-    """
+    """Return the statistics of all settings, cached in the folder or computed."""
     rows = {name: [] for run in study_runs() for name in _parts(run.setting, run.kind)}
     for record, summaries in _summaries(study, folder):
         for setting, values in summaries.items():
@@ -131,7 +128,7 @@ def study_statistics(study: Study, folder: str | Path | None = None) -> Statisti
     found = {
         setting: {name: tuple(run[name] for run in runs) for name in runs[0]}
         if runs
-        else defaultdict(tuple)
+        else defaultdict(tuple)  # without records: no values of any name
         for setting, runs in rows.items()
     }
     base, *controls = (found[setting] for setting in LEARNING_SETTINGS)
@@ -145,13 +142,16 @@ def study_statistics(study: Study, folder: str | Path | None = None) -> Statisti
 
 
 def _summaries(study: Study, folder) -> Iterator[tuple[RunRecord, dict]]:
+    """Yield each record with the statistics of its run, cached or computed."""
     cached = read_statistics(folder) if folder else {}
     for setting, runs in study.runs.items():
         for run in runs:
             entry = cached.get(run.record.name, {})
             is_current = entry.get("sha256") == run.record.manifest["sha256"]
-            summaries = entry["statistics"] if is_current else None
-            yield run.record, summaries or summarize_run(setting, run)
+            yield (
+                run.record,
+                (entry["statistics"] if is_current else summarize_run(setting, run)),
+            )
 
 
 def read_statistics(folder: str | Path) -> dict[str, dict]:
@@ -176,7 +176,7 @@ def write_statistics(folder: str | Path) -> Path:
 
 
 def _parts(setting: str, kind: str) -> dict[str, tuple]:
-    """Return the settings that tables use of a run, and what each summarizes."""
+    """Return the rows that a run gives in tables, with the arguments of its summary."""
     if kind == "intervals":
         return {f"{setting}, {part:.1%}": (part,) for part in LARGE_FRACTIONS}
     if kind == "perturbation":
@@ -187,14 +187,14 @@ def _parts(setting: str, kind: str) -> dict[str, tuple]:
 
 def summarize_run(setting: str, run) -> dict[str, dict[str, float]]:
     """Return the statistics of one run, by the settings that tables use."""
+    kind = run.record.kind
     summarize = {
         "updates": summarize_updates,
         "intervals": summarize_intervals,
         "perturbation": summarize_perturbation,
         "information": summarize_information,
-    }[run.record.kind]
-    parts = _parts(setting, run.record.kind)
-    return {name: summarize(run, *arguments) for name, arguments in parts.items()}
+    }[kind]
+    return {name: summarize(run, *args) for name, args in _parts(setting, kind).items()}
 
 
 def tested_parts(setting: str) -> tuple[str, ...]:
@@ -207,11 +207,7 @@ def tested_parts(setting: str) -> tuple[str, ...]:
 
 
 def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
-    """Return the cost of an exponent that is wrong by the tolerance, nats per count.
-
-    It is the divergence of the power law with exponent alpha + tolerance from that with
-    alpha, s = alpha − 1: ln(s/(s + tolerance)) + (s + tolerance)/s − 1. An alternative
-    that gains less is as near to the power law as two exponents that count as one.
+    """Return the divergence of two power laws that differ by the tolerance, in nats.
 
     >>> round(equivalence_margin(4.5), 4)
     0.0061
@@ -221,11 +217,7 @@ def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
 
 
 def margin(comparison, without: tuple[str, ...] = ()) -> float:
-    """Return the gain of the best alternative on the power law, in equivalence margins.
-
-    It is 0 where none gains, for some have the power law as their limit; above 1 an
-    alternative counts as nearer.
-    """
+    """Return the gain of the best alternative; above 1 it is nearer."""
     gains = [-a.loglik_ratio for a in comparison.alternatives if a.name not in without]
     fit = comparison.fit
     return max(gains) / fit.n_tail / equivalence_margin(fit.alpha)
@@ -236,8 +228,7 @@ def part_of(run, part: str, group: str = "all") -> LogHistogram:
     stops, third = len(run.updates.stops), THIRDS[part]
     edges = np.linspace(0, stops, 4).round().astype(int)
     first, last = (0, stops) if third is None else edges[third : third + 2]
-    windows = range(first, max(last, first + 1))
-    return LogHistogram.merge(run.updates.histogram(group, w) for w in windows)
+    return run.updates.histogram(group, slice(first, max(last, first + 1)))
 
 
 def linear_bins(histogram: LogHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
@@ -257,40 +248,31 @@ def fit_tail(histogram: LogHistogram, fraction: float = TAIL_FRACTION):
 def summarize_tail(
     histogram: LogHistogram, fraction: float = TAIL_FRACTION
 ) -> dict[str, float]:
-    """Compare the power law with its alternatives on the largest fraction.
-
-    ``llr_vs_exponential`` is ln L of the power law less that of the exponential, nats
-    per update; ``margin`` see `margin`.
-    """
+    """Compare the power law with its alternatives on the largest fraction."""
     fit = fit_tail(histogram, fraction)
     compared = compare_tails(histogram.edges, histogram.counts, fit)
     return {
+        # ln L of the power law less that of the exponential, nats per update
         "llr_vs_exponential": compared["exponential"].loglik_ratio / fit.n_tail,
         "margin": margin(compared),
     }
 
 
 def summarize_exponents(histogram: LogHistogram) -> dict[str, float]:
-    """Return exponents by three methods, and the largest update.
-
-    ``alpha`` is that of the largest thousandth, ``alpha_ols`` the slope of a straight
-    line through the logarithms of equal bins, as the authors fit it, and ``alpha_mle``
-    the likelihood fit of these bins with an estimated threshold.
-    """
+    """Return exponents by three methods, and the largest update."""
     edges, counts = linear_bins(histogram, PUBLISHED_BINS)
     return {
         "alpha": fit_tail(histogram).alpha,
-        "alpha_ols": ols_exponent(edges, counts).alpha,
-        "alpha_mle": fit_power_law(edges[1:], counts[1:]).alpha,
+        "alpha_ols": ols_exponent(edges, counts).alpha,  # by a line, as the authors do
+        "alpha_mle": fit_power_law(edges[1:], counts[1:]).alpha,  # with estimated xmin
         "max": histogram.max,
     }
 
 
 def summarize_updates(run, setting: str = "") -> dict[str, float]:
     """Return exponents in each part of a run, and what its setting is tested for."""
-    parts, tails = tested_parts(setting), TAILS
-    if setting in LEARNING_SETTINGS:
-        tails = ("thousandth",)
+    parts = tested_parts(setting)
+    tails = ("thousandth",) if setting in LEARNING_SETTINGS else TAILS
     convolutions = [name for name in run.updates.groups if name.startswith("conv")]
     found = {}
 
@@ -323,22 +305,15 @@ def _summarize_layers(run, part: str) -> dict[str, float]:
             last = run.updates.histogram(name, -1), run.rms.histogram(name, -1)
             excess = {"excess": mixture_excess(*last)}
             layers[name] = summarize_tail(histogram) | excess
-    return {f"margin in {name}": found["margin"] for name, found in layers.items()} | {
-        f"{key}, median over layers": float(
-            np.median([x[key] for x in layers.values()])
-        )
-        for key in ("llr_vs_exponential", "margin", "excess")
-    }
+    found = {f"margin in {name}": values["margin"] for name, values in layers.items()}
+    for key in ("llr_vs_exponential", "margin", "excess"):
+        median = np.median([values[key] for values in layers.values()])
+        found[f"{key}, median over layers"] = float(median)
+    return found
 
 
 def summarize_intervals(run, fraction: float) -> dict[str, float]:
-    """Test the longest hundredth of the intervals between large updates.
-
-    ``llr_vs_shuffled`` is ln L of the power law less that of shuffled times, in
-    equivalence margins; ``burstiness_excess`` the burstiness less that of shuffled
-    times. ``alpha_ols`` and ``alpha_mle`` are read from 50 linear bins as the published
-    arrays are: by a line through all, and by likelihood from the second bin up.
-    """
+    """Test the longest hundredth of the intervals between large updates."""
     counts = run.counts(fraction)
     by_length = np.trim_zeros(np.asarray(counts.counts), "b")
     above = np.cumsum(by_length[::-1])[::-1]
@@ -354,29 +329,24 @@ def summarize_intervals(run, fraction: float) -> dict[str, float]:
         "alpha": fit.alpha,
         "xmin": fit.xmin,
         "margin": margin(compared, without=("shuffled times",)),
-        "llr_vs_shuffled": llr / equivalence_margin(fit.alpha),
+        "llr_vs_shuffled": llr / equivalence_margin(fit.alpha),  # of the power law
         "burstiness": counts.burstiness,
         "burstiness_excess": counts.burstiness - null.burstiness,
+        # From linear bins like the authors': by a line, and from the second bin up.
         "alpha_ols": ols_exponent(edges, binned).alpha,
         "alpha_mle": fit_power_law(edges[1:], binned[1:], xmin=edges[1]).alpha,
     }
 
 
 def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
-    """Summarize the changes of the loss at one displacement, in nats.
-
-    ``llr_…`` is ln p of the power law less that of the exponential on the larger half,
-    per weight: of all layers pooled, as the mean within layers, and of the pool with
-    each layer divided by its mean.
-    """
+    """Summarize the changes of the loss at one displacement, in nats."""
     response, on_test = run.responses[epoch], run.held_out[epoch]
     sizes = [np.abs(response.changes(delta, name)) for name in response.layers]
     test = [np.abs(on_test.changes(delta, name)).mean() for name in response.layers]
 
-    def llr(values):
-        return power_law_or_exponential(
-            values, fraction=LANDSCAPE_TAIL_FRACTION
-        ).loglik_ratio
+    def llr(values):  # ln p of the power law less that of the exponential, per weight
+        found = power_law_or_exponential(values, fraction=LANDSCAPE_TAIL_FRACTION)
+        return found.loglik_ratio
 
     return {
         "mean change, training images": float(np.mean([x.mean() for x in sizes])),
@@ -387,20 +357,14 @@ def summarize_perturbation(run, epoch: int, delta: float) -> dict[str, float]:
     }
 
 
-def summarize_information(
-    run, seed: int = 0, surrogates: int = 300
-) -> dict[str, float]:
-    """Compare the relative spread of information times alignment with others.
-
-    With that of independent series as smooth as these, in all windows and after the
-    burn-in, and with that of each factor alone. Below one the product is steadier.
-    """
-    rng = np.random.default_rng(seed)
+def summarize_information(run) -> dict[str, float]:
+    """Return the relative spread of information times alignment, over other spreads."""
+    rng = np.random.default_rng(0)
     series, alignment = run.information("linear"), run.alignment("path")
 
     def product(first):
         pair = series.nats[1:][first:], alignment[first:]
-        found = conservation_test(*pair, rng=rng, surrogates=surrogates)
+        found = conservation_test(*pair, rng=rng, surrogates=300)
         null = found.autoregressive.relative_spread.mean
         return found, found.relative_spread / null
 
@@ -408,7 +372,7 @@ def summarize_information(
     return {
         "I": float(series.nats.mean()),
         "beta": float(alignment.mean()),
-        "spread_vs_null": versus_null,
+        "spread_vs_null": versus_null,  # null: independent series that are as smooth
         "spread_vs_null, after burn-in": after_burn_in,
         "spread_vs_information": whole.relative_spread / whole.information_spread,
         "spread_vs_alignment": whole.relative_spread / whole.alignment_spread,
@@ -416,11 +380,10 @@ def summarize_information(
 
 
 def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
-    """Return how many more large updates there are than unequal Gaussian steps give.
+    """Return log₂ of the number of large updates over that of Gaussian steps.
 
-    In doublings, log₂ of a ratio: counts above the threshold of the largest thousandth,
-    over those of Gaussian steps with each parameter's own variance. 0 says that unequal
-    variances give as many; heavy steps of very unequal sizes come near it too.
+    These have each parameter's own variance. Heavy steps of very unequal sizes come
+    near 0 too.
     """
     sizes = np.append(np.sqrt(rms.edges[1:] * rms.edges[:-1]), 0.0)
     weights = np.append(rms.counts, rms.zeros)
@@ -432,10 +395,9 @@ def mixture_excess(updates: LogHistogram, rms: LogHistogram) -> float:
 
 
 def fourth_moment(updates: LogHistogram, rms: LogHistogram) -> float:
-    """Return the fourth moment over that of unequal Gaussian steps.
+    """Return ⟨Δw⁴⟩ / 3⟨σ⁴⟩, σ of each parameter: 1 for Gaussian steps, 2 for Laplace.
 
-    ⟨Δw⁴⟩ / 3⟨σ⁴⟩, with σ of each parameter: 1 for Gaussian steps of any sizes, 2 for
-    Laplace steps. Sizes that change inside the window raise it.
+    Sizes that change inside the window raise it.
     """
 
     def mean(histogram):

@@ -1,9 +1,9 @@
-"""The first part of a record computed again, and compared with what is stored.
+"""The first part of a record computed again, and compared with the record.
 
-The same configuration is run with fewer steps: nothing in a run depends on how many are
-still to come. On the processor, threads and versions that made the record every count
-must agree, and every float to twelve digits. Elsewhere rounding differs in every step,
-and each quantity must agree within its tolerance.
+The same configuration is run with fewer steps: no step depends on how many follow. On
+the processor, threads and versions of the record every count must agree, and every
+float to twelve digits. Elsewhere rounding differs in every step, and each quantity must
+agree within a tolerance.
 """
 
 from collections.abc import Iterator
@@ -16,36 +16,30 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..experiments.config import strip_prefix
 from ..experiments.intervals import IntervalsRun
-from ..experiments.updates import UpdatesRun, updates_spec
+from ..experiments.perturbation import PerturbationRun
+from ..experiments.updates import UPDATES, UpdatesRun
 from ..histogram import LogHistogram, code_count
-from ..perturbation import PerturbationResponse
-from ..store import RunStore, environment_info, read_record
+from ..store import RunStore, environment_changes, environment_info, read_record
 from .protocol import StudyRun, record_status, study_runs
 
-SETTINGS = (  # one run of each kind; all controls are verified too
+SETTINGS = (  # besides all controls
     *("transformer, causal, batch 8", "transformer, no mask, batch 8"),
     *("mlp, rate 0.1", "information, rate 0.1, batch 50", "intervals of mlp, rate 0.1"),
     *("convnet, right, 10,000 steps", "convnet, frozen, 10,000 steps", "landscape"),
 )
-PASSING = ("same", "close", "skipped")  # statuses that do not speak against a record
+PASSING = ("same", "close", "skipped")  # statuses
 FIRST_EPOCH = 50  # of the measurements of a landscape
 FEW_WEIGHTS = {"weights_per_layer": 50, "curve_weights": 20}
-ROUNDING = 1e-12  # relative distance that a sum in another order makes
-# On another processor or another number of threads, in relative distance. Measured over
-# the first windows, quantities come out 0.00002 to 0.08 apart there, and some of those
-# of another seed always more than 0.1. Sizes of a layer's parameters, which may be only
-# a hundred, and the largest update vary more.
+ROUNDING = 1e-12  # relative distance due to another order of summation
+# Relative distances on another processor or number of threads. Measured over the first
+# windows, they are 0.00002 to 0.08, and some of another seed always exceed 0.1. The rms
+# of the few parameters of a layer and the largest update vary more.
 TOLERANCE, WIDE_TOLERANCE, WIDE = 0.1, 0.5, ("rms", "largest")
 
 
 def relative_distance(stored: np.ndarray, again: np.ndarray) -> float:
-    """Return Σ|again − stored| / Σ|stored|; infinite for arrays of unlike shape.
-
-    >>> relative_distance(np.array([3, 1]), np.array([2, 2]))
-    0.5
-    """
+    """Return Σ|again − stored| / Σ|stored|; infinite for arrays of unlike shape."""
     stored, again = np.asarray(stored), np.asarray(again)
     if stored.shape != again.shape:
         return np.inf
@@ -65,11 +59,7 @@ def verified_runs() -> tuple[StudyRun, ...]:
 
 
 def truncated_run(run: StudyRun) -> StudyRun:
-    """Return the same run, cut to the first part that can be compared.
-
-    One window of updates; two of information, for alignment needs both; one after the
-    first step of intervals; of a landscape its first epoch, at fewer weights.
-    """
+    """Return the run cut to its first window, two for alignments, or first epoch."""
     if run.kind == "perturbation":
         few = {"epochs": (FIRST_EPOCH,), **FEW_WEIGHTS}
         return replace(run, options={**run.options, **few})
@@ -82,11 +72,9 @@ def truncated_run(run: StudyRun) -> StudyRun:
 def verify_record(
     run: StudyRun, folder: Path, *, data_root=None, tolerance: bool = False
 ) -> tuple[str, str]:
-    """Compute the first part of a run again and compare it with its record.
+    """Compare the first part of a run with its record; return a status and the reason.
 
-    Returns a status, one of PASSING, "differs", "missing" or "damaged", and the reason.
-    With ``tolerance`` the tolerances hold even where processor, threads and versions
-    have the same names: virtual processors of one name differ.
+    With ``tolerance`` small differences pass even if the processor has the same name.
     """
     status, why = record_status(run, folder)
     if status in ("missing", "damaged"):
@@ -102,39 +90,27 @@ def verify_record(
     first = f"{again.config.get('steps', 0):,} steps"
     if "epochs" in again.config:
         first = f"{again.config['epochs'][0]} epochs"
-    spent = f"the first {first} in {again.manifest['seconds']:.0f} s"
+    detail = f"the first {first} in {again.manifest['seconds']:.0f} s"
     differing = [name for name, off in distances.items() if off > ROUNDING]
     if not differing:
-        return "same", f"{spent}, the same"
+        return "same", f"{detail}, the same"
 
     def allowed(name):
         return WIDE_TOLERANCE if name.startswith(WIDE) else TOLERANCE
 
     worst = max(distances, key=lambda name: distances[name] / allowed(name))
-    changed = changed_environment(record.manifest, again.manifest | environment_info())
+    changed = environment_changes(record.manifest, again.manifest | environment_info())
     is_close = (changed or tolerance) and distances[worst] <= allowed(worst)
-    detail = (
-        f"{spent}; {', '.join(differing)}; furthest off is {worst}, by "
-        f"{distances[worst]:.2g}, {allowed(worst):g} is allowed on another machine "
-        f"({changed or 'processor, threads and versions are named as they were then'})"
+    return "close" if is_close else "differs", (
+        f"{detail}; {', '.join(differing)} differ, {worst} most, by "
+        f"{distances[worst]:.2g}, and {allowed(worst):g} is allowed on another machine "
+        f"({changed or 'processor, threads and versions have the same names'})"
     )
-    return "close" if is_close else "differs", detail
-
-
-def changed_environment(then, now) -> str:
-    """Return what differs between the machines of two manifests."""
-    before, after = (
-        {n: manifest[n] for n in ("processor", "threads", "device")}
-        | {n: v for n, v in manifest["versions"].items() if n != "netdyn"}
-        for manifest in (then, now)
-    )
-    pairs = ((name, old, after[name]) for name, old in before.items())
-    return ", ".join(f"{n} {old} → {new}" for n, old, new in pairs if old != new)
 
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Compute on so many threads, numpy's products too; then on as many as before."""
+    """Set the number of threads of torch and numpy's products for a block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -144,11 +120,11 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-# What can be compared of a record and the first part of its run: name, stored, again.
+# For each kind: name, stored and computed value of what can be compared.
 
 
 def _shared(then, now) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the elements lie that two arrays share."""
+    """Return the positions of the elements that two arrays have in common."""
     return np.intersect1d(then, now, return_indices=True)[1:]
 
 
@@ -157,18 +133,16 @@ def _updates(record, again, *_):
     for name, groups in (("updates", then.updates.groups), ("rms", ("all",))):
         for group in groups:
             first = [getattr(run, name).histogram(group, 0) for run in (then, now)]
-            yield f"{name} of {group}", *map(_dense, first)
+            yield f"{name} of {group}", *map(dense_counts, first)
             yield f"largest {name} of {group}", *(histogram.max for histogram in first)
-    (stops, mean), (steps, losses) = then.loss, now.loss
-    ends = np.searchsorted(steps, stops[stops <= steps[-1]]) + 1
-    sums = np.add.reduceat(losses[: ends[-1]].astype(float), np.r_[0, ends[:-1]])
-    means = (sums / np.diff(ends, prepend=0)).astype(np.float32)
-    yield "training loss", mean[: len(ends)], means
+    size, losses = then.loss[0][0], now.loss[1]  # steps of a mean; losses step by step
+    means = losses[: losses.size // size * size].reshape(-1, size).mean(1, dtype=float)
+    yield "training loss", then.loss[1][: means.size], means.astype(np.float32)
     mine, theirs = _shared(then.tests[:, 0], now.tests[:, 0])
     yield "test loss", then.tests[mine, 1], now.tests[theirs, 1]
 
 
-def _dense(histogram: LogHistogram) -> np.ndarray:
+def dense_counts(histogram: LogHistogram) -> np.ndarray:
     """Return the counts of all bins, exact zeros last."""
     counts = np.zeros(code_count() + 1, np.int64)
     counts[histogram.start :][: histogram.counts.size] = histogram.counts
@@ -178,48 +152,39 @@ def _dense(histogram: LogHistogram) -> np.ndarray:
 
 def _information(record, again, *_):
     for name, array in again.arrays.items():
-        if name.startswith("information_"):
-            # Not the spread of the null: that is itself a matter of chance.
+        if name.startswith("information_"):  # not the null's spread, which is chance
             yield name, record[name][: len(array), ..., :2], array[..., :2]
         elif name in ("loss", "alignment", "explained"):
             yield name, record[name][: len(array)], array
 
 
 def _perturbation(record, again, *_):
-    epoch = int(again["tests"][0, 0])
-    for kind in ("response", "held_out", "curve"):
-        then, now = (
-            PerturbationResponse.from_arrays(strip_prefix(r.arrays, f"{kind}{epoch}_"))
-            for r in (record, again)
-        )
+    runs = PerturbationRun.of(record), PerturbationRun.of(again)
+    for kind in ("responses", "held_out", "curves"):
+        then, now = (getattr(run, kind)[FIRST_EPOCH] for run in runs)
         weights = [one.layer * 2**32 + one.index for one in (then, now)]
         mine, theirs = _shared(*weights)
         yield f"weights of {kind}", np.sort(weights[1]), weights[0][mine]
-        name = f"{kind} at epoch {epoch}"
-        yield name, then.response[..., mine], now.response[..., theirs]
+        yield kind, then.response[..., mine], now.response[..., theirs]
     yield "losses", record["tests"][0, :3], again["tests"][0, :3]
 
 
 def _intervals(record, again, run, folder):
-    """Compare the drift, and the counts with those of the updates.
-
-    A threshold belongs to the whole run, so the first window has no intervals of its
-    own. But the record of updates must give the same threshold, and as many updates
-    above it as the intervals have ends.
-    """
+    # A threshold belongs to the whole run, so the first window has no intervals that
+    # could be compared. But the record of updates gives thresholds and exceedances too.
     mine, theirs = _shared(record["drift_lags"], again["drift_lags"])
     for name in ("displacement", "distance", "alignment"):
         then, now = record[f"drift_{name}"], again[f"drift_{name}"]
         yield f"drift, {name}", then[0, mine], now[0, theirs]
     found = IntervalsRun.of(record)
-    first = UpdatesRun.of(read_record(folder, updates_spec(run.config)))
+    first = UpdatesRun.of(read_record(folder, UPDATES.spec(run.config)))
     later = slice(found.start // run.config.window, None)
     whole = first.updates.histogram(window=later)
-    for share, threshold in zip(found.fractions, found.thresholds, strict=True):
-        name, ends = f"threshold of {share:.1%}", found.counts(share).exceedances
-        yield name, threshold, whole.tail_threshold(share)
+    for fraction, threshold in zip(found.fractions, found.thresholds, strict=True):
+        name = f"threshold of {fraction:.1%}"
+        yield name, threshold, whole.tail_threshold(fraction)
         above = whole.counts[whole.edges[:-1] >= threshold].sum()
-        yield f"updates above the {name}", ends, above
+        yield f"updates above the {name}", found.counts(fraction).exceedances, above
 
 
 QUANTITIES = {
