@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-_LAST_SITE = "The last good site, if there was one, is still in place."
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -44,19 +43,10 @@ def _amount(units: dict[str, float], examples: str) -> Callable[[str], float]:
 
 _TIME = _amount({"": 1, "s": 1, "m": 60, "h": 3600}, "90, 90s, 20m or 1.5h")
 _SIZE = _amount({"M": 1e6, "G": 1e9}, "500M or 4G")
-_out = click.option(
-    "--out", type=_PATH, default="runs", help="Folder of results (runs)."
-)
-
-
-def _limits(command: Callable) -> Callable:
-    """Add the options that end a run."""
-    for name, kind, metavar, text in (
-        ("--limit", _TIME, "TIME", "End a run after 90s, 20m, 1.5h."),
-        ("--memory", _SIZE, "SIZE", "End a run that uses more, as 4G."),
-    ):
-        command = click.option(name, type=kind, metavar=metavar, help=text)(command)
-    return command
+_limit = click.option("--limit", type=_TIME, metavar="TIME", help="As 90s, 20m, 1.5h.")
+_memory = click.option("--memory", type=_SIZE, metavar="SIZE", help="As 500M or 4G.")
+_out = click.option("--out", type=_PATH, default="runs", help="Folder of results.")
+_only = click.option("--only", default="", help="Runs whose name contains this.")
 
 
 @contextmanager
@@ -105,15 +95,11 @@ def params(notebook: str) -> None:
 
 def _assignments(_context, _parameter, words: tuple[str, ...]) -> dict[str, str]:
     """Read the values of -p; the text of each is checked later."""
-    given = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals) or name in given:
-            twice = " twice" if name in given else ""
-            raise click.BadParameter(
-                f"expected each NAME=VALUE once, got {word!r}{twice}"
-            )
-        given[name] = value
+    given = dict(word.partition("=")[::2] for word in words)
+    if not all("=" in word for word in words) or len(given) < len(words):
+        raise click.BadParameter(
+            f"expected each NAME=VALUE once, got {', '.join(words)}"
+        )
     return given
 
 
@@ -128,7 +114,8 @@ def _assignments(_context, _parameter, words: tuple[str, ...]) -> dict[str, str]
     callback=_assignments,
 )
 @_out
-@_limits
+@_limit
+@_memory
 @click.option("--html", is_flag=True, help="Make a page of it too.")
 def run(notebook, profile, files, typed, out, limit, memory, html) -> None:
     """Run NOTEBOOK with other parameters: files win over the profile, -p over both."""
@@ -173,10 +160,11 @@ def _use_records(root: Path, profile: str | None, *, compute: bool = True) -> No
 @click.option("--workers", type=click.IntRange(1), help="Processes here (one a core).")
 @_out
 @click.option("--resume", is_flag=True, help="Keep the runs that are still valid.")
-@_limits
+@_limit
+@_memory
 def sweep(file, out, limit, memory, scheduler, workers, resume) -> None:
     """Run a notebook over the sets of parameters that FILE names, on Dask."""
-    from .book.sweep import SweepError, read_sweep, run_sweep
+    from .book.sweep import read_sweep, run_sweep
 
     root = find_root()
     if scheduler and workers:
@@ -186,11 +174,8 @@ def sweep(file, out, limit, memory, scheduler, workers, resume) -> None:
     folder = out / plan.name
     options = {"scheduler": scheduler, "workers": workers, "resume": resume}
     options |= {"limits": {"limit": limit, "memory": memory}, "report": click.echo}
-    try:
-        with _lock(folder, "sweep.lock", " (--out names another folder)"):
-            table = run_sweep(plan, folder, root=root, **options)
-    except SweepError as error:
-        raise click.ClickException(str(error)) from error
+    with _lock(folder, "sweep.lock", " (--out names another folder)"):
+        table = run_sweep(plan, folder, root=root, **options)
     click.echo(f"{folder / 'results.csv'}\n{folder / 'index.html'}")
     bad = table[table.status != "ok"]
     if len(bad):
@@ -203,7 +188,8 @@ def sweep(file, out, limit, memory, scheduler, workers, resume) -> None:
 @cli.command()
 @click.option("--profile", default="quick", help="test, quick (default) or paper.")
 @click.option("--processes", type=click.IntRange(1), help="Notebooks at a time.")
-@_limits
+@_limit
+@_memory
 @click.option("--fresh", is_flag=True, help="Run every notebook, needed or not.")
 def book(profile, processes, limit, memory, fresh) -> None:
     """Run every notebook that needs it and build the site."""
@@ -233,26 +219,18 @@ def book(profile, processes, limit, memory, fresh) -> None:
         count = f"{len(todo)} run, {len(jobs) - len(todo)} cached"
         click.echo(count.replace("run", "to run"))
         options = {"processes": processes, "limit": limit, "memory": memory}
-        ran = execute.run_all(
-            [job for job, _ in todo.values()],
-            report=click.echo,
-            cwd=root,
-            fallback=quick if profile == "paper" else None,
-            **options,
-        )
+        options |= {"report": click.echo, "cwd": root}
+        options |= {"fallback": quick} if profile == "paper" else {}
+        ran = execute.run_all([job for job, _ in todo.values()], **options)
         for done in ran:
             execute.write_run_json(done, todo[done.name][1])
             runs[done.name] = done
         if failed := [done for done in ran if done.status != "ok"]:
-            click.echo(f"\n{len(failed)} of {len(ran)} notebooks failed:")
-            click.echo("\n".join([*map(str, failed), _LAST_SITE]))
-            sys.exit(1)
+            lines = [f"{len(failed)} of {len(ran)} notebooks failed:", *failed]
+            raise site.SiteError("\n".join(map(str, lines)))
         click.echo("building the site")
-        try:
-            site.stage(runs.values(), build / "stage", root=root, profile=profile)
-            index = site.build(build / "stage", build / "site", root=root)
-        except site.SiteError as error:
-            raise click.ClickException(f"{error}\n{_LAST_SITE}") from error
+        site.stage(runs.values(), build / "stage", root=root, profile=profile)
+        index = site.build(build / "stage", build / "site", root=root)
     click.echo(f"{count}\nthe site: {index}")
 
 
@@ -284,9 +262,6 @@ def results() -> None:
     """Compute, count, verify and export the runs of the study."""
 
 
-_only = click.option("--only", default="", help="Runs whose name contains this.")
-
-
 def _results_folder() -> Path:
     return find_root() / "book" / "results"
 
@@ -295,9 +270,7 @@ def _select(runs: list, only: str) -> list:
     """Return the runs whose name contains a text; a usage error if there is none."""
     if found := [run for run in runs if only in run.name]:
         return found
-    raise click.UsageError(
-        f"--only {only!r} is in no name of a run; names look like {runs[0].name!r}"
-    )
+    raise click.UsageError(f"no run is named --only {only!r}, as {runs[0].name!r} is")
 
 
 @results.command()
@@ -403,9 +376,7 @@ def export(key: str, folder: Path) -> None:
 
     match = sorted(_results_folder().glob(f"*{key.removesuffix('.json')}.json"))
     if len(match) != 1:
-        raise click.UsageError(
-            f"{len(match)} records end in {key!r}: give the last eight letters of a "
-            f"file name in {_results_folder()}"
-        )
+        where = f"the last eight letters of a file name in {_results_folder()}"
+        raise click.UsageError(f"{len(match)} records end in {key!r}: give {where}")
     with _usage_errors():
         click.echo("\n".join(map(str, export_record(open_record(match[0]), folder))))

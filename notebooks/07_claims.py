@@ -109,7 +109,7 @@ Markdown(
 # Each law is drawn a few times: mean ± standard deviation between the draws.
 
 # %%
-rng, n, draws = np.random.default_rng(seed), 2_000_000, 4
+rng, n, draws = np.random.default_rng(seed), 1_000_000, 3
 laws = {
     "power law, α = 4": lambda: rng.pareto(3, n) + 1,
     "exponential": lambda: rng.exponential(1, n),
@@ -157,7 +157,7 @@ pd.DataFrame(
 # unequal sizes explain less than half of the large updates.
 
 # %%
-shape = weights, times = 4_000, 500
+shape = weights, times = 2_000, 500
 laws = {
     "Gaussian": lambda: rng.normal(size=shape),
     "Laplace": lambda: rng.laplace(size=shape),

@@ -58,10 +58,7 @@ def test_a_grid_is_every_combination_and_a_list_of_runs_wins_over_the_profile(ro
         ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "number in (0, 1], got 2"]),
         ({"grid": {"steps": 1}}, ["`grid.steps`: Input should be a valid list"]),
         ({"grid": {"steps": [1, "1"]}}, ["is there twice"]),
-        (
-            {"runs": [{"steps": 1}], "heatmap": {"value": "a", "rows": "b"}},
-            ["that vary, each once, got ['b']: choose steps"],
-        ),
+        ({"runs": [{}], "heatmap": {"value": "a"}}, ["`heatmap.rows`: Field required"]),
     ],
 )
 def test_a_wrong_sweep_file_is_refused_with_all_its_errors(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import click
 import yaml
 
 from ..metrics import MIME, read_metrics
@@ -30,8 +31,12 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _TOOLS = ("jupyter-book", "sphinx", "myst-nb", "papermill")
 
 
-class SiteError(RuntimeError):
-    """The site was not built; the last good one is still in place."""
+class SiteError(click.ClickException):
+    """The site was not built; the command line shows the message."""
+
+    def __init__(self, message: str):
+        kept = "The last good site, if there was one, is still in place."
+        super().__init__(f"{message}\n{kept}")
 
 
 @dataclass(frozen=True)

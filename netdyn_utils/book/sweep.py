@@ -18,12 +18,13 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 from pydantic import BaseModel, Field, ValidationError
 
 from ..notebook_params import (
@@ -77,8 +78,8 @@ class Sweep:
     heatmap: HeatMap | None = None
 
 
-class SweepError(RuntimeError):
-    """The sweep cannot go on; the message says what to do."""
+class SweepError(click.ClickException):
+    """The sweep cannot go on; the command line shows the message."""
 
 
 def read_sweep(root: Path, path: Path) -> Sweep:
@@ -107,12 +108,6 @@ def read_sweep(root: Path, path: Path) -> Sweep:
         if key in sets:
             errors[f"{given!r} is there twice: leave one out"] = None
         sets[key] = {name: values[name] for name in shared | given}
-    varied = {name for given in file.runs or [file.grid] for name in given}
-    if file.heatmap:
-        axes = [name for name in (file.heatmap.rows, file.heatmap.columns) if name]
-        if not varied >= {*axes} or len({*axes}) < len(axes):
-            message = f"`heatmap` needs parameters that vary, each once, got {axes}"
-            errors[f"{message}: choose {', '.join(sorted(varied))}"] = None
     if errors:
         raise ParameterError(list(errors))
     return Sweep(path.stem, source, sets, file.heatmap)
@@ -159,11 +154,14 @@ def run_sweep(
     settings = {k: v for k, v in os.environ.items() if k.startswith("NETDYN_")}
     settings |= dict.fromkeys(THREADS, "1")  # one for each worker's process
     options = dict(limits or {}, cwd=Path.cwd(), environment=settings)
-    here = min(workers or os.cpu_count() or 1, len(todo))
     try:
         if todo:
-            with _cluster(scheduler, here) as client:
+            client = _connect(scheduler, min(workers or os.cpu_count(), len(todo)))
+            try:
                 _run_on(client, todo, report, options=options, root=root)
+            finally:
+                with suppress(Exception):  # of a scheduler that is gone
+                    client.close(timeout=10)
     finally:  # also of a sweep that was cut short
         table = write_results(sweep, out, report)
     return table
@@ -204,9 +202,8 @@ def _run_on(client, todo: dict[str, Job], report, **common) -> None:
         future.release()
 
 
-@contextmanager
-def _cluster(address: str | None, workers: int) -> Iterator:
-    """Give a client of the scheduler at an address, or of one of our own."""
+def _connect(address: str | None, workers: int):
+    """Return a client of the scheduler at an address, or of one of our own."""
     from distributed import Client
 
     # A lost scheduler is reported in our own sentence; Dask's come with tracebacks.
@@ -215,17 +212,12 @@ def _cluster(address: str | None, workers: int) -> Iterator:
     own = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
     own |= {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     try:
-        client = Client(**({"address": address} if address else own))
+        return Client(**({"address": address} if address else own))
     except (OSError, TimeoutError, ValueError) as error:
         raise SweepError(
             f"no Dask scheduler answers at {address}: start one with `dask scheduler`, "
             f"or leave --scheduler out ({type(error).__name__})"
         ) from error
-    try:
-        yield client
-    finally:
-        with suppress(Exception):  # of a scheduler that is gone
-            client.close(timeout=10)
 
 
 def read_row(folder: Path) -> tuple[dict, dict]:
@@ -255,17 +247,19 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
         taken = {name: f"{name} ({kind})" for name in part if name in table}
         table = table.join(part.rename(columns=taken))
     table["error"] = table.pop("error")  # the longest column last
+    atomic_write(out / "results.csv", table.to_csv().encode())
     heatmap, wanted = "", sweep.heatmap
-    if wanted and wanted.value in numbers:
-        value = pd.to_numeric(numbers[wanted.value], errors="coerce")
+    if wanted and {wanted.value, wanted.rows, wanted.columns or wanted.rows} <= {
+        *table
+    }:
+        value = pd.to_numeric(table[wanted.value], errors="coerce")
         over = {"index": wanted.rows, "columns": wanted.columns}
-        means = table.assign(value=value).pivot_table("value", **over)
+        means = table.assign(mean=value).pivot_table("mean", **over)
         style = means.style.background_gradient(axis=None).format(precision=4)
         title = html.escape(f"Mean of {wanted.value} over the runs of each cell")
         heatmap = style.set_caption(title).to_html()
-    elif wanted and len(numbers.columns):
-        names = ", ".join(numbers)
-        report(f"no heat map of {wanted.value!r}: the runs recorded {names}")
+    elif wanted:
+        report(f"no heat map of {wanted.value!r}: choose among {', '.join(table)}")
 
     def link(key: str) -> str:
         page = next((out / key).glob("*.html"), None)
@@ -278,6 +272,5 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
     done = (table["status"] == "ok").sum()
     about = {"done": done, "count": len(table), "heatmap": heatmap}
     page = _PAGE.format(name=html.escape(sweep.name), table=style.to_html(), **about)
-    atomic_write(out / "results.csv", table.to_csv().encode())
     atomic_write(out / "index.html", page.encode())
     return table
