@@ -8,21 +8,19 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-_LAST_SITE = "The last good site, if there was one, is still in place."
+_PATH = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def find_root() -> Path:
     """Return the folder of the book: here or above."""
-    try:
-        here = Path.cwd()
-    except OSError as error:
-        raise click.UsageError("this folder was deleted: go to the book's") from error
+    here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
             return folder
@@ -31,61 +29,56 @@ def find_root() -> Path:
     )
 
 
-@click.group(context_settings={"max_content_width": 88})
-def cli() -> None:
-    """Make and check the book; run its notebooks."""
+def _amount(units: dict[str, float], examples: str) -> Callable[[str], float]:
+    """Return the type of an option that is a number with a unit."""
+
+    def convert(text: str) -> float:
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([a-zA-Z]?)", text)
+        if not found or found[2] not in units or not float(found[1]):
+            raise click.BadParameter(f"expected {examples}, got {text!r}")
+        return float(found[1]) * units[found[2]]
+
+    return convert
 
 
-class Amount(click.ParamType):
-    """A number with a unit: seconds by default, as 90s, 20m or 1.5h."""
-
-    def __init__(self, name: str, units: dict[str, float], examples: str):
-        self.name, self.units, self.examples = name, units, examples
-
-    def convert(self, value, param, ctx) -> float:
-        """Return seconds or bytes."""
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([a-zA-Z]?)", str(value).strip())
-        if not found or found[2] not in self.units or not float(found[1]):
-            self.fail(f"expected {self.examples}, got {value!r}", param, ctx)
-        return float(found[1]) * self.units[found[2]]
-
-
-_PATH = click.Path(path_type=Path)
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_extra = click.argument("extra", nargs=-1, metavar="")  # to say what to write instead
-_TIME = Amount("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90, 90s, 20m or 1.5h")
-_SIZE = Amount("size", {"M": 1e6, "G": 1e9}, "500M or 4G")
-_out = click.option(
-    "--out", type=_PATH, default=Path("runs"), help="Folder of results (runs)."
-)
-_limit = click.option("--limit", type=_TIME, help="End a run after 90s, 20m, 1.5h.")
-_memory = click.option("--memory", type=_SIZE, help="End a run that uses more, as 4G.")
+_TIME = _amount({"": 1, "s": 1, "m": 60, "h": 3600}, "90, 90s, 20m or 1.5h")
+_SIZE = _amount({"M": 1e6, "G": 1e9}, "500M or 4G")
+_limit = click.option("--limit", type=_TIME, metavar="TIME", help="As 90s, 20m, 1.5h.")
+_memory = click.option("--memory", type=_SIZE, metavar="SIZE", help="As 500M or 4G.")
+_out = click.option("--out", type=_PATH, default="runs", help="Folder of results.")
+_only = click.option("--only", default="", help="Runs whose name contains this.")
 
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    """Answer a value that does not fit by its own sentence."""
+    """Answer a value or a file that does not fit by its own sentence."""
     try:
         yield
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error
 
 
 @contextmanager
-def _folder_errors(folder: Path, hint: str = "") -> Iterator[None]:
-    """Answer a folder that is in use, or cannot be written to, in a sentence."""
-    from filelock import Timeout
+def _lock(folder: Path, name: str, hint: str = "") -> Iterator[None]:
+    """Make a folder and work in it alone; errors of files are one sentence."""
+    from filelock import FileLock, Timeout
 
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / name, timeout=0):
+            yield
     except Timeout as error:
         raise click.ClickException(
             f"another command is at work in {folder}: wait until it ends{hint}"
         ) from error
     except OSError as error:
-        raise click.ClickException(
-            f"{error.filename or folder} cannot be written: {error.strerror}{hint}"
-        ) from error
+        path = error.filename or folder
+        raise click.ClickException(f"{path}: {error.strerror}{hint}") from error
+
+
+@click.group(context_settings={"max_content_width": 88})
+def cli() -> None:
+    """Make and check the book; run its notebooks."""
 
 
 @cli.command()
@@ -100,75 +93,57 @@ def params(notebook: str) -> None:
     click.echo(f"\npython -m netdyn_utils run {source.stem} -p NAME=VALUE")
 
 
+def _assignments(_context, _parameter, words: tuple[str, ...]) -> dict[str, str]:
+    """Read the values of -p; the text of each is checked later."""
+    given = dict(word.partition("=")[::2] for word in words)
+    if not all("=" in word for word in words) or len(given) < len(words):
+        raise click.BadParameter(
+            f"expected each NAME=VALUE once, got {', '.join(words)}"
+        )
+    return given
+
+
 @cli.command()
 @click.argument("notebook")
-@_extra
 @click.option("--profile", help="Begin with the values of test, quick or paper.")
 @click.option("-f", "--file", "files", type=_FILE, multiple=True, help="A YAML file.")
-@click.option("-p", "--parameter", "words", multiple=True, metavar="NAME=VALUE")
+@click.option(
+    *("-p", "--parameter", "typed"),
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_assignments,
+)
 @_out
-@_memory
 @_limit
+@_memory
 @click.option("--html", is_flag=True, help="Make a page of it too.")
-def run(notebook, extra, profile, files, words, out, limit, memory, html) -> None:
+def run(notebook, profile, files, typed, out, limit, memory, html) -> None:
     """Run NOTEBOOK with other parameters: files win over the profile, -p over both."""
-    from .notebook_params import Job, find_notebook, parameters_hash
+    from . import notebook_params as declared
 
     root = find_root()
     with _usage_errors():
-        source = find_notebook(root, notebook)
-        given, values = _read_values(root, source, profile, files, words, extra)
-    from filelock import FileLock
-
+        source = declared.find_notebook(root, notebook)
+        given = declared.profile_block(root, profile, source.stem) if profile else {}
+        for path in files:
+            given = given | declared.read_yaml(path)
+        given = given | typed
+        values = declared.validate(declared.read_parameters(source), given)
     from .book.execute import run_all, write_page, write_run_json
 
     _use_records(root, profile)
-    folder = out / f"{source.stem}-{parameters_hash(values)}"
-    job = Job(source, folder / source.name, given)
-    with _folder_errors(folder, ", or name another folder with --out"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "run.lock", timeout=0):
-            (done,) = run_all([job], limit=limit, memory=memory, report=click.echo)
-            made = [done.output, write_run_json(done)]
-            if html and done.status == "ok":
-                made.append(write_page(done.output, root))
+    folder = out / f"{source.stem}-{declared.parameters_hash(values)}"
+    job = declared.Job(
+        source, folder / source.name, {name: values[name] for name in given}
+    )
+    with _lock(folder, "run.lock", " (--out names another folder)"):
+        (done,) = run_all([job], limit=limit, memory=memory, report=click.echo)
+        made = [done.output, write_run_json(done)]
+        if html and done.status == "ok":
+            made.append(write_page(done.output, root))
     if done.status != "ok":
         sys.exit(1)
     click.echo("\n".join(map(str, made)))
-
-
-def _read_values(root, source, profile, files, words, extra) -> tuple[dict, dict]:
-    """Return the given values, and all; ParameterError with all mistakes at once."""
-    from .notebook_params import (
-        ParameterError,
-        profile_block,
-        read_parameters,
-        read_yaml,
-        validate,
-    )
-
-    given = {} if profile is None else dict(profile_block(root, profile, source.stem))
-    for path in files:
-        given |= read_yaml(path)
-    typed, errors = {}, [f"expected -p NAME=VALUE, got {word!r}" for word in extra]
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            errors.append(f"expected -p NAME=VALUE, got {word!r}")
-        elif name in typed:
-            errors.append(
-                f"-p {name!r} is given twice, {typed[name]!r} and {value!r}: keep one"
-            )
-        else:
-            typed[name] = value
-    parameters = read_parameters(source)
-    try:
-        values = validate(parameters, given | typed)
-    except ParameterError as error:
-        errors += error.errors
-    if errors:
-        raise ParameterError(errors)
-    return {name: values[name] for name in given | typed}, values
 
 
 def _use_records(root: Path, profile: str | None, *, compute: bool = True) -> None:
@@ -185,11 +160,11 @@ def _use_records(root: Path, profile: str | None, *, compute: bool = True) -> No
 @click.option("--workers", type=click.IntRange(1), help="Processes here (one a core).")
 @_out
 @click.option("--resume", is_flag=True, help="Keep the runs that are still valid.")
-@_memory
 @_limit
-def sweep(file, scheduler, workers, out, resume, limit, memory) -> None:
+@_memory
+def sweep(file, out, limit, memory, scheduler, workers, resume) -> None:
     """Run a notebook over the sets of parameters that FILE names, on Dask."""
-    from .book.sweep import SweepError, read_sweep, run_sweep
+    from .book.sweep import read_sweep, run_sweep
 
     root = find_root()
     if scheduler and workers:
@@ -198,14 +173,9 @@ def sweep(file, scheduler, workers, out, resume, limit, memory) -> None:
         plan = read_sweep(root, file)
     folder = out / plan.name
     options = {"scheduler": scheduler, "workers": workers, "resume": resume}
-    limits = {"limit": limit, "memory": memory}
-    try:
-        with _folder_errors(folder, ", or name another folder with --out"):
-            table = run_sweep(
-                plan, folder, root=root, limits=limits, report=click.echo, **options
-            )
-    except SweepError as error:
-        raise click.ClickException(str(error)) from error
+    options |= {"limits": {"limit": limit, "memory": memory}, "report": click.echo}
+    with _lock(folder, "sweep.lock", " (--out names another folder)"):
+        table = run_sweep(plan, folder, root=root, **options)
     click.echo(f"{folder / 'results.csv'}\n{folder / 'index.html'}")
     bad = table[table.status != "ok"]
     if len(bad):
@@ -216,21 +186,16 @@ def sweep(file, scheduler, workers, out, resume, limit, memory) -> None:
 
 
 @cli.command()
-@_extra
 @click.option("--profile", default="quick", help="test, quick (default) or paper.")
 @click.option("--processes", type=click.IntRange(1), help="Notebooks at a time.")
-@_memory
 @_limit
+@_memory
 @click.option("--fresh", is_flag=True, help="Run every notebook, needed or not.")
-def book(extra, profile, processes, limit, memory, fresh) -> None:
+def book(profile, processes, limit, memory, fresh) -> None:
     """Run every notebook that needs it and build the site."""
     from .notebook_params import plan_jobs, profile_block
     from .pairing import out_of_sync
 
-    if extra:
-        raise click.UsageError(
-            f"got {extra[0]!r}: a profile is given as --profile NAME"
-        )
     root = find_root()
     build = root / "_build"
     _use_records(root, profile, compute=False)
@@ -242,43 +207,31 @@ def book(extra, profile, processes, limit, memory, fresh) -> None:
         raise click.ClickException(
             f"{names} differs from its .py: `make pair` makes them agree"
         )
-    from filelock import FileLock
-
     from .book import execute, site
 
-    options = {"processes": processes, "limit": limit, "memory": memory, "cwd": root}
-    with _folder_errors(build):
-        build.mkdir(exist_ok=True)
-        with FileLock(build / "book.lock", timeout=0):
-            runs, todo = {}, {}
-            depends_on = execute.dependencies(jobs)
-            for job, parts in zip(jobs, depends_on, strict=True):
-                runs[job.name], reason = execute.load_if_current(job, parts)
-                if fresh or not runs[job.name]:
-                    click.echo(f"{job.name}: to run, {reason or 'as asked'}")
-                    todo[job.name] = (job, parts)
-            click.echo(f"{len(todo)} to run, {len(jobs) - len(todo)} cached")
-            ran = execute.run_all(
-                [job for job, _ in todo.values()],
-                report=click.echo,
-                fallback=quick if profile == "paper" else None,
-                **options,
-            )
-            for done in ran:
-                execute.write_run_json(done, todo[done.name][1])
-                runs[done.name] = done
-            if failed := [done for done in ran if done.status != "ok"]:
-                click.echo(f"\n{len(failed)} of {len(ran)} notebooks failed:")
-                click.echo("\n".join([*map(str, failed), _LAST_SITE]))
-                sys.exit(1)
-            click.echo("building the site")
-            try:
-                stage = build / "stage"
-                site.stage(runs.values(), stage, root=root, profile=profile)
-                index = site.build(stage, build / "site", root=root)
-            except site.SiteError as error:
-                raise click.ClickException(f"{error}\n{_LAST_SITE}") from error
-    click.echo(f"{len(todo)} run, {len(jobs) - len(todo)} cached\nthe site: {index}")
+    with _lock(build, "book.lock"):
+        runs, todo = {}, {}
+        for job, parts in zip(jobs, execute.dependencies(jobs), strict=True):
+            runs[job.name], reason = execute.load_if_current(job, parts)
+            if fresh or not runs[job.name]:
+                click.echo(f"{job.name}: to run, {reason or 'as asked'}")
+                todo[job.name] = (job, parts)
+        count = f"{len(todo)} run, {len(jobs) - len(todo)} cached"
+        click.echo(count.replace("run", "to run"))
+        options = {"processes": processes, "limit": limit, "memory": memory}
+        options |= {"report": click.echo, "cwd": root}
+        options |= {"fallback": quick} if profile == "paper" else {}
+        ran = execute.run_all([job for job, _ in todo.values()], **options)
+        for done in ran:
+            execute.write_run_json(done, todo[done.name][1])
+            runs[done.name] = done
+        if failed := [done for done in ran if done.status != "ok"]:
+            lines = [f"{len(failed)} of {len(ran)} notebooks failed:", *failed]
+            raise site.SiteError("\n".join(map(str, lines)))
+        click.echo("building the site")
+        site.stage(runs.values(), build / "stage", root=root, profile=profile)
+        index = site.build(build / "stage", build / "site", root=root)
+    click.echo(f"{count}\nthe site: {index}")
 
 
 @cli.command()
@@ -297,19 +250,16 @@ def pair(check: bool) -> None:
             "was edited and differs from its .py: `jupytext --to py:percent "
             "notebooks/NAME` keeps the edit, deleting it keeps the .py"
         )
-    lines = [f"{path.name} made" for path in made]
-    lines += [f"{path.name} {remedy}" for path in differing]
-    click.echo("\n".join(lines), nl=bool(lines))
-    if differing:
-        sys.exit(1)
+    for path in made:
+        click.echo(f"{path.name} made")
+    for path in differing:
+        click.echo(f"{path.name} {remedy}")
+    sys.exit(bool(differing))
 
 
 @cli.group()
 def results() -> None:
     """Compute, count, verify and export the runs of the study."""
-
-
-_only = click.option("--only", default="", help="Runs whose name contains this.")
 
 
 def _results_folder() -> Path:
@@ -320,9 +270,7 @@ def _select(runs: list, only: str) -> list:
     """Return the runs whose name contains a text; a usage error if there is none."""
     if found := [run for run in runs if only in run.name]:
         return found
-    raise click.UsageError(
-        f"--only {only!r} is in no name of a run; names look like {runs[0].name!r}"
-    )
+    raise click.UsageError(f"no run is named --only {only!r}, as {runs[0].name!r} is")
 
 
 @results.command()
@@ -382,8 +330,6 @@ def status_of_records() -> None:
 @click.option("--tolerance", is_flag=True, help="Within tolerances, not to the bit.")
 def verify(only: str, no_full_data: bool, everything: bool, tolerance: bool) -> None:
     """Compute first parts again, and compare them with their records."""
-    from collections import Counter
-
     from .study import PASSING, verified_runs, verify_record
 
     runs, count = _select(verified_runs(), only), Counter()
@@ -405,26 +351,18 @@ def verify(only: str, no_full_data: bool, everything: bool, tolerance: bool) -> 
 @click.option("--write", is_flag=True, help="Into the front page and the README.")
 def verdicts(write: bool) -> None:
     """Show the verdicts in three lines."""
-    from .study import (
-        evaluate_claims,
-        read_study,
-        study_statistics,
-        summary,
-        write_summary,
-    )
+    from . import study
 
     folder = _results_folder()
-    study = read_study(folder)
-    lines = summary(evaluate_claims(study_statistics(study, folder)))
-    click.echo("\n".join(filter(None, [*lines, study.note])))
-    if write and study.note:
-        raise click.ClickException(
-            "nothing written: the front page needs all records; `make results` computes"
-            " them"
-        )
+    records = study.read_study(folder)
+    claims = study.evaluate_claims(study.study_statistics(records, folder))
+    lines = study.summary(claims)
+    click.echo("\n".join(filter(None, [*lines, records.note])))
+    if write and records.note:
+        raise click.ClickException("nothing written: `make results` computes the rest")
     for page in (folder.parent / "_verdicts.md", folder.parents[1] / "README.md"):
         if write:
-            write_summary(lines, page)
+            study.write_summary(lines, page)
             click.echo(f"written to {page}")
 
 
@@ -438,9 +376,7 @@ def export(key: str, folder: Path) -> None:
 
     match = sorted(_results_folder().glob(f"*{key.removesuffix('.json')}.json"))
     if len(match) != 1:
-        raise click.UsageError(
-            f"{len(match)} records end in {key!r}: give the last eight letters of a "
-            f"file name in {_results_folder()}"
-        )
-    with _usage_errors(), _folder_errors(folder):
+        where = f"the last eight letters of a file name in {_results_folder()}"
+        raise click.UsageError(f"{len(match)} records end in {key!r}: give {where}")
+    with _usage_errors():
         click.echo("\n".join(map(str, export_record(open_record(match[0]), folder))))

@@ -96,7 +96,7 @@ Markdown(
 # times; the table gives mean ± standard deviation over the samples.
 
 # %%
-rng, n, repeats = np.random.default_rng(seed), 2_000_000, 4
+rng, n, repeats = np.random.default_rng(seed), 1_000_000, 3
 distributions = {
     "power law, α = 4": lambda: rng.pareto(3, n) + 1,
     "exponential": lambda: rng.exponential(1, n),
@@ -145,7 +145,7 @@ pd.DataFrame(
 # sizes explain less than half of the large updates.
 
 # %%
-shape = weights, times = 4_000, 500
+shape = weights, times = 2_000, 500
 steps = {
     "Gaussian": lambda: rng.normal(size=shape),
     "Laplace": lambda: rng.laplace(size=shape),

@@ -200,9 +200,8 @@ def _widgets(page):
 
 def _provenance(page, name):
     """A chapter says at its top and at its end how it was made."""
-    if "Profile test, a run of" not in page.inner_text(
-        "article > section > p >> nth=-1"
-    ):
+    top = page.inner_text("article > section > p >> nth=-1")
+    if not re.search("Profile test, .+, a run of", top):
         yield "does not say at its top how it was made"
     end = page.inner_text("#how-this-page-was-made")
     for words in ("Profile test", "Parameters:", f"papermill {name}.ipynb"):

@@ -53,24 +53,12 @@ def test_a_grid_is_every_combination_and_a_list_of_runs_wins_over_the_profile(ro
     ("plan", "sentences"),
     [
         ({}, ["needs `grid` or `runs`, and has neither"]),
-        ({"gird": {}, "runs": [{}]}, ["unknown entry `gird` (did you mean `grid`?)"]),
+        ({"gird": {}, "runs": [{}]}, ["`gird`: Extra inputs are not permitted"]),
         ({"notebook": "tinny", "runs": [{}]}, ["unknown notebook 'tinny'"]),
         ({"grid": {"stepz": [1], "rate": [2]}}, ["'stepz'", "number in (0, 1], got 2"]),
-        ({"grid": {"steps": 1}}, ["`grid.steps`: input should be a valid list, got 1"]),
+        ({"grid": {"steps": 1}}, ["`grid.steps`: Input should be a valid list"]),
         ({"grid": {"steps": [1, "1"]}}, ["is there twice"]),
-        (
-            {"grid": {"steps": [2]}, "parameters": {"steps": 1}},
-            ["is in `parameters` and varies too"],
-        ),
-        ({"grid": {"steps": [*range(400)], "rate": [*range(400)]}}, ["160,000 runs"]),
-        (
-            {"runs": [{"steps": 1}], "heatmap": {"value": "a"}},
-            ["`heatmap.rows`: field"],
-        ),
-        (
-            {"runs": [{"steps": 1}], "heatmap": {"value": "a", "rows": "b"}},
-            ["that vary, each once, got ['b', None]: choose steps"],
-        ),
+        ({"runs": [{}], "heatmap": {"value": "a"}}, ["`heatmap.rows`: Field required"]),
     ],
 )
 def test_a_wrong_sweep_file_is_refused_with_all_its_errors(
@@ -138,9 +126,10 @@ def test_a_sweep_survives_a_killed_worker_and_resumes(root, address, monkeypatch
 def test_recorded_text_is_escaped_in_the_page(root, tmp_path):
     sweep = read(root, grid={"word": ["<b>x</b>", "y"]})
     one, two = sweep.sets
-    for key, error in ((one, None), (two, {"cell": 2, "message": "<script>"})):
+    for key, message in ((one, ""), (two, "<script>")):
         (tmp_path / key).mkdir()
-        run = {"status": "ok", "seconds": 1.5, "error": error, "recorded": {"a": 4}}
+        run = {"status": "ok", "seconds": 1.5, "cell": 2, "message": message}
+        run["recorded"] = {"a": 4}
         (tmp_path / key / "run.json").write_text(json.dumps(run))
     sweeps.write_results(sweep, tmp_path)
     page = (tmp_path / "index.html").read_text()

@@ -8,13 +8,16 @@ installed versions. Prose is not among them.
 
 import hashlib
 import json
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -42,11 +45,17 @@ def follow(parent=int(os.environ["NETDYN_PARENT"])):
 threading.Thread(target=follow, daemon=True).start()
 sys.modules["rfc3987_syntax"] = None  # jsonschema would compile it: 1.5 s for nothing
 from papermill.cli import papermill
+from papermill.engines import NotebookExecutionManager as Manager
+def complete(self, *args, complete=Manager.cell_complete, **options):
+    self.save = bool  # not here: the next cell saves the notebook, which takes long
+    complete(self, *args, **options)
+    del self.save
+Manager.cell_complete = complete
 papermill(prog_name="papermill")
 """
-_STAGGER_SECONDS = 0.5  # between two starts; kernels that start together race for ports
-_POLL_SECONDS = 1.0  # between two looks at a run's processor time and memory
-_IDLE_CORES = 0.05  # a run that waits for a file lock uses 0.01 of a core
+_STARTING = threading.Lock()  # kernels that start together race for ports
+_STAGGER_SECONDS = 0.5  # between two starts
+_POLL_SECONDS = 0.5  # between two looks at a run's time and memory
 _GRACE_SECONDS = 10.0  # for a stopped papermill to save the partial notebook
 # Jupyter writes these at each start, whether or not anything is wrong.
 _NOISE = re.compile("TCP without encryption|frozen.modules|PYDEVD_DISABLE")
@@ -54,26 +63,9 @@ _MATHJAX = r"""<script>MathJax = {
   loader: {load: ["core", "input/tex", "output/chtml"]},
   tex: {inlineMath: [["$", "$"], ["\\(", "\\)"]]}
 }</script>"""
-
 _OUTSIDE = re.compile(  # code of the package that no notebook runs
     r"(__main__|cli|notebook_params|pairing)\.py|book/"
 )
-_REASONS = {
-    "code": "its code changed",
-    "parameters": "its parameters changed",
-    "package": "netdyn_utils changed",
-    "data": "the data, the records or their place changed",
-    "versions": "the installed versions changed",
-}
-
-
-@dataclass(frozen=True)
-class CellError:
-    """Where a notebook stopped, and why, each in one line."""
-
-    cell: int | None  # the n of In [n]; None if no cell was reached
-    source_line: str  # first line of that cell
-    message: str
 
 
 @dataclass(frozen=True)
@@ -85,17 +77,19 @@ class NotebookRun:
     seconds: float  # wall time
     output: Path  # the executed notebook, whole or partial
     parameters: dict = field(default_factory=dict)  # the given ones
-    error: CellError | None = None
     threads: int | None = None  # of each numerical library
     note: str = ""  # what a reader of the page must know, in one sentence
+    message: str = ""  # the error, in one line
+    cell: int | None = None  # where it stopped: the n of In [n]; None if in none
+    source_line: str = ""  # first line of that cell
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.status} after {self.seconds:.1f} s"]
-        if (error := self.error) and error.cell:
-            lines += [f"cell {error.cell}: {error.source_line}", error.message]
+        if self.cell:
+            lines += [f"cell {self.cell}: {self.source_line}", self.message]
             lines += [f"partial notebook: {self.output}"]
-        elif error:
-            lines += [error.message, f"log: {self.output.with_suffix('.log')}"]
+        elif self.message:
+            lines += [self.message, f"log: {self.output.with_suffix('.log')}"]
         return "\n  ".join(lines)
 
 
@@ -112,56 +106,50 @@ def run_all(
 ) -> list[NotebookRun]:
     """Run notebooks side by side, the longest first; return runs in order of `jobs`.
 
-    At most `processes` (one per core) compute at a time: one that waits for another's
-    record yields its place. A notebook that lacks a stored record runs again without
-    records, with its parameters in `fallback`.
+    At most `processes` run at a time, one per core. A notebook that lacks a stored
+    record runs again without records, with its parameters in `fallback`.
     """
     cores = os.cpu_count() or 1
-    processes = min(processes or cores, len(jobs))
+    processes = max(1, min(processes or cores, len(jobs)))
     # Two runs of two threads each on two cores take longer than one after the other. A
     # run alone is left as plain papermill would run it: sums over another number of
     # threads have other last digits.
     settings = {**os.environ, **(environment or {})}
     if processes > 1 and not any(name in settings for name in THREADS):
         settings |= dict.fromkeys(THREADS, str(max(1, cores // processes)))
-    memory = memory or 0.9 * psutil.virtual_memory().total
-    queue = [(place, job, "") for place, job in enumerate(jobs)]
-    queue.sort(key=lambda item: -_last_seconds(item[1].output))
-    running, done, next_start = {}, {}, 0.0
-    try:
-        while queue or running:
-            computing = sum(not process.waiting for process in running.values())
-            free = computing < processes and len(running) < 2 * processes
-            if queue and free and time.monotonic() > next_start:
-                place, job, note = queue.pop(0)
-                running[place] = _Process(job, settings, cwd, note)
-                next_start = time.monotonic() + _STAGGER_SECONDS
-                report(f"{job.name}: started")
-            for place in [p for p, one in running.items() if one.ended(limit, memory)]:
-                run = running.pop(place).result()
-                message = run.error.message if run.error else ""
-                kind, _, missing = message.partition(": ")
-                again = kind == "MissingRecordError" and run.name in (fallback or {})
-                if again and not run.note:
-                    missing = missing[:1].upper() + missing[1:].rstrip(".")
-                    note = f"{missing}; this is the quick profile instead."
-                    report(f"{run.name}: {note}")
-                    job = Job(jobs[place].source, run.output, fallback[run.name])
-                    queue.insert(0, (place, job, note))
-                else:
-                    done[place] = run
-                    report(str(run))
-            time.sleep(0.05)
-    finally:  # also on Ctrl-C: no kernel outlives the command that started it
-        for process in running.values():
-            process.stop()
-    return [done[place] for place in range(len(jobs))]
+    limits = limit or math.inf, memory or 0.9 * psutil.virtual_memory().total
+    cancelled = threading.Event()
+
+    def run(job: Job) -> NotebookRun:
+        report(f"{job.name}: started")
+        done = _run(job, settings, cwd, limits, cancelled)
+        kind, _, missing = done.message.partition(": ")
+        if kind == "MissingRecordError" and job.name in (fallback or {}):
+            missing = missing[:1].upper() + missing[1:].rstrip(".")
+            note = f"{missing}; this is the quick profile instead."
+            report(f"{job.name}: {note}")
+            own = {k: v for k, v in settings.items() if k not in RECORDS}
+            job = replace(job, parameters=fallback[job.name])
+            done = replace(_run(job, own, cwd, limits, cancelled), note=note)
+        report(str(done))
+        return done
+
+    # Neighbours want the same records, and would wait for each other: of those not run
+    # before, the last begins.
+    order = sorted(range(len(jobs)), key=lambda k: (-_last_seconds(jobs[k]), -k))
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            futures = {place: pool.submit(run, jobs[place]) for place in order}
+            return [futures[place].result() for place in range(len(jobs))]
+        finally:  # also on Ctrl-C: no kernel outlives the command that started it
+            cancelled.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def run_notebook(
     source: Path, output: Path, parameters: Mapping | None = None, **options
 ) -> NotebookRun:
-    """Run one notebook and return how it went.
+    """Run one notebook and return how it went; an error is in the record, not raised.
 
     Parameters
     ----------
@@ -172,124 +160,104 @@ def run_notebook(
     **options
         `limit` in seconds; `memory` in bytes (nine tenths of the machine's);
         `environment`, settings by name; `cwd`, from which relative paths count.
-
-    Returns
-    -------
-    NotebookRun
-        With the status "ok", "failed", "timeout" or "memory", and the error if any.
     """
     job = Job(Path(source), Path(output), dict(parameters or {}))
     return run_all([job], **options)[0]
 
 
-class _Process:
-    """One papermill at work, with its kernel and whatever that has started."""
-
-    def __init__(self, job: Job, settings: Mapping[str, str], cwd, note: str):
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        job.output.unlink(missing_ok=True)
-        self.job, self.note, self.log = job, note, job.output.with_suffix(".log")
-        self.stopped: tuple[str, str] | None = None  # by us: status and message
-        self.tree: list[psutil.Process] = []
-        self.waiting, self.cpu_seconds = False, 0.0
-        threads = settings.get("OMP_NUM_THREADS", "").partition(",")[0]
-        self.threads = int(threads) if threads.isdecimal() else os.cpu_count()
-        settings = {
-            **{k: v for k, v in settings.items() if not (note and k in RECORDS)},
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "NETDYN_PARENT": str(os.getpid()),
-            "TQDM_DISABLE": "1",  # on a page, a progress bar would never move
-        }
-        # Braces in a path would be placeholders to papermill.
-        paths = (str(path.resolve()) for path in (job.source, job.output))
-        command = [sys.executable, "-c", _PAPERMILL, "--no-progress-bar"]
-        command += [path.replace("{", "{{").replace("}", "}}") for path in paths]
-        values = job.parameters
-        with suppress(ValueError):  # all: an executed notebook has other ones
-            values = validate(read_parameters(job.source), values)
-        if values:  # as YAML, which keeps their types
-            command += ["-y", yaml.safe_dump(values)]
-        self.start = self.last_poll = time.monotonic()
-        with self.log.open("w") as log:
-            options = {"stdout": log, "stderr": log, "env": settings, "cwd": cwd}
-            self.process = subprocess.Popen(command, **options)
-
-    def ended(self, limit: float | None, memory: float) -> bool:
-        """Say whether the run is over; stop it if it is past a limit."""
-        now = time.monotonic()
-        if self.process.poll() is not None:
-            _kill(self.tree)
-            return True
-        if limit is not None and now - self.start > limit:
-            message = f"stopped after {now - self.start:.0f} s, past its limit of"
-            self.stopped = "timeout", f"{message} {limit:.0f} s (--limit)"
-        elif now - self.last_poll > _POLL_SECONDS:
-            self.tree = _tree(self.process.pid)
-            usage = [(0.0, 0), *map(_usage, self.tree)]
-            cpu, rss = (sum(numbers) for numbers in zip(*usage, strict=True))
-            elapsed = now - self.last_poll
-            self.waiting = cpu - self.cpu_seconds < _IDLE_CORES * elapsed
-            self.cpu_seconds, self.last_poll = cpu, now
-            if rss > memory:
-                message = f"used {rss / 1e6:,.0f} MB of memory, more than its limit of"
-                self.stopped = "memory", f"{message} {memory / 1e6:,.0f} MB (--memory)"
-        if self.stopped:
-            self.stop()
-        return self.stopped is not None
-
-    def stop(self) -> None:
-        """Let papermill end its kernel and save what there is; end the rest."""
-        self.tree = _tree(self.process.pid) or self.tree
-        self.process.terminate()
+def _run(job: Job, settings: Mapping, cwd, limits, cancelled) -> NotebookRun:
+    """Run papermill, and whatever it starts, to its end or to a limit."""
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    job.output.unlink(missing_ok=True)
+    log, start = job.output.with_suffix(".log"), time.monotonic()
+    settings = {
+        **settings,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "NETDYN_PARENT": str(os.getpid()),
+        "TQDM_DISABLE": "1",  # on a page, a progress bar would never move
+    }
+    with log.open("w") as file, _STARTING:
+        options = {"stdout": file, "stderr": file, "env": settings, "cwd": cwd}
+        process = subprocess.Popen(_command(job), **options)
+        time.sleep(_STAGGER_SECONDS)
+    (limit, memory), status, stopped, tree = limits, "", "", []
+    while process.poll() is None and not status:
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE_SECONDS)
-        _kill(self.tree)
-        self.process.wait()
+            process.wait(_POLL_SECONDS)
+        tree = _tree(process.pid) or tree
+        seconds, used = time.monotonic() - start, sum(map(_resident_bytes, tree))
+        if cancelled.is_set():
+            status, stopped = "failed", "interrupted"
+        elif seconds > limit:
+            status, stopped = "timeout", f"stopped after {seconds:.0f} s, past its "
+            stopped += f"limit of {limit:.0f} s (--limit)"
+        elif used > memory:
+            status, stopped = "memory", f"used {used / 1e6:,.0f} MB of memory, more "
+            stopped += f"than its limit of {memory / 1e6:,.0f} MB (--memory)"
+    if status:  # papermill ends its kernel and saves what there is
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    for one in tree:  # psutil knows each from another that got its number
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    code, cells = process.wait(), []
+    with suppress(ValueError):  # papermill may never have begun to write it
+        cells = code_cells(job.output)
+    # Papermill calls all cells completed if their kernel dies.
+    good = not (status or code) and all(map(_start_time, cells))
+    error = {} if good else _error(cells, stopped, _last_message(code, log))
+    threads = settings.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return NotebookRun(
+        job.name,
+        status or ("ok" if good else "failed"),
+        time.monotonic() - start,
+        job.output,
+        job.parameters,
+        int(threads) if threads.isdecimal() else os.cpu_count(),
+        **error,
+    )
 
-    def result(self) -> NotebookRun:
-        """Read how the run went from its exit code, its output and its log."""
-        job, code, cells, error = self.job, self.process.returncode, [], None
-        with suppress(ValueError):  # papermill may never have begun to write it
-            cells = code_cells(job.output)
-        whole = not code and all(map(_started, cells))
-        status, message = self.stopped or ("ok" if whole else "failed", "")
-        if self.stopped:  # the error of the interrupted cell is our doing
-            error = replace(_find_error(cells, message), message=message)
-        elif not whole:
-            error = _find_error(cells, self._last_message())
-        seconds = time.monotonic() - self.start
-        about = (job.parameters, error, self.threads, self.note)
-        return NotebookRun(job.name, status, seconds, job.output, *about)
 
-    def _last_message(self) -> str:
-        code = self.process.returncode
-        if code <= 0:
-            by = signal.Signals(-code).name if code else ""
-            return f"papermill was ended by {by}" if by else "it left before its end"
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = next((line for line in lines[::-1] if not _NOISE.search(line)), "")
-        inside = last[:1].isspace()  # of a traceback
-        return "the log is cut off: is the disk full?" if inside else last
+def _command(job: Job) -> list[str]:
+    command = [sys.executable, "-c", _PAPERMILL, "--no-progress-bar"]
+    # Braces in a path would be placeholders to papermill.
+    paths = (str(path.resolve()) for path in (job.source, job.output))
+    command += [path.replace("{", "{{").replace("}", "}}") for path in paths]
+    values = job.parameters
+    with suppress(ValueError):  # all: an executed notebook has other ones
+        values = validate(read_parameters(job.source), values)
+    # As YAML, which keeps their types.
+    return [*command, "-y", yaml.safe_dump(values)] if values else command
 
 
-def _find_error(cells: Sequence[dict], message: str) -> CellError:
-    """Return the first error of a notebook; `message`, in its last cell, if none."""
-    reached = CellError(None, "", message)
+def _last_message(code: int, log: Path) -> str:
+    """Return why papermill ended: a signal, or the last line of its log."""
+    if code < 0:
+        return f"papermill was ended by {signal.Signals(-code).name}"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = next((line for line in lines[::-1] if not _NOISE.search(line)), "")
+    return last or "papermill ended before the last cell"
+
+
+def _error(cells: Sequence[dict], stopped: str, message: str) -> dict:
+    """Return the first error of a notebook; if none, a message in its last cell."""
+    reached = {"message": stopped or message}
     for number, cell in enumerate(cells, 1):
-        line = next(iter(cell["source"].strip().splitlines()), "")
-        for out in cell.get("outputs", ()):
-            if out["output_type"] == "error":
-                first = f"{out['ename']}: {out['evalue']}".splitlines()[0]
-                return CellError(number, line, first)
-        if _started(cell):
-            reached = CellError(number, line, message)
+        outputs = cell.get("outputs", ())
+        error = next((out for out in outputs if out["output_type"] == "error"), None)
+        if error or _start_time(cell):
+            line = next(iter(cell["source"].strip().splitlines()), "")
+            reached |= {"cell": number, "source_line": line}
+        if error and not stopped:  # else the error is our doing
+            first = f"{error['ename']}: {error['evalue']}".splitlines()[0]
+            return reached | {"message": first}
     return reached
 
 
-def _started(cell: dict) -> bool:
-    """Say whether a cell ran; papermill calls all completed if their kernel dies."""
-    return cell["metadata"].get("papermill", {}).get("start_time") is not None
+def _start_time(cell: dict) -> str | None:
+    return cell["metadata"].get("papermill", {}).get("start_time")
 
 
 def _tree(pid: int) -> list[psutil.Process]:
@@ -300,21 +268,14 @@ def _tree(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _kill(tree: Sequence[psutil.Process]) -> None:
-    for process in tree:  # psutil knows each from another that got its number
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _usage(process: psutil.Process) -> tuple[float, int]:
-    """Return the processor time, with that of ended children, and resident bytes."""
+def _resident_bytes(process: psutil.Process) -> int:
     with suppress(psutil.Error):
-        return sum(process.cpu_times()[:4]), process.memory_info().rss
-    return 0.0, 0
+        return process.memory_info().rss
+    return 0
 
 
 def dependencies(jobs: Sequence[Job]) -> list[dict[str, str]]:
-    """Return what each run depends on: a hash of each of the parts in `_REASONS`."""
+    """Return what each run depends on: a hash of each of its parts, by name."""
     data = os.environ.get("NETDYN_DATA") or platformdirs.user_cache_path("netdyn/data")
     records = os.environ.get("NETDYN_RESULTS")
     files = sorted(Path(data).expanduser().glob("*.npz"))
@@ -322,8 +283,8 @@ def dependencies(jobs: Sequence[Job]) -> list[dict[str, str]]:
     names = {re.match(r"[\w.-]+", r)[0] for r in metadata.requires("netdyn") or ()}
     installed = sorted((d.name, d.version) for d in metadata.distributions())
     shared = {
-        "package": package_hash(),
-        "data": _hash([_contents(files), *map(os.environ.get, RECORDS)]),
+        "netdyn_utils": package_hash(),
+        "data or records": _hash([_contents(files), *map(os.environ.get, RECORDS)]),
         "versions": _hash([sys.version, [one for one in installed if one[0] in names]]),
     }
     code = {source: code_hash(source) for source in {job.source for job in jobs}}
@@ -360,12 +321,12 @@ def load_if_current(job: Job, depends_on: dict) -> tuple[NotebookRun | None, str
         if last["sha256"] != _sha256(job.output):
             return None, "its last output was changed"
         old = last["depends_on"]
-        changed = [w for part, w in _REASONS.items() if old[part] != depends_on[part]]
-        about = (last["given"], None, last["threads"], last["note"])
+        changed = [part for part in depends_on if old[part] != depends_on[part]]
+        about = (last["given"], last["threads"], last["note"])
         run = NotebookRun(job.name, "ok", last["seconds"], job.output, *about)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"its last run cannot be read ({type(error).__name__})"
-    return (None, ", ".join(changed)) if changed else (run, "")
+    return (None, f"changed: {', '.join(changed)}") if changed else (run, "")
 
 
 def write_run_json(run: NotebookRun, depends_on: dict | None = None) -> Path:
@@ -406,11 +367,13 @@ def _hash(value) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _last_seconds(output: Path) -> float:
+def _last_seconds(job: Job) -> float:
     """Return the seconds of the last run; infinite, to begin first, if unknown."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(output.with_name("run.json").read_text())["seconds"])
-    return float("inf")
+        return float(
+            json.loads(job.output.with_name("run.json").read_text())["seconds"]
+        )
+    return math.inf
 
 
 def write_page(output: Path, root: Path) -> Path:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import click
 import yaml
 
 from ..metrics import MIME, read_metrics
@@ -30,8 +31,12 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _TOOLS = ("jupyter-book", "sphinx", "myst-nb", "papermill")
 
 
-class SiteError(RuntimeError):
-    """The site was not built; the last good one is still in place."""
+class SiteError(click.ClickException):
+    """The site was not built; the command line shows the message."""
+
+    def __init__(self, message: str):
+        kept = "The last good site, if there was one, is still in place."
+        super().__init__(f"{message}\n{kept}")
 
 
 @dataclass(frozen=True)
@@ -51,24 +56,42 @@ def stage(runs: Iterable[NotebookRun], into: Path, *, root: Path, profile: str) 
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, into)
     (into / "notebooks").mkdir()
-    runs, commit = list(runs), source_commit(root)
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config, commit = _read_yaml(root / "_config.yml"), git_commit(root)
+    commit = f"commit `{commit}`" if commit else "outside of git"
+    made = f"Profile `{profile}`, {commit}".replace("+`", "` with local changes")
+    url, branch = map(config.get("repository", {}).get, ("url", "branch"))
+    install = f"git+{url}@{branch}" if "github.com/" in (url or "") else ""
+    excluded = config.get("sphinx", {}).get("config", {}).get("netdyn_not_in_colab", ())
+    facts = {}
+    rows = [("notebook", "took", "run at (UTC)", "parameters", "records"), ["---"] * 5]
     for run in runs:
         if run.status != "ok":
             raise SiteError(f"{run.name} has no page: its run ended as {run.status!r}")
         notebook = executed_page(root / "notebooks" / run.output.name, run.output)
         records = shown_records(run.output)
         files = copy_downloads(run, records, root, into / "downloads" / run.name)
-        install = colab_install(config, f"notebooks/{run.name}")
-        header = provenance_header(run, profile, commit, records)
-        notebook["cells"].insert(1, _markdown("provenance-header", header))
-        footer = provenance_footer(run, profile, commit, files, install)
-        notebook["cells"].append(_markdown("provenance-footer", footer))
+        in_colab = f"notebooks/{run.name}" not in excluded
+        top, end = provenance(run, made, records, files, install * in_colab)
+        notebook["cells"].insert(1, _markdown("provenance-header", top))
+        notebook["cells"].append(_markdown("provenance-footer", end))
         page = into / "notebooks" / run.output.name
         page.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    about = into / "book" / "about.md"
-    if about.exists():
-        _add_build_facts(about, runs, profile, commit)
+        manifest = _read_json(run.output.with_name("run.json"))
+        facts |= {
+            **manifest.get("versions", {}),
+            "processor": manifest.get("processor"),
+        }
+        start = str(manifest.get("created", "?"))[:16].replace("T", "\u00a0")
+        shown = ", ".join(f"`{record.name}`" for record in records)
+        link = f"[{run.name}](../notebooks/{run.name}.ipynb)"
+        rows.append((link, duration(run.seconds), start, _given(run), shown or "none"))
+    facts |= {name: metadata.version(name) for name in _TOOLS}
+    if (about := into / "book" / "about.md").exists():
+        with about.open("a", encoding="utf-8") as page:
+            page.write(f"\n## This build\n\n- {made}\n")
+            page.writelines(f"- {name}: {value}\n" for name, value in facts.items())
+            page.write("\n")
+            page.writelines(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def executed_page(source: Path, executed: Path) -> dict:
@@ -126,107 +149,81 @@ def shown_records(executed: Path) -> list[ShownRecord]:
 
 def copy_downloads(
     run: NotebookRun, records: Sequence[ShownRecord], root: Path, into: Path
-) -> dict[str, list[Path]]:
-    """Copy what a reader may take of a notebook; return the files by kind."""
+) -> list[Path]:
+    """Copy what a reader may take of a notebook; return the copies."""
     into.mkdir(parents=True)
     source = root / "notebooks" / run.name
-    found = {"Notebook": [source.with_suffix(".ipynb"), source.with_suffix(".py")]}
+    files = [source.with_suffix(".ipynb"), source.with_suffix(".py")]
+    for manifest in (record.path for record in records if record.path):
+        files += [manifest, manifest.with_suffix(".npz")]
+    copies = [
+        Path(shutil.copy(path, into))
+        for path in files
+        if path.exists() and path.stat().st_size <= _MAX_DOWNLOAD_BYTES
+    ]
     if numbers := read_metrics(run.output):
-        table = into / f"{run.name}.csv"
-        with table.open("w", newline="", encoding="utf-8") as file:
+        copies.insert(2, into / f"{run.name}.csv")
+        with copies[2].open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("name", "value"), *numbers.items()])
-        found["Recorded numbers"] = [table]
-    manifests = [record.path for record in records if record.path]
-    found["Records"] = [p for m in manifests for p in (m, m.with_suffix(".npz"))]
-    copies = {}
-    for kind, paths in found.items():
-        for path in paths:
-            if path.exists() and path.stat().st_size <= _MAX_DOWNLOAD_BYTES:
-                copy = into / path.name
-                copies.setdefault(kind, []).append(copy)
-                if path != copy:
-                    shutil.copy(path, copy)
     return copies
 
 
-def provenance_header(run: NotebookRun, profile: str, commit: str, records) -> str:
-    """Return the text below the title: a note, the records, the run."""
-    text = f":::{{note}}\n{run.note}\n:::\n\n" if run.note else ""
+def provenance(run, made: str, records, files, install: str) -> tuple[str, str]:
+    """Return what a page says of its making, below its title and as its last section.
+
+    `made` is the profile and the commit; `install` is for Colab, if it can run it.
+    """
+    took = duration(run.seconds)
+    top = f":::{{note}}\n{run.note}\n:::\n\n" if run.note else ""
     if archived := [record for record in records if record.archived]:
         manifests = [_read_json(record.path) for record in archived]
         day = max(str(manifest.get("created"))[:10] for manifest in manifests)
         seconds = duration(sum(manifest.get("seconds", 0) for manifest in manifests))
         stale = sum(record.stale for record in archived)
-        text += (
-            f"*This page shows {len(archived)} stored records, computed until {day} in "
-            f"{seconds}; {stale} of them are of an older version. "
-            f"The page is of {commit}.*\n\n"
-        )
-    return text + (
-        f"*Profile `{profile}`, a run of {duration(run.seconds)}. [How this page was "
-        "made](#how-this-page-was-made): parameters, command, downloads.*"
+        top += f"*This page shows {len(archived)} stored records, computed until {day} "
+        top += f"in {seconds}; {stale} of them are of an older version.*\n\n"
+    top += (
+        f"*{made}, a run of {took}. [How this page was made](#how-this-page-was-made)"
     )
+    top += ": parameters, command, downloads.*"
+    names = (f"{path.name} </downloads/{run.name}/{path.name}>" for path in files)
+    threads = f" on {run.threads} threads; others give other last digits"
+    end = f"""\
+## How this page was made
 
+- {made}.
+- Parameters: {_given(run)}.
+- The run took {took}{threads if run.threads else ""}.
+- Downloads: {", ".join(f"{{download}}`{name}`" for name in names)}.
 
-def provenance_footer(run, profile: str, commit: str, files: Mapping, install) -> str:
-    """Return the last section: how this page was made, and how to make it again."""
-    given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
-    threads = f" Threads: {run.threads}; with others the last digits may differ."
-    lines = [
-        "## How this page was made\n",
-        f"- Profile `{profile}`, {commit}.",
-        f"- Parameters: {given + '; the others' if given else 'as'} in the notebook.",
-        f"- The run took {duration(run.seconds)}.{threads if run.threads else ''}",
-    ]
-    for kind, paths in files.items():
-        names = (f"{p.name} </downloads/{run.name}/{p.name}>" for p in paths)
-        links = ", ".join(f"{{download}}`{name}`" for name in names)
-        lines.append(f"- {kind}: {links}.")
-    command = rerun_command(run.name, run.parameters)
-    lines.append(
-        f"\nThe same run, from the folder of the book:\n\n```bash\n{command}\n```"
-    )
+The same run, from the folder of the book:
+
+```bash
+{rerun_command(run.name, run.parameters)}
+```
+"""
     if install:  # for a reader who leaves by the Colab button of this page
-        lines.append("\nIn Colab, run this in a cell of its own first:\n")
-        lines.append(f'```python\n%pip install -q "{install}"\n```')
-    return "\n".join(lines)
+        end += "\nIn Colab, run this in a cell of its own first:\n\n"
+        end += f'```python\n%pip install -q "{install}"\n```\n'
+    return top, end
+
+
+def _given(run: NotebookRun) -> str:
+    given = ", ".join(f"`{k} = {v!r}`" for k, v in run.parameters.items())
+    return given or "as in the notebook"
 
 
 def rerun_command(name: str, parameters: Mapping[str, object]) -> str:
-    """Return the papermill command that repeats a run, each value with its type.
+    """Return the papermill command that repeats a run; YAML keeps the types.
 
-    >>> print(rerun_command("02_updates", {"learning_rate": 0.1, "name": "true"}))
+    >>> print(rerun_command("02_updates", {"learning_rate": 0.1, "digits": [3, 8]}))
     papermill notebooks/02_updates.ipynb 02_updates.out.ipynb \\
-      -p learning_rate 0.1 -r name true
+      -y '{learning_rate: 0.1, digits: [3, 8]}'
     """
-    words = []
-    for key, value in parameters.items():
-        if value is None or isinstance(value, bool | int | float):
-            words += ["-p", key, repr(value)]
-        elif isinstance(value, str):  # -p would read "true" or "7" as what they spell
-            words += ["-r", key, value]
-        else:
-            flow = yaml.safe_dump({key: value}, default_flow_style=True, width=1e9)
-            words += ["-y", flow.strip()]
-    paths = f"notebooks/{name}.ipynb {name}.out.ipynb"
-    return f"papermill {paths}" + (f" \\\n  {shlex.join(words)}" if words else "")
-
-
-def colab_install(config: dict, page: str) -> str:
-    """Return what pip installs for a page in Colab; "" where Colab cannot run it."""
-    repository = config.get("repository", {})
-    excluded = config.get("sphinx", {}).get("config", {}).get("netdyn_not_in_colab", ())
-    if "github.com/" not in (repository.get("url") or "") or page in excluded:
-        return ""
-    return f"git+{repository['url']}@{repository['branch']}"
-
-
-def source_commit(root: Path) -> str:
-    """Return the commit of the pages in words."""
-    if not (name := git_commit(root)):
-        return "outside of git"
-    changed = " with local changes" * name.endswith("+")
-    return f"commit `{name.removesuffix('+')}`{changed}"
+    flow = {"default_flow_style": True, "width": 1e9, "sort_keys": False}
+    values = shlex.quote(yaml.safe_dump(dict(parameters), **flow).strip())
+    command = f"papermill notebooks/{name}.ipynb {name}.out.ipynb"
+    return f"{command} \\\n  -y {values}" if parameters else command
 
 
 def duration(seconds: float) -> str:
@@ -245,29 +242,8 @@ def _read_json(path: Path) -> dict:
         return {}
 
 
-def _add_build_facts(page: Path, runs: Sequence[NotebookRun], profile, commit) -> None:
-    """Add what this build was made with to the page "About this build"."""
-    facts, notebooks = {"profile": f"`{profile}`", "pages of": commit}, []
-    for run in runs:
-        manifest = _read_json(run.output.with_name("run.json"))
-        facts |= manifest.get("versions", {})
-        facts |= {"processor": manifest.get("processor", "?")}
-        given = ", ".join(f"`{k}={v!r}`" for k, v in run.parameters.items())
-        records = ", ".join(f"`{r.name}`" for r in shown_records(run.output))
-        link = f"[{run.name}](../notebooks/{run.name}.ipynb)"
-        start = str(manifest.get("created", "?"))[:16].replace("T", "\u00a0")
-        about = (given or "as written", records or "none")
-        notebooks.append((link, duration(run.seconds), start, *about))
-    facts |= {name: metadata.version(name) for name in _TOOLS}
-    head = ("notebook", "took", "run at (UTC)", "parameters given", "records shown")
-    with page.open("a", encoding="utf-8") as text:
-        text.write("\n## This build\n\n" + _table(("what", "which"), facts.items()))
-        text.write("\n## Notebooks\n\n" + _table(head, notebooks))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+def _read_yaml(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def build(stage: Path, out: Path, *, root: Path) -> Path:
@@ -301,17 +277,17 @@ def build(stage: Path, out: Path, *, root: Path) -> Path:
 
 def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
     """Write conf.py from _config.yml, without buttons that would lead nowhere."""
-    path = stage / "_config.yml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = _read_yaml(stage / "_config.yml")
     url = config.get("repository", {}).get("url")
     if not url:
         config["launch_buttons"] = {}
         config["html"] |= {
-            f"use_{kind}_button": False for kind in ("edit_page", "repository")
+            "use_edit_page_button": False,
+            "use_repository_button": False,
         }
     elif "github.com/" not in url:
         config["launch_buttons"].pop("colab_url", None)
-    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     _run((Path(sys.executable).with_name("jupyter-book"), "config", "sphinx", stage))
     lines = [
         "import sys",
@@ -329,18 +305,15 @@ def _configure(stage: Path, root: Path, *, jupyter_book: bool) -> None:
 def _run(command: Sequence) -> None:
     """Run a command; raise its stderr if it fails."""
     command = list(map(str, command))
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise SiteError(f"{command[0]} is not there: `make setup` gets it") from error
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise SiteError(f"{shlex.join(command)} failed:\n{run.stderr or run.stdout}")
 
 
 def _digest(stage: Path, root: Path, python: str) -> str:
     """Return the digest of all that the site is made from."""
-    versions = [f"{d.metadata['Name']} {d.version}" for d in metadata.distributions()]
-    digest = hashlib.sha256(repr((python, sys.version, sorted(versions))).encode())
+    versions = sorted((d.name, d.version) for d in metadata.distributions())
+    digest = hashlib.sha256(repr((python, sys.version, versions)).encode())
     for folder, pattern in ((stage, "*"), (root / "netdyn_utils", "*.py")):
         for path in filter(Path.is_file, sorted(folder.rglob(pattern))):
             digest.update(f"{path.relative_to(folder)}\0".encode())

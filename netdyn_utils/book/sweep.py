@@ -12,21 +12,20 @@ A sweep file names the notebook and the sets, for instance::
 All machines see the folder of results under the same path.
 """
 
-import difflib
 import html
 import itertools
 import json
 import logging
-import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import click
+from pydantic import BaseModel, Field, ValidationError
 
 from ..notebook_params import (
     Job,
@@ -39,7 +38,6 @@ from ..notebook_params import (
     validate,
 )
 
-MAX_RUNS = 100_000
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{name}</title>
 <style>body {{ font-family: system-ui; margin: 2rem }} td, th {{ padding: .2rem .6rem }}
@@ -51,11 +49,7 @@ _PAGE = """<!doctype html>
 """
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class HeatMap(_Strict):
+class HeatMap(BaseModel, extra="forbid", strict=True):
     """A recorded number over one parameter, or over two."""
 
     value: str
@@ -63,7 +57,7 @@ class HeatMap(_Strict):
     columns: str | None = None
 
 
-class SweepFile(_Strict):
+class SweepFile(BaseModel, extra="forbid", strict=True):
     """What a sweep file may contain."""
 
     notebook: str
@@ -84,8 +78,8 @@ class Sweep:
     heatmap: HeatMap | None = None
 
 
-class SweepError(RuntimeError):
-    """The sweep cannot go on; the message says what to do."""
+class SweepError(click.ClickException):
+    """The sweep cannot go on; the command line shows the message."""
 
 
 def read_sweep(root: Path, path: Path) -> Sweep:
@@ -93,17 +87,15 @@ def read_sweep(root: Path, path: Path) -> Sweep:
     try:
         file = SweepFile.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise ParameterError([_message(path, e) for e in error.errors()]) from error
+        found = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+        messages = [f"{path.name}: `{where}`: {text}" for where, text in found]
+        raise ParameterError(messages) from error
     if (file.grid is None) == (file.runs is None):
         found = "both" if file.grid else "neither"
         raise ParameterError([f"{path.name} needs `grid` or `runs`, and has {found}"])
     source = find_notebook(root, file.notebook)
     shared = profile_block(root, file.profile, source.stem) if file.profile else {}
     shared = shared | file.parameters
-    count = len(file.runs or ()) or math.prod(map(len, file.grid.values()))
-    if count > MAX_RUNS:
-        message = f"{path.name}: {count:,} runs, at most {MAX_RUNS:,}: split the grid"
-        raise ParameterError([message])
     grid = itertools.product(*(file.grid or {}).values())
     parameters, sets, errors = read_parameters(source), {}, {}
     for given in file.runs or [dict(zip(file.grid, v, strict=True)) for v in grid]:
@@ -116,29 +108,9 @@ def read_sweep(root: Path, path: Path) -> Sweep:
         if key in sets:
             errors[f"{given!r} is there twice: leave one out"] = None
         sets[key] = {name: values[name] for name in shared | given}
-    varied = {name for given in file.runs or [file.grid] for name in given}
-    for name in sorted(varied & file.parameters.keys()):
-        errors[f"{name!r} is in `parameters` and varies too: leave one out"] = None
-    axes = [file.heatmap.rows, file.heatmap.columns] if file.heatmap else []
-    if not varied >= {*filter(None, axes)} or len({*axes}) < len(axes):
-        message = f"`heatmap` needs parameters that vary, each once, got {axes!r}"
-        errors[f"{message}: choose {', '.join(sorted(varied))}"] = None
     if errors:
         raise ParameterError(list(errors))
     return Sweep(path.stem, source, sets, file.heatmap)
-
-
-def _message(path: Path, error: dict) -> str:
-    """Return what pydantic says of one entry, with the nearest name."""
-    *parents, last = map(str, error["loc"])
-    where = ".".join([*parents, last])
-    if error["type"] != "extra_forbidden":
-        got = "" if error["type"] == "missing" else f", got {error['input']!r:.60}"
-        return f"{path.name}: `{where}`: {error['msg'].lower()}{got}"
-    known = (HeatMap if parents else SweepFile).model_fields
-    near = difflib.get_close_matches(last, known, 1)
-    hint = f" (did you mean `{near[0]}`?)" if near else f": choose {', '.join(known)}"
-    return f"{path.name}: unknown entry `{where}`{hint}"
 
 
 def run_sweep(
@@ -157,43 +129,42 @@ def run_sweep(
     It runs on the Dask cluster at `scheduler`, or in `workers` processes here, one per
     core. `limits` are the `limit` and `memory` of each run.
     """
-    from filelock import FileLock
-
     from .execute import THREADS, dependencies, load_if_current
 
     out = out.absolute()
     out.mkdir(parents=True, exist_ok=True)
-    with FileLock(out / "sweep.lock", timeout=0):
-        source = out / sweep.source.name  # as it is now, however long the sweep takes
-        jobs = {k: Job(source, out / k / source.name, g) for k, g in sweep.sets.items()}
-        manifests = [job.output.with_name("run.json") for job in jobs.values()]
-        if not resume and any(path.exists() for path in manifests):
-            raise SweepError(
-                f"{out} has runs of this sweep: --resume keeps the valid ones and runs "
-                "the others, --out names another folder"
-            )
-        shutil.copyfile(sweep.source, source)
-        todo = {}
-        depends_on = dependencies([*jobs.values()])
-        for (key, job), parts in zip(jobs.items(), depends_on, strict=True):
-            valid, reason = load_if_current(job, parts)
-            if not valid:
-                todo[key] = job
-                job.output.with_name("run.json").unlink(missing_ok=True)
-                if resume:
-                    report(f"{key}: to run, {reason}")
-        report(f"{len(todo)} to run, {len(jobs) - len(todo)} done before")
-        settings = {k: v for k, v in os.environ.items() if k.startswith("NETDYN_")}
-        settings |= dict.fromkeys(THREADS, "1")  # one for each worker's process
-        options = dict(limits or {}, cwd=Path.cwd(), environment=settings)
-        here = min(workers or os.cpu_count() or 1, len(todo))
-        try:
-            if todo:
-                with _cluster(scheduler, here) as client:
-                    _run_on(client, todo, report, options=options, root=root)
-        finally:  # also of a sweep that was cut short
-            table = write_results(sweep, out, report)
-        return table
+    source = out / sweep.source.name  # as it is now, however long the sweep takes
+    jobs = {k: Job(source, out / k / source.name, g) for k, g in sweep.sets.items()}
+    manifests = [job.output.with_name("run.json") for job in jobs.values()]
+    if not resume and any(path.exists() for path in manifests):
+        raise SweepError(
+            f"{out} has runs of this sweep: --resume keeps the valid ones and runs "
+            "the others, --out names another folder"
+        )
+    shutil.copyfile(sweep.source, source)
+    todo, depends_on = {}, dependencies([*jobs.values()])
+    for (key, job), parts in zip(jobs.items(), depends_on, strict=True):
+        valid, reason = load_if_current(job, parts)
+        if not valid:
+            todo[key] = job
+            job.output.with_name("run.json").unlink(missing_ok=True)
+            if resume:
+                report(f"{key}: to run, {reason}")
+    report(f"{len(todo)} to run, {len(jobs) - len(todo)} done before")
+    settings = {k: v for k, v in os.environ.items() if k.startswith("NETDYN_")}
+    settings |= dict.fromkeys(THREADS, "1")  # one for each worker's process
+    options = dict(limits or {}, cwd=Path.cwd(), environment=settings)
+    try:
+        if todo:
+            client = _connect(scheduler, min(workers or os.cpu_count(), len(todo)))
+            try:
+                _run_on(client, todo, report, options=options, root=root)
+            finally:
+                with suppress(Exception):  # of a scheduler that is gone
+                    client.close(timeout=10)
+    finally:  # also of a sweep that was cut short
+        table = write_results(sweep, out, report)
+    return table
 
 
 def _run_task(job: Job, options: dict, root: Path) -> str:
@@ -213,8 +184,7 @@ def _run_on(client, todo: dict[str, Job], report, **common) -> None:
     from distributed import CancelledError, as_completed
 
     keys = {f"netdyn-{key}-{os.urandom(4).hex()}": key for key in todo}
-    tasks = {**common, "key": list(keys), "pure": False}
-    futures = client.map(_run_task, list(todo.values()), **tasks)
+    futures = client.map(_run_task, [*todo.values()], key=[*keys], **common)
     report(f"dashboard: {client.dashboard_link}")
     if not client.nthreads():
         report("no worker yet: waiting for one (`dask worker ADDRESS` starts one)")
@@ -232,46 +202,35 @@ def _run_on(client, todo: dict[str, Job], report, **common) -> None:
         future.release()
 
 
-@contextmanager
-def _cluster(address: str | None, workers: int) -> Iterator:
-    """Give a client of the scheduler at an address, or of one of our own."""
-    from distributed import Client, LocalCluster
+def _connect(address: str | None, workers: int):
+    """Return a client of the scheduler at an address, or of one of our own."""
+    from distributed import Client
 
     # A lost scheduler is reported in our own sentence; Dask's come with tracebacks.
     for name in ("distributed", "distributed.client"):  # the second has its own level
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    local |= {"threads_per_worker": 1, "silence_logs": logging.CRITICAL}
-    with ExitStack() as stack:
-        if address is None:
-            address = stack.enter_context(LocalCluster(n_workers=workers, **local))
-        try:
-            client = Client(address)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise SweepError(
-                f"no Dask scheduler answers at {address}: start one with "
-                f"`dask scheduler`, or leave --scheduler out ({type(error).__name__})"
-            ) from error
-        try:
-            yield client
-        finally:
-            with suppress(Exception):  # of a scheduler that is gone
-                client.close(timeout=2)
+    own = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
+    own |= {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    try:
+        return Client(**({"address": address} if address else own))
+    except (OSError, TimeoutError, ValueError) as error:
+        raise SweepError(
+            f"no Dask scheduler answers at {address}: start one with `dask scheduler`, "
+            f"or leave --scheduler out ({type(error).__name__})"
+        ) from error
 
 
 def read_row(folder: Path) -> tuple[dict, dict]:
     """Return how the run in a folder went, and the numbers that it recorded."""
-    row = {"status": "missing", "seconds": None, "error": "no run.json: it never ended"}
     try:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        error = run["error"] or {"cell": None, "message": ""}
-        message = f"cell {error['cell']}: " * bool(error["cell"]) + error["message"]
+        message = f"cell {run['cell']}: " * bool(run["cell"]) + run["message"]
         row = {"status": run["status"], "seconds": run["seconds"], "error": message}
         return row, dict(run["recorded"])
-    except FileNotFoundError:
-        return row, {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return row | {"status": "corrupt", "error": f"run.json: {error}"}, {}
+        missing = isinstance(error, FileNotFoundError)
+        status = "missing" if missing else "corrupt"
+        return {"status": status, "seconds": None, "error": f"run.json: {error}"}, {}
 
 
 def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str):
@@ -282,45 +241,36 @@ def write_results(sweep: Sweep, out: Path, report: Callable[[str], object] = str
 
     rows, recorded = zip(*map(read_row, map(out.joinpath, sweep.sets)), strict=True)
     index = pd.Index(sweep.sets, name="run")
-
-    def unique(name: str, kind: str) -> str:
-        return f"{name} ({kind})" if name in table else name
-
-    table, given, numbers = (
-        pd.DataFrame(part, index, dtype=object)
-        for part in (rows, sweep.sets.values(), recorded)
-    )
-    table = table.join(given.rename(columns=lambda name: unique(name, "given")))
-    table = table.join(numbers.rename(columns=lambda name: unique(name, "recorded")))
+    parts = (rows, sweep.sets.values(), recorded)
+    table, given, numbers = (pd.DataFrame(part, index, dtype=object) for part in parts)
+    for part, kind in ((given, "given"), (numbers, "recorded")):
+        taken = {name: f"{name} ({kind})" for name in part if name in table}
+        table = table.join(part.rename(columns=taken))
     table["error"] = table.pop("error")  # the longest column last
+    atomic_write(out / "results.csv", table.to_csv().encode())
     heatmap, wanted = "", sweep.heatmap
-    if wanted and wanted.value in numbers:
-        value = pd.to_numeric(numbers[wanted.value], errors="coerce")
+    if wanted and {wanted.value, wanted.rows, wanted.columns or wanted.rows} <= {
+        *table
+    }:
+        value = pd.to_numeric(table[wanted.value], errors="coerce")
         over = {"index": wanted.rows, "columns": wanted.columns}
-        means = table.assign(value=value).pivot_table("value", **over)
+        means = table.assign(mean=value).pivot_table("mean", **over)
         style = means.style.background_gradient(axis=None).format(precision=4)
         title = html.escape(f"Mean of {wanted.value} over the runs of each cell")
         heatmap = style.set_caption(title).to_html()
-    elif wanted and len(numbers.columns):
-        names = ", ".join(numbers)
-        report(f"no heat map of {wanted.value!r}: the runs recorded {names}")
+    elif wanted:
+        report(f"no heat map of {wanted.value!r}: choose among {', '.join(table)}")
 
     def link(key: str) -> str:
         page = next((out / key).glob("*.html"), None)
         return f'<a href="{key}/{page.name}">{key}</a>' if page else key
 
-    def show(value) -> str:
-        empty = value is None or value != value
-        text = f"{value:.6g}" if isinstance(value, float) else str(value)
-        return "" if empty else html.escape(text)
+    def show(value):
+        return f"{value:.6g}" if isinstance(value, float) else value
 
-    page = _PAGE.format(
-        name=html.escape(sweep.name),
-        done=(table["status"] == "ok").sum(),
-        count=len(table),
-        heatmap=heatmap,
-        table=table.style.format(show).format_index(link).to_html(),
-    )
-    atomic_write(out / "results.csv", table.to_csv().encode())
+    style = table.style.format_index(link).format(show, escape="html", na_rep="")
+    done = (table["status"] == "ok").sum()
+    about = {"done": done, "count": len(table), "heatmap": heatmap}
+    page = _PAGE.format(name=html.escape(sweep.name), table=style.to_html(), **about)
     atomic_write(out / "index.html", page.encode())
     return table

@@ -12,7 +12,9 @@ from io import BytesIO
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -225,9 +227,11 @@ def _share_layout(figures: Sequence[Figure]) -> None:
 
 def _picture(figure: Figure) -> Frame:
     """Return the figure as a small opaque WebP."""
-    file, small = BytesIO(), BytesIO()
-    figure.savefig(file, format="png", dpi=FRAME_PIXELS / figure.get_figwidth())
-    image = Image.open(file).convert("RGB")
+    small = BytesIO()
+    figure.dpi = FRAME_PIXELS / figure.get_figwidth()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once: `savefig` would draw twice, to lay out what is laid out
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     few = image.quantize(PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=0)
     # Without loss, and two thirds of the size of a PNG of the same colours.
     few.convert("RGB").save(small, "WEBP", lossless=True, quality=50)
