@@ -390,7 +390,7 @@ looks = {
     for layer, shade, line in zip(last.layers, shades, LINES, strict=True)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers-alone", "caption": "A layer above the grey line has a heavier tail than an exponential. Left: each layer at δ = −1, its changes of the loss divided by their mean, up to 20 means. Right: all layers together (solid) and a sample from exponentials with each layer's mean (dashed), for both signs; where the dashed line follows the solid one, unequal layers explain the pool."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, with the line of an exponential. Right: survival of all layers together and of a mixture of exponentials, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers-alone", "caption": "A layer above the grey line has a heavier tail than an exponential. Left: each layer at \u03b4 = \u22121, its changes of the loss divided by their mean, up to 20 means. Right: all layers together (solid) and a sample from exponentials with each layer's mean (dashed), for both signs; where the dashed line follows the solid one, unequal layers explain the pool."}, "image": {"alt": "Left: survival of the change of the loss layer by layer on semi-logarithmic axes, with the line of an exponential. Right: survival of all layers together and of a mixture of exponentials, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7))
 units = np.linspace(0, 20)
 axes[0].plot(units, np.exp(-units), color="#D1D5DB", linewidth=4)

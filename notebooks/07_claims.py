@@ -273,7 +273,7 @@ layers = {
     if name.startswith("margin in ")
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Within most layers some alternative fits clearly better than the power law (right of the dashed line). Margin of the best alternative in each layer, mean over seeds, in equivalence margins; points at 10⁻³ lie there or below. Last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Here colours denote networks, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the margin of the best alternative on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Within most layers some alternative fits clearly better than the power law (right of the dashed line). Margin of the best alternative in each layer, mean over seeds, in equivalence margins; points at 10\u207b\u00b3 lie there or below. Last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Here colours denote networks, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the margin of the best alternative on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.8, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 margins = np.clip(list(layers.values()), 1e-3, None)
