@@ -27,7 +27,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from netdyn_utils.data import InMemoryBatches, load_images
-from netdyn_utils.flat_parameters import FlatParameters
 from netdyn_utils.networks import ConvNet, ConvNetConfig, build_model
 from netdyn_utils.tracking import IntervalTracker, UpdateTracker
 from netdyn_utils.training import OPTIMIZERS, TrainConfig, train_steps
@@ -108,8 +107,6 @@ def stepper(name: str, optimizer: str, watch=None, data=None):
         model = PublishedConvNet(ConvNetConfig(), generator)
     else:
         model = build_model(name, generator=generator)
-    if optimizer == "sgd":
-        FlatParameters(model).share_storage()
     observer = watch(model) if watch else None
     pair = images.train_inputs, images.train_targets
     batches = data(images) if data else InMemoryBatches(*pair, 64, generator=generator)

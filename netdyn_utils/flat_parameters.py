@@ -1,16 +1,89 @@
 """The trainable parameters of a model as one flat vector.
 
 They are in the order of ``model.named_parameters()``: shared ones once, without frozen
-ones and buffers (BatchNorm's running statistics).
+ones and buffers (BatchNorm's running statistics). Names leave out what wraps a model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 
 from .validation import check_choice
+
+# What these wrap keeps its name: runs with and without them can be compared.
+WRAPPERS = {
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "OptimizedModule": "_orig_mod",
+    "FullyShardedDataParallel": "_fsdp_wrapped_module",
+    "CheckpointWrapper": "_checkpoint_wrapped_module",
+}
+ROOT = "model"  # the layer of parameters that belong to no submodule
+
+
+@dataclass(frozen=True)
+class Named:
+    """A trainable parameter, its name, its layer, and the module of that layer."""
+
+    name: str
+    layer: str
+    parameter: Tensor
+    owner: nn.Module
+
+
+def named_parameters(model: nn.Module) -> list[Named]:
+    """Return each trainable parameter once, in the model's order, without wrappers."""
+    found: list[Named] = []
+    seen: set[int] = set()
+
+    def visit(module: nn.Module, prefix: str, layer: str, owner: nn.Module) -> None:
+        for key, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                if parameter.requires_grad:
+                    found.append(Named(prefix + key, layer, parameter, owner))
+        for key, child in module._modules.items():
+            if child is None or id(child) in visited:
+                continue
+            visited.add(id(child))
+            if WRAPPERS.get(type(module).__name__) == key:
+                visit(child, prefix, layer, child)
+            elif key == "parametrizations":  # weight norm, low-rank adapters, …
+                for tensor, original in child.items():
+                    visit(original, f"{prefix}{tensor}.", layer, owner)
+            else:
+                visit(child, f"{prefix}{key}.", f"{prefix}{key}", child)
+
+    visited = {id(model)}
+    visit(model, "", "", model)
+    root = f"({ROOT})" if any(one.layer == ROOT for one in found) else ROOT
+    return [replace(one, layer=one.layer or root) for one in found]
+
+
+def check_countable(one: Named) -> None:
+    """Refuse a parameter that has no real values to count."""
+    name, parameter = one.name, one.parameter
+    if isinstance(parameter, nn.parameter.UninitializedParameter):
+        raise ValueError(
+            f"parameter {name!r} has no shape yet: run a batch through the model first"
+        )
+    if parameter.is_meta:
+        raise ValueError(
+            f"parameter {name!r} is on the meta device and has no values: load the "
+            "weights first"
+        )
+    if parameter.layout != torch.strided:
+        raise ValueError(
+            f"parameter {name!r} is stored as {parameter.layout}: only dense "
+            "parameters can be tracked (sparse gradients are fine)"
+        )
+    if not parameter.is_floating_point():
+        raise ValueError(
+            f"parameter {name!r} is {parameter.dtype}: only real floating-point "
+            "parameters can be tracked; for a complex one, track torch.view_as_real"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,26 +111,18 @@ class FlatParameters:
     """
 
     def __init__(self, model: nn.Module):
-        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        named = named_parameters(model)
         if not named:
             kind = type(model).__name__
             raise ValueError(f"{kind} has no trainable parameters: see requires_grad")
-        for name, parameter in named:
-            if isinstance(parameter, nn.parameter.UninitializedParameter):
-                raise ValueError(
-                    f"{name!r} has no shape yet: run a batch through the model first"
-                )
-            if not parameter.is_floating_point():
-                raise ValueError(
-                    f"parameter {name!r} is {parameter.dtype}: only real "
-                    "floating-point parameters can be tracked"
-                )
-        self.parameters = tuple(parameter for _, parameter in named)
+        for one in named:
+            check_countable(one)
+        self.parameters = tuple(one.parameter for one in named)
         stops = [*accumulate(parameter.numel() for parameter in self.parameters)]
         self.numel = stops[-1]
         self.slices = tuple(
-            ParamSlice(name, layer_of(name), stop - parameter.numel(), stop)
-            for (name, parameter), stop in zip(named, stops, strict=True)
+            ParamSlice(one.name, one.layer, stop - one.parameter.numel(), stop)
+            for one, stop in zip(named, stops, strict=True)
         )
 
     def groups(self, by: str) -> dict[str, list[ParamSlice]]:
@@ -74,54 +139,10 @@ class FlatParameters:
         wide = any(p.dtype == torch.float64 for p in self.parameters)
         dtype = torch.float64 if wide else torch.float32
         device = self.parameters[0].device
-        return self._copy_into(torch.empty(self.numel, dtype=dtype, device=device))
-
-    def read_into(self, vector: Tensor) -> Tensor:
-        """Return `vector` with a copy of all parameters, or the live view if it fits.
-
-        Do not write to what is returned.
-        """
-        view = self.flat_view()
-        wanted = vector.dtype, vector.device
-        if view is not None and (view.dtype, view.device) == wanted:
-            return view
-        return self._copy_into(vector)
-
-    def _copy_into(self, vector: Tensor) -> Tensor:
+        vector = torch.empty(self.numel, dtype=dtype, device=device)
         for part, parameter in zip(self.slices, self.parameters, strict=True):
             vector[part.start : part.stop].copy_(parameter.detach().reshape(-1))
         return vector
-
-    @torch.no_grad()
-    def share_storage(self) -> "FlatParameters":
-        """Make the parameters views of one tensor, which is then read without a copy.
-
-        Values, identities and gradients stay, so an optimizer made before goes on.
-        """
-        kinds = {(p.dtype, p.device) for p in self.parameters}
-        if len(kinds) > 1:
-            raise ValueError(f"several dtypes or devices cannot share storage: {kinds}")
-        storage = torch.cat([p.detach().reshape(-1) for p in self.parameters])
-        for part, parameter in zip(self.slices, self.parameters, strict=True):
-            parameter.data = storage[part.start : part.stop].view_as(parameter)
-        return self
-
-    def flat_view(self) -> Tensor | None:
-        """Return the live vector if the parameters share one storage, in order."""
-        first = self.parameters[0]
-        size, offset = first.element_size(), first.storage_offset()
-        for part, parameter in zip(self.slices, self.parameters, strict=True):
-            if (
-                (parameter.dtype, parameter.device) != (first.dtype, first.device)
-                or not parameter.is_contiguous()
-                or parameter.data_ptr() != first.data_ptr() + part.start * size
-            ):
-                return None
-        if first.untyped_storage().nbytes() < (offset + self.numel) * size:
-            return None  # adjacent in memory by chance
-        return torch.as_strided(first.detach(), (self.numel,), (1,), offset)
-
-    vector, bind = to_vector, share_storage  # former names
 
 
 def layer_of(name: str) -> str:

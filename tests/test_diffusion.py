@@ -152,14 +152,14 @@ def train(model, recorder, steps, inputs, rate=0.05):
     generator = torch.Generator().manual_seed(1)
     flat = FlatParameters(model)
     optimizer = torch.optim.SGD(model.parameters(), rate)
-    rows = [flat.vector().numpy()]
+    rows = [flat.to_vector().numpy()]
     for _ in range(steps):
         x = torch.randn(8, inputs, generator=generator)
         optimizer.zero_grad()
         model(x).square().mean().backward()
         optimizer.step()
         recorder.update()
-        rows.append(flat.vector().numpy())
+        rows.append(flat.to_vector().numpy())
     return np.array(rows)
 
 

@@ -16,47 +16,15 @@ def test_the_vector_has_the_parameters_in_their_order():
     expected = torch.cat([p.detach().flatten() for p in model.parameters()])
     flat = FlatParameters(model)
     assert torch.equal(flat.to_vector(), expected)
-    vector = torch.zeros(flat.numel)
-    assert flat.read_into(vector) is vector
-    assert torch.equal(vector, expected)
     model[2].weight.data = torch.arange(10.0).view(5, 2).t()  # transposed in memory
     start = flat.slices[-2].start
     expected = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9]
     assert flat.to_vector()[start : start + 10].tolist() == expected
 
 
-def test_shared_storage_keeps_values_gradients_and_optimizer():
-    model = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    model(torch.ones(1, 3)).sum().backward()
-    flat = FlatParameters(model)
-    before = flat.to_vector()
-    assert flat.flat_view() is None
-    flat.share_storage()
-    assert torch.equal(flat.flat_view(), before)
-    optimizer.step()
-    assert torch.equal(flat.flat_view(), flat.to_vector())
-    assert not torch.equal(flat.flat_view(), before)
-
-
-def test_the_view_is_live_until_a_parameter_moves():
-    model = network()
-    FlatParameters(model).share_storage()
-    flat = FlatParameters(model)
-    with torch.no_grad():
-        model[2].bias.fill_(7)
-    assert flat.flat_view()[-2:].tolist() == [7, 7]
-    assert flat.read_into(flat.to_vector()).data_ptr() == model[0].weight.data_ptr()
-    model[1].weight.data = torch.full((4,), 3.0)
-    assert flat.flat_view() is None
-    assert torch.equal(flat.read_into(torch.zeros(flat.numel)), flat.to_vector())
-
-
 def test_models_without_real_parameters_of_one_kind_are_refused():
     mixed = FlatParameters(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()))
     assert mixed.to_vector().dtype == torch.float64
-    with pytest.raises(ValueError, match="several dtypes"):
-        mixed.share_storage()
     with pytest.raises(ValueError, match="run a batch through the model first"):
         FlatParameters(nn.LazyLinear(2))
     with pytest.raises(ValueError, match="only real floating-point"):

@@ -77,11 +77,8 @@ def seeded():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("shared_storage", [False, True])
-def test_stream_equals_definition_for_any_optimizer(name, shared_storage):
+def test_stream_equals_definition_for_any_optimizer(name):
     model = network()
-    if shared_storage:
-        FlatParameters(model).share_storage()
     tracker = UpdateTracker(model)
     magnitudes = train(model, tracker.update, name)
     assert equal(tracker.histogram("all"), LogHistogram.from_values(magnitudes))

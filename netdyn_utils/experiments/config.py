@@ -172,7 +172,7 @@ class TrainingRun:
         generator = torch.Generator().manual_seed(config.train.seed)
         model = build_model(config.network, generator=generator, **options)
         self.model = model.to(device)
-        self._parameters = FlatParameters(self.model).share_storage()
+        self._parameters = FlatParameters(self.model)
         if isinstance(data, CharText):  # periodic: no part of it is unseen
             train = data.inputs, data.targets
             test = data.inputs[:500], data.targets[:500]

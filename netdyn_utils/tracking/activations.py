@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..flat_parameters import named_parameters
 from ..training import eval_mode
 from ..validation import check_positive_int
 from .hooks import Observer
-from .watched import named_parameters
 
 
 class LayerOutputs:

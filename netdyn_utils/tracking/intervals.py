@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..flat_parameters import named_parameters
 from ..intervals.counts import IntervalCounts
 from ..validation import check_choice, check_positive_int
 from .hooks import Observer
 from .updates import UpdateTracker
-from .watched import Groups, group_function, named_parameters
+from .watched import Groups, group_function
 
 MIN_FLOAT32, MAX_FLOAT32 = 2.0**-149, float(np.finfo(np.float32).max)  # positive ones
 MAX_INTERVAL = 100_000  # steps; longer intervals are counted together

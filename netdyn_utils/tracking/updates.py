@@ -14,20 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..flat_parameters import Named, check_countable, named_parameters
 from ..histogram import LogHistogram, WindowedHistograms, code_count
 from ..validation import check_choice, check_positive_int
 from .hooks import Observer
 from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
-from .watched import (
-    Groups,
-    Named,
-    Structure,
-    check_countable,
-    group_function,
-    is_owner,
-    local_part,
-    named_parameters,
-)
+from .watched import Groups, Structure, group_function, is_owner, local_part
 
 RMS_BITS = 4  # 16 bins to the octave: within 3 % of a root mean square
 STATE_VERSION = 1

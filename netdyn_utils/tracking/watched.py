@@ -1,64 +1,15 @@
 """Which parameters of a model a tracker watches, and what has changed about them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 from operator import is_
 
-import torch
 from torch import Tensor, nn
 
+from ..flat_parameters import Named
 from ..validation import check_choice
 
-# What these wrap keeps its name: runs with and without them can be compared.
-WRAPPERS = {
-    "DataParallel": "module",
-    "DistributedDataParallel": "module",
-    "OptimizedModule": "_orig_mod",
-    "FullyShardedDataParallel": "_fsdp_wrapped_module",
-    "CheckpointWrapper": "_checkpoint_wrapped_module",
-}
-ROOT = "model"  # the layer of parameters that belong to no submodule
 Groups = str | Sequence[str] | Callable[[str], str | None]
-
-
-@dataclass(frozen=True)
-class Named:
-    """A trainable parameter, its name, its layer, and the module of that layer."""
-
-    name: str
-    layer: str
-    parameter: Tensor
-    owner: nn.Module
-
-
-def named_parameters(model: nn.Module) -> list[Named]:
-    """Return each trainable parameter once, in the model's order, without wrappers."""
-    found: list[Named] = []
-    seen: set[int] = set()
-
-    def visit(module: nn.Module, prefix: str, layer: str, owner: nn.Module) -> None:
-        for key, parameter in module._parameters.items():
-            if parameter is not None and id(parameter) not in seen:
-                seen.add(id(parameter))
-                if parameter.requires_grad:
-                    found.append(Named(prefix + key, layer, parameter, owner))
-        for key, child in module._modules.items():
-            if child is None or id(child) in visited:
-                continue
-            visited.add(id(child))
-            if WRAPPERS.get(type(module).__name__) == key:
-                visit(child, prefix, layer, child)
-            elif key == "parametrizations":  # weight norm, low-rank adapters, …
-                for tensor, original in child.items():
-                    visit(original, f"{prefix}{tensor}.", layer, owner)
-            else:
-                visit(child, f"{prefix}{key}.", f"{prefix}{key}", child)
-
-    visited = {id(model)}
-    visit(model, "", "", model)
-    root = f"({ROOT})" if any(one.layer == ROOT for one in found) else ROOT
-    return [replace(one, layer=one.layer or root) for one in found]
 
 
 def group_function(groups: Groups) -> Callable[[Named], str | None]:
@@ -129,27 +80,3 @@ def is_owner(parameter: Tensor) -> bool:
     places = parameter.device_mesh.get_coordinate()
     pairs = zip(parameter.placements, places, strict=True)
     return all(kind.is_shard() or place == 0 for kind, place in pairs)
-
-
-def check_countable(one: Named) -> None:
-    """Refuse a parameter that has no real values to count."""
-    name, parameter = one.name, one.parameter
-    if isinstance(parameter, nn.parameter.UninitializedParameter):
-        raise ValueError(
-            f"parameter {name!r} has no shape yet: run a batch through the model first"
-        )
-    if parameter.is_meta:
-        raise ValueError(
-            f"parameter {name!r} is on the meta device and has no values: load the "
-            "weights first"
-        )
-    if parameter.layout != torch.strided:
-        raise ValueError(
-            f"parameter {name!r} is stored as {parameter.layout}: only dense "
-            "parameters can be tracked (sparse gradients are fine)"
-        )
-    if not parameter.is_floating_point():
-        raise ValueError(
-            f"parameter {name!r} is {parameter.dtype}: only real floating-point "
-            "parameters can be tracked; for a complex one, track torch.view_as_real"
-        )
