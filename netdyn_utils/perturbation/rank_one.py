@@ -144,7 +144,7 @@ class SequentialNet:
         return change, rows, changed
 
 
-def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
+def scan_sequential(net, memory, inputs, targets, sampled, deltas, advance):
     """Return the loss, and its change (deltas, weights) under each signed displacement.
 
     Batches run side by side, each on one thread: the threads of a small product would
@@ -153,6 +153,7 @@ def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
     workers = torch.get_num_threads() if inputs.device.type == "cpu" else 1
     places = {x.name: i for i, x in enumerate(net.layers) if isinstance(x, Weighted)}
     starts = [places[one.name] for one in sampled]
+    deltas = torch.from_numpy(deltas).to(inputs.device)
     sizes = [8 * x.numel() for x in net.activations(inputs[:1].double())]
     per_worker = memory // workers // 2
     rows = min(per_worker, BLOCK_BYTES) // (3 * max(sizes[min(starts) + 1 :]))
@@ -180,7 +181,7 @@ def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
                 advance(fraction * one_response.numel())
     finally:
         torch.set_num_threads(threads)
-    return loss / len(inputs), response / len(inputs)
+    return loss / len(inputs), (response / len(inputs)).cpu().numpy()
 
 
 def _responses(net, start, sampled, deltas, activations, targets, most) -> Tensor:
@@ -321,13 +322,8 @@ class NotSequentialError(ValueError):
     """The module is not a sequence of known layers; the message says why."""
 
 
-def read_sequential(
-    model: nn.Module, state: dict[str, Tensor], sample: Tensor
-) -> SequentialNet:
-    """Return the module, in evaluation mode, as layers that agree with it on a sample.
-
-    `state` has its parameters and buffers in float64.
-    """
+def read_sequential(model: nn.Module, sample: Tensor) -> SequentialNet:
+    """Return a module in float64 as layers that agree with it on a sample."""
     outer = nn.Sequential(model)  # so that a single layer is a layer of something
     try:
         nodes = fx.symbolic_trace(outer).graph.nodes
@@ -343,15 +339,14 @@ def read_sequential(
         elif node.op != "output":
             if {*node.all_input_nodes} - sizes != {current}:
                 raise NotSequentialError(f"{node.name} branches off")
-            layers.append(_layer(outer, state, node))
+            layers.append(_layer(outer, node))
             current = node
-    names = [layer.name for layer in layers if isinstance(layer, Weighted)]
-    if len({*names}) < len(names):
-        raise NotSequentialError("a layer is used twice")
-    net = SequentialNet(layers)
+    weights = [layer.weight for layer in layers if isinstance(layer, Weighted)]
+    if len({*map(id, weights)}) < len(weights):
+        raise NotSequentialError("a weight is used twice")
+    net, expected = SequentialNet(layers), model(sample)
     try:
-        expected = torch.func.functional_call(model, state, (sample.double(),))
-        found = net.activations(sample.double())
+        found = net.activations(sample)
         for layer, x in zip(layers, found, strict=False):
             if isinstance(layer, Weighted) and x.ndim != layer.weight.ndim:
                 raise ValueError(f"{layer.name} has inputs of {x.ndim} axes")
@@ -364,29 +359,26 @@ def read_sequential(
     return net
 
 
-def _layer(outer, state, node) -> Layer:
+def _layer(outer, node) -> Layer:
     """Return the layer that a node of the graph stands for."""
     kind = node.target
     if node.op == "call_module":
-        run, path = outer.get_submodule(node.target), f"{node.target}."
-        kind, path = type(run), path.removeprefix("0.")
-        name = f"{path}weight"
-        weight, bias = state.get(name), state.get(f"{path}bias")
-        operation = F.linear if kind is nn.Linear else None
+        run = outer.get_submodule(node.target)
+        kind, operation = type(run), None
+        if kind is nn.Linear:
+            operation = F.linear
         if kind is nn.Conv2d and (run.groups, run.padding_mode) == (1, "zeros"):
             geometry = {k: getattr(run, k) for k in ("stride", "padding", "dilation")}
             operation = partial(F.conv2d, **geometry)
-        if operation:
-            forward = partial(operation, weight=weight, bias=bias)
-            return Weighted(forward, operation, name, weight)
+        if operation:  # without hooks: they are not layers
+            forward = partial(operation, weight=run.weight, bias=run.bias)
+            name = f"{node.target}.weight".removeprefix("0.")
+            return Weighted(forward, operation, name, run.weight)
         if kind in (nn.BatchNorm1d, nn.BatchNorm2d) and run.track_running_stats:
-            mean, variance = (state[f"{path}running_{k}"] for k in ("mean", "var"))
-            scale = (variance + run.eps).rsqrt() * (1.0 if weight is None else weight)
+            scale = (run.running_var + run.eps).rsqrt()
+            scale = scale if run.weight is None else scale * run.weight
             scale = scale.view(-1, 1, 1) if kind is nn.BatchNorm2d else scale
-            own = {"weight": weight, "bias": bias, "eps": run.eps}
-            return EvalBatchNorm(
-                lambda x: F.batch_norm(x, mean, variance, **own), scale
-            )
+            return EvalBatchNorm(run.forward, scale)
     else:
         function = getattr(Tensor, kind, None) if isinstance(kind, str) else kind
         run = partial(_call, function, node.args[1:], node.kwargs)
