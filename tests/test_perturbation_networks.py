@@ -40,19 +40,6 @@ class Net(nn.Module):
         return self.function(self, *inputs, **named)
 
 
-class FloatNorm(nn.Module):
-    """The norm of LLaMA, in float32 whatever the inputs' type."""
-
-    def __init__(self, dtype=torch.float32):
-        super().__init__()
-        self.gain, self.dtype = nn.Parameter(torch.ones(6)), dtype
-
-    def forward(self, x):
-        narrow = x.to(self.dtype)
-        scale = narrow.square().mean(-1, keepdim=True).add(1e-6).rsqrt()
-        return self.gain * (narrow * scale).to(x.dtype)
-
-
 def batchnorm_and_dropout():
     norm = nn.BatchNorm1d(6)
     norm.running_mean, norm.running_var = torch.linspace(-1, 1, 6), torch.rand(6) + 0.5
@@ -236,6 +223,7 @@ def plain_loss(model, x, y, loss, name=None, index=0, delta=0.0):
         return (loss or ENTROPY)(outputs, wide(y)).item()
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm` is deprecated")
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_scan_agrees_with_the_definition(kind):
     make, x, y, options = NETWORKS[kind]

@@ -76,7 +76,8 @@ class _Watch(TorchDispatchMode):
 
     def __init__(self, model):
         super().__init__()
-        self.model, self.running, self.outputs, self.casts = model, [], [], {}
+        self.model, self.outputs, self.casts = model, [], {}
+        self.running = [type(model).__name__]
         self.names = {m: f"{type(m).__name__} {n!r}" for n, m in model.named_modules()}
         self.names[model] = type(model).__name__
         self.derived = {id(p): p for p in model.parameters()}
@@ -90,9 +91,8 @@ class _Watch(TorchDispatchMode):
             with self:
                 return run(self.model, batch)
         except Exception as error:  # whatever the model's own code raises
-            module = self.running[-1] if self.running else type(self.model).__name__
-            message = f"{module} cannot run in float64: {error}"
-            raise ValueError(message) from error
+            module = self.running[-1]
+            raise ValueError(f"{module} cannot run in float64: {error}") from error
         finally:
             for handle in handles:
                 handle.remove()
@@ -107,7 +107,7 @@ class _Watch(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         if any(id(value) in self.derived for value in tree_leaves((args, kwargs))):
             for value in tree_leaves(result):
-                if isinstance(value, Tensor) and torch.is_floating_point(value):
+                if isinstance(value, Tensor) and value.is_floating_point():
                     self.derived[id(value)] = value
                     if value.dtype != torch.float64 and value.numel():
                         dtype = str(value.dtype).removeprefix("torch.")

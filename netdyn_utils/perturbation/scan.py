@@ -109,10 +109,10 @@ def perturbation_scan(
         Rough bound in bytes on working arrays, beside the inputs and one copy of the
         parameters in float64.
     method : {"auto", "chain", "general"}
-        "chain" propagates changes through a sequence of known layers (Linear, Conv2d,
-        ReLU, BatchNorm, pools, flatten, dropout; as modules, functions or methods) to
-        the default loss; "general" runs displaced copies of any module; "auto" takes
-        the first if it can.
+        "chain" propagates changes through a sequence of known layers (Linear, ReLU,
+        BatchNorm1d, flatten, dropout; as modules, functions or methods) to the default
+        loss; "general" runs displaced copies of any module, at the cost of a forward
+        pass in float64 each; "auto" takes the first if it can.
 
     Raises
     ------
@@ -154,6 +154,8 @@ def perturbation_scan(
             if loss is not cross_entropies or not isinstance(inputs, Tensor):
                 raise NotSequentialError("it has several inputs or another loss")
             net = read_sequential(copy, few)
+            if not {one.name for one in sampled} <= {x.name for x in net.layers}:
+                raise NotSequentialError("some weights are in none of its layers")
             scan, used = partial(scan_sequential, net, memory), "chain"
         except NotSequentialError as error:
             if method == "chain":
