@@ -88,24 +88,21 @@ def test_less_memory_gives_the_same_numbers(memory):
 def test_gradient_and_curvature_are_those_of_autograd():
     model, (x, y) = mlp().double(), images(40, 9)
     response = scan(model, x, y, deltas=[1e-5, 1e-4], weights_per_layer=10)
-    x = x.double()
     for layer in response.layers:
         name, weight = f"{layer}.weight", model.get_submodule(layer).weight.detach()
 
         def loss(flat, name=name, weight=weight):
             state = {name: flat.view(weight.shape)}
-            out = torch.func.functional_call(model, state, (x,))
+            out = torch.func.functional_call(model, state, (x.double(),))
             return nn.functional.cross_entropy(out, y)
 
-        index = response.index[response.of(layer)]
-        gradient = torch.func.grad(loss)(weight.flatten())[index]
-        hessian = torch.func.jacrev(torch.func.grad(loss))(weight.flatten()).diagonal()[
-            index
-        ]
+        index, gradient = response.index[response.of(layer)], torch.func.grad(loss)
+        expected = gradient(weight.flatten())[index].detach()
         found = response.gradient(1e-5, layer)
-        np.testing.assert_allclose(found, gradient.detach(), rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
+        expected = torch.func.jacrev(gradient)(weight.flatten()).diagonal()[index]
         found = response.curvature(1e-4, layer)
-        np.testing.assert_allclose(found, hessian.detach(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_softmax_layer_has_its_response_in_closed_form():
@@ -271,6 +268,9 @@ def test_networks_without_a_defined_change_are_refused_by_the_modules_name():
     ):
         with pytest.raises(ValueError, match=message):
             scan(model, *batch)
+    embedding = nn.Embedding(4, 9, max_norm=0.1)
+    with pytest.raises(ValueError, match="Sequential changes itself when it runs"):
+        scan(nn.Sequential(embedding, nn.Linear(9, 4)), batch[1], batch[1])
     with pytest.raises(ValueError, match=r"Residual is not a sequence .*branches off"):
         scan(Residual(), *batch, method="chain")
     with pytest.raises(ValueError, match=r"delta=0.2 was not scanned.*±0.01, ±1"):

@@ -108,7 +108,8 @@ def test_compiled_rows_follow_their_definitions(size):
 
 def test_a_loss_change_keeps_its_digits_where_others_underflow():
     logits = torch.tensor([[0.0, 0.0], [0.0, 800.0], [40.0, 0.0]]).double()
-    change = torch.tensor([[0.0, 1e-18], [900.0, 0.0], [-80.0, 0.0]]).double()
+    change = [[0.0, 1e-18], [900.0, 0.0], [-80.0, 0.0]]
+    change = torch.tensor(change, dtype=torch.float64)
     targets, rows = torch.tensor([0, 1, 0]), torch.arange(3)
     found = loss_change(change, logits, logits.softmax(1), targets, rows)
     np.testing.assert_allclose(found, [5e-19, 100.0, 40.0], rtol=1e-14)

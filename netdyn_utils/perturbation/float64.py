@@ -1,6 +1,7 @@
 """A copy of a model in float64, and a look at what it does there."""
 
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 
 import torch
@@ -38,7 +39,7 @@ def as_float64(tree):
 
 def run(model: nn.Module, inputs):
     """Return the outputs for one tensor, or for several: a tuple or keywords."""
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
 

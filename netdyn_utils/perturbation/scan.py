@@ -142,6 +142,7 @@ def perturbation_scan(
     sizes = check_deltas(deltas)
     sampled = sample_weights(model, weights_per_layer, generator=generator)
     counts = [len(one.index) for one in sampled]
+    inputs = dict(inputs) if isinstance(inputs, Mapping) else inputs
     samples = _count_samples((inputs, targets))
     copy, few = float64_copy(model), _samples(inputs, 0, PROBE_SAMPLES)
     outputs, size = check_runs(copy, few)
