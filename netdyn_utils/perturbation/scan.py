@@ -306,9 +306,9 @@ def _scan_copies(model, loss, step, inputs, targets, sampled, deltas, advance):
     def losses(batch):
         return loss(run(model, batch[0]), batch[1])
 
-    def batches():
-        starts = range(0, samples, step)
-        return (_samples((inputs, targets), k, min(k + step, samples)) for k in starts)
+    def batches(stride):
+        starts = range(0, samples, stride)
+        return (_samples((inputs, targets), k, k + step) for k in starts)
 
     def is_mean(batch):
         """Tell whether the loss is the mean of those of two parts."""
@@ -323,10 +323,12 @@ def _scan_copies(model, loss, step, inputs, targets, sampled, deltas, advance):
         mean = np.average(parts, weights=np.diff(ends))
         return np.isclose(whole, mean, rtol=1e-9, atol=0)
 
-    if step < samples and not all(map(is_mean, batches())):
+    # Batches that overlap: no other split of samples sorted by class shows that their
+    # classes have weights.
+    if step < samples and not all(map(is_mean, batches(step // 2))):
         step = samples
     base, changes = 0.0, np.zeros(len(moves))
-    for batch in batches():
+    for batch in batches(step):
         before, fraction = losses(batch), _count_samples(batch) / samples
         if before.dtype != torch.float64:
             raise ValueError(f"the loss is {before.dtype} for outputs in torch.float64")
