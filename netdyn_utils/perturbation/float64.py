@@ -6,7 +6,6 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -84,11 +83,11 @@ class _Watch(TorchDispatchMode):
         self.derived = {id(p): p for p in model.parameters()}
 
     def run(self, batch):
-        handles = (
-            hooks.register_module_forward_pre_hook(self._enter),
-            hooks.register_module_forward_hook(self._leave),
-        )
+        handles = []
         try:
+            for module in self.names:
+                handles.append(module.register_forward_pre_hook(self._enter))
+                handles.append(module.register_forward_hook(self._leave))
             with self:
                 return run(self.model, batch)
         except Exception as error:  # whatever the model's own code raises
@@ -99,7 +98,7 @@ class _Watch(TorchDispatchMode):
                 handle.remove()
 
     def _enter(self, module, _inputs):
-        self.running.append(self.names.get(module, type(module).__name__))
+        self.running.append(self.names[module])
 
     def _leave(self, _module, _inputs, outputs):
         self.outputs.append((self.running.pop(), outputs))
