@@ -20,7 +20,7 @@ from .histogram import LogHistogram
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
 GREY = "#6B7280"
 TIME = LinearSegmentedColormap.from_list("time", ["#8FB8DE", "#2B5C8A", "#0B1F33"])
-WIDTH, HEIGHT = 5.4, 3.5  # inches of a figure with one axes: words show on a phone
+WIDTH = 5.4  # inches of a figure with one axes: words show on a phone
 DECISIONS = {
     "yes": ("#0072B2", "o"),
     "no": ("#D55E00", "s"),
@@ -39,37 +39,23 @@ def use_style() -> None:
         if hasattr(shell, "kernel") and plt.get_backend().lower() == "agg":
             shell.enable_matplotlib("inline")
         set_matplotlib_formats("svg")
-    plt.rcParams.update(
-        {
-            "figure.figsize": (WIDTH, HEIGHT),
-            "figure.facecolor": "white",
-            "savefig.facecolor": "white",
-            "figure.constrained_layout.use": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#E5E7EB",
-            "grid.linewidth": 0.6,
-            "font.size": 10.5,
-            "legend.frameon": False,
-            "lines.linewidth": 1.6,
-            "svg.hashsalt": "netdyn",  # the same figure, the same file
-        }
-    )
+    plt.rc("figure", figsize=(WIDTH, 3.5), facecolor="white")
+    plt.rc("figure.constrained_layout", use=True)
+    plt.rc("savefig", facecolor="white")
+    plt.rc("axes", grid=True)
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("grid", color="#E5E7EB", linewidth=0.6)
+    plt.rc("font", size=10.5)
+    plt.rc("legend", frameon=False)
+    plt.rc("lines", linewidth=1.6)
+    plt.rc("svg", hashsalt="netdyn")  # the same figure, the same file
 
 
 def plot_density(histogram: LogHistogram, ax: Axes | None = None, **style) -> Axes:
     """Draw the density of magnitudes on logarithmic axes, one point per bin.
 
-    Parameters
-    ----------
-    histogram : LogHistogram
-        Empty bins are left out; exact zeros count in the total mass only. Anything
-        with edges and counts will do.
-    ax : Axes, optional
-        A new one unless given.
-    **style
-        Passed on to `Axes.plot`: label, color …
+    Empty bins are left out; exact zeros count in the total mass only. Anything with
+    edges and counts is a histogram, and `style` goes to `Axes.plot`.
     """
     ax = _axes(ax)
     total = histogram.counts.sum() + getattr(histogram, "zeros", 0)
@@ -100,10 +86,7 @@ def plot_windows(run, group: str = "all", ax: Axes | None = None) -> Axes:
 
 
 def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
-    """Draw a density and, dashed, the power law that was fitted to its tail.
-
-    The line goes from xmin to the end of the support, with the mass of the tail.
-    """
+    """Draw a density and, dashed, the fitted power law with the mass of the tail."""
     ax = plot_density(histogram, ax, **style)
     tail = np.array([fit.xmin, min(fit.xmax, histogram.edges[-1])])
     mass = fit.n_tail / (histogram.counts.sum() + getattr(histogram, "zeros", 0))
@@ -162,8 +145,7 @@ def plot_intervals(counts, null=None, ax: Axes | None = None, **style) -> Axes:
         total = np.concatenate([[0], np.cumsum(null.expected)])
         places = np.clip((edges - 0.5).astype(int), 0, len(null.expected))
         expected = np.diff(total[places]) / null.expected.sum()
-        look = {"color": GREY, "linestyle": "--", "label": "shuffled times"}
-        plot_binned(ax, edges, expected, **look)
+        plot_binned(ax, edges, expected, "--", color=GREY, label="shuffled times")
     ax.set(xscale="log", yscale="log", xlabel="interval Δt (steps)")
     ax.set(ylabel="probability per step", ylim=(density.min() / 3, None))
     return ax
@@ -197,24 +179,18 @@ def plot_accuracy(run, ax: Axes | None = None, **style) -> Axes:
 
 
 def plot_forest(answers: Sequence, ax: Axes, *, labels: bool = True) -> Axes:
-    """Draw a row for each setting: runs, mean with its 95 % interval, and the bound.
-
-    The answers have one question and bound; the first row is on top. `labels` says
-    whether to name the settings, as in the first of several panels.
-    """
+    """Draw a row for each setting: runs, mean with its 95 % interval, and the bound."""
     bound, rows = answers[0].bound, range(len(answers))
     for place in {bound, -bound} if answers[0].alternative == "within" else {bound}:
         ax.axvline(place, color="black", linewidth=0.9, linestyle="--")
     for row, answer in zip(rows, answers, strict=True):
         colour, marker = DECISIONS[answer.decision]  # distinct without colours too
-        ax.plot(
-            answer.values, [row] * len(answer.values), ".", color=colour, alpha=0.35
-        )
+        rows_of_runs = [row] * len(answer.values)
+        ax.plot(answer.values, rows_of_runs, ".", color=colour, alpha=0.35)
         ax.plot(answer.interval, [row] * 2, color=colour, linewidth=2.2)
         ax.plot(answer.mean, row, marker, color=colour, markersize=6)
-    ax.set_yticks(rows, [answer.setting for answer in answers])
-    if not labels:
-        ax.set_yticks([])
+    settings = [answer.setting for answer in answers]
+    ax.set_yticks(*((rows, settings) if labels else ([],)))
     ax.set_ylim(len(answers) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
@@ -231,10 +207,7 @@ def plot_images(images, labels, axes) -> None:
 
 
 def stamp_source(drawn: Figure | Axes, *runs) -> None:
-    """Write at the lower right of a figure which records it is drawn from.
-
-    It names the kind and key of the first run or RunRecord, and how many others there
-    are; without any it says that the figure is computed in this notebook.
+    """Write below a figure the first of its records and how many others there are.
 
     >>> from types import SimpleNamespace as Record
     >>> figure = Figure()
@@ -248,10 +221,9 @@ def stamp_source(drawn: Figure | Axes, *runs) -> None:
     names = [*dict.fromkeys(f"{record.kind} {record.key[:8]}" for record in records)]
     text = names[0] if names else "computed in this notebook"
     text += f" + {len(names) - 1}" if len(names) > 1 else ""
-    # The layout keeps room for a label of the whole figure. Its size goes with the
-    # width, for a page shows all figures equally wide.
-    look = {"ha": "right", "fontsize": 1.1 * figure.get_figwidth(), "color": GREY}
-    figure.supxlabel(text, x=0.995, **look)
+    # The layout keeps room for such a label. A page shows all figures equally wide.
+    size = 1.1 * figure.get_figwidth()
+    figure.supxlabel(text, x=0.995, ha="right", fontsize=size, color=GREY)
 
 
 sign, plot_answers = stamp_source, plot_forest  # former names
@@ -261,11 +233,11 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots()[1] if ax is None else ax
 
 
-def plot_binned(ax: Axes, edges, fractions, **style) -> np.ndarray:
+def plot_binned(ax: Axes, edges, fractions, *line, **style) -> np.ndarray:
     """Draw and return the density in the bins that are not empty."""
     some = fractions > 0
     centres, density = np.sqrt(edges[1:] * edges[:-1]), fractions / np.diff(edges)
-    ax.plot(centres[some], density[some], **style)
+    ax.plot(centres[some], density[some], *line, **style)
     return density[some]
 
 

@@ -67,19 +67,10 @@ def test_a_model_may_import_its_neighbours(folder):
     assert sys.path == before
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("def other(): ...\n", "build in .* gave None: it must be a function"),
-        ("def build():\n    return nn.ReLU\n", "returns a torch.nn.Module"),
-    ],
-)
-def test_a_file_that_builds_no_model_is_refused(folder, code, message):
-    with pytest.raises(ValueError, match=message):
-        load_model(write_model(folder, code))
-
-
-def test_a_missing_file_and_a_source_without_a_function_are_refused(folder):
+def test_a_source_that_builds_no_model_is_refused(folder):
+    for code in ("def other(): ...\n", "def build():\n    return nn.ReLU\n"):
+        with pytest.raises(ValueError, match=r"gave .*it must be a function"):
+            load_model(write_model(folder, code))
     for source in ("mine.py", "mine.py:a b", "mine.pt:build"):
         with pytest.raises(ValueError, match="names no function in a file: expected"):
             load_model(source)
@@ -111,10 +102,7 @@ def test_arrays_become_a_task_of_classes_pixels_and_indices(folder):
         ({"y_train": np.arange(40) - 1}, "the class -1: classes count from 0"),
         ({"x_train": np.full((40, 3), "a")}, "has the dtype <U1: expected floats"),
         ({"x_test": np.zeros((4, 3))}, "test data need both"),
-        (
-            {"x_test": np.zeros((4, 2)), "y_test": np.zeros(4, int)},
-            r"x_train of \(3,\)",
-        ),
+        ({"x_test": np.zeros((4, 2)), "y_test": [0] * 4}, r"x_train of \(3,\)"),
     ],
 )
 def test_invalid_arrays_are_refused(folder, changes, message):

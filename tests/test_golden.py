@@ -179,7 +179,7 @@ updates; training.py; alpha=-self.lr; alpha=-1.02 * self.lr
 updates; data/images.py; .div_(255); .div_(250)
 intervals; tracking/intervals.py; np.minimum(length, size; np.minimum(length + 1, size
 information; information/mutual_information.py; cells @ np.log(; cells @ np.log2(
-perturbation; perturbation/rank_one.py; tensordot(deltas; tensordot(1.02 * deltas
+perturbation; perturbation/rank_one.py; None] * x; None] * 1.02 * x
 """
 
 

@@ -70,11 +70,6 @@ def test_all_frames_have_the_same_limits_and_layout(falls):
     images = [Image.open(io.BytesIO(frame.webp)) for frame in frames]
     assert images[0].size == images[1].size
     assert {image.mode for image in images} == {"RGB"}  # opaque: readable by night
-    assert plt.get_fignums() == before
-
-
-def test_no_figure_is_left_open_when_one_fails():
-    before = plt.get_fignums()
     with pytest.raises(TypeError):
         draw_frames(draw, [(1,), ("no number",)])
     assert plt.get_fignums() == before
@@ -95,6 +90,7 @@ def test_the_slider_selects_the_frame_of_its_value_in_the_browser():
         assert f'alt="A line that rises. {power}. {words}"' in page
         assert f"<p>{words}</p>" in page
     assert len({*pages(stack)}) == 3
+    assert static_slider(draw, [2], **WORDS).children[0].children == ()
 
 
 def test_each_choice_has_its_own_frames_and_the_same_slider():
@@ -124,10 +120,6 @@ def test_a_page_has_the_plain_picture_beside_the_widget():
     assert json.loads(script) == bundle[view]
     assert bundle[view]["model_id"] == moving.model_id
     assert pages(moving.children[1])[1] in page
-
-
-def test_one_value_has_no_slider():
-    assert static_slider(draw, [2], **WORDS).children[0].children == ()
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,12 @@ class Log:
 
 
 class TensorBoardLog(Log):
-    """Event files, by a SummaryWriter."""
+    """Event files."""
 
-    def __init__(self, writer):
-        self._writer = writer
+    def __init__(self, folder, name):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / name))
 
     def scalars(self, step, **values):
         for name, value in values.items():
@@ -53,10 +55,22 @@ class TensorBoardLog(Log):
 
 
 class WandbLog(Log):
-    """A run of Weights & Biases."""
+    """A run of Weights & Biases, which gets numbers only, no code."""
 
-    def __init__(self, run, histogram_type):
-        self._run, self._histogram_type = run, histogram_type
+    def __init__(self, folder, name, mode):
+        if mode != "online":  # the package reports on itself when it is imported
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        import wandb
+
+        folder.mkdir(parents=True, exist_ok=True)
+        quiet = {"silent": True, "console": "off", "disable_code": True}
+        quiet |= {"disable_git": True, "save_code": False, "x_disable_stats": True}
+        self._histogram_type = wandb.Histogram
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "netdyn"),
+            **{"name": name, "dir": str(folder), "mode": mode, "reinit": "create_new"},
+            settings=wandb.Settings(**quiet),
+        )
 
     def scalars(self, step, **values):
         self._run.log(values, step=step)
@@ -77,18 +91,14 @@ def log10_bins(histogram: LogHistogram) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_log(
-    kind: str = "",
-    folder: str | Path = "logs",
-    name: str = "run",
-    *,
-    mode: str = "offline",
+    kind: str = "", folder: str | Path = "logs", name: str = "run", *, mode="offline"
 ) -> Log:
     """Return a log of a kind, or one that takes everything and writes nothing.
 
     Parameters
     ----------
     kind : {"", "tensorboard", "wandb"}
-        "" is off. Weights & Biases gets numbers only, no code.
+        "" is off.
     folder, name : str
         Where the files go, and the name of this run among the others there.
     mode : {"offline", "online", "disabled"}
@@ -103,28 +113,10 @@ def open_log(
     folder = Path(folder).expanduser()
     try:
         if kind == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter
-
-            return TensorBoardLog(SummaryWriter(str(folder / name)))
-        if kind == "wandb":
-            if mode != "online":  # the package reports on itself when it is imported
-                os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-            import wandb
-
-            return WandbLog(_wandb_run(wandb, folder, name, mode), wandb.Histogram)
+            return TensorBoardLog(folder, name)
+        return WandbLog(folder, name, mode) if kind else Log()
     except ImportError as error:
         raise ImportError(
             f"this log needs the package {kind}, which is not installed: "
             f"pip install 'netdyn[{kind}]', or pip install {kind}"
         ) from error
-    return Log()
-
-
-def _wandb_run(wandb, folder, name, mode):
-    folder.mkdir(parents=True, exist_ok=True)
-    quiet = {"silent": True, "console": "off", "disable_code": True}
-    quiet |= {"disable_git": True, "save_code": False, "x_disable_stats": True}
-    settings, place = wandb.Settings(**quiet), {"name": name, "dir": str(folder)}
-    project = os.environ.get("WANDB_PROJECT", "netdyn")
-    place |= {"project": project, "mode": mode, "reinit": "create_new"}
-    return wandb.init(**place, settings=settings)

@@ -30,9 +30,8 @@ class Task:
     ----------
     train_inputs, test_inputs : Tensor, shape (samples, ...)
     train_targets, test_targets : Tensor
-        int64, shape (samples,) or (samples, places): classes from 0, learned by cross
-        entropy. Or float32, shape (samples, ...): numbers, learned by mean squared
-        error.
+        Classes from 0, int64, shape (samples,) or (samples, places), learned by cross
+        entropy; or numbers, float32, (samples, ...), learned by mean squared error.
 
     Examples
     --------
@@ -56,20 +55,19 @@ class Task:
             if not x.numel() or not y.numel() or len(x) != len(y):
                 raise ValueError(
                     f"x_{part} and y_{part} have the shapes {tuple(x.shape)} and "
-                    f"{tuple(y.shape)}: expected as many samples in each along the "
-                    "first axis, and at least one"
+                    f"{tuple(y.shape)}: expected as many samples in each, at least one"
                 )
             for name, own, like in zip("xy", (x, y), train, strict=True):
                 if (own.shape[1:], own.dtype) != (like.shape[1:], like.dtype):
                     raise ValueError(
-                        f"{name}_{part} has samples of shape {tuple(own.shape[1:])} "
-                        f"and {own.dtype}, {name}_train of {tuple(like.shape[1:])} and "
-                        f"{like.dtype}: both must agree"
+                        f"{name}_{part} has samples of {tuple(own.shape[1:])}, "
+                        f"{own.dtype}, but {name}_train of {tuple(like.shape[1:])}, "
+                        f"{like.dtype}"
                     )
             if self.is_classification and y.min() < 0:
                 raise ValueError(
-                    f"y_{part} has the class {int(y.min())}: classes count from 0 up; "
-                    "renumber them, or store y as floats for a regression"
+                    f"y_{part} has the class {int(y.min())}: classes count from 0; "
+                    "for a regression store y as floats"
                 )
 
     def _samples(self, part: str) -> tuple[Tensor, Tensor] | None:
@@ -108,10 +106,7 @@ class Task:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> Evaluation:
-        """Return loss and accuracy (NaN for a regression), in evaluation mode.
-
-        On the test data, or if there are none on the training data.
-        """
+        """Return loss and accuracy (or NaN) on the test data, if any, or the others."""
         x, y = self._samples("test") or self._samples("train")
         if self.is_classification:
             return evaluate(model, x, y, batch_size=EVAL_BATCH_SIZE)
@@ -129,8 +124,7 @@ class Task:
                 outputs = model(x)
         except Exception as error:
             raise ValueError(
-                f"{name} cannot take the first batch, shape {shape}, {x.dtype}: "
-                f"{error}; make the model's input and x_train agree"
+                f"{name} cannot take the first batch, shape {shape}, {x.dtype}: {error}"
             ) from error
         got = tuple(getattr(outputs, "shape", ()))  # a tuple of tensors has none
         if self.is_classification:
@@ -142,8 +136,7 @@ class Task:
         if not fits:
             raise ValueError(
                 f"{name} gives outputs of shape {got} for inputs of shape {shape}: "
-                f"expected {expected}; whole numbers in y are classes, floats a "
-                "regression"
+                f"expected {expected}; classes are whole numbers, floats a regression"
             )
 
     measure, check, classifies = evaluate, check_model, is_classification  # former
@@ -163,16 +156,10 @@ def load_arrays(path: str | Path) -> Task:
     Parameters
     ----------
     path : str or Path
-        Of a file with the arrays x_train and y_train, and if wanted x_test and y_test,
-        samples along the first axis.
-
-    Returns
-    -------
-    Task
-        Inputs: uint8 is taken for pixels and scaled to [−1, 1], as the book's own
-        images are; other whole numbers are kept, for an embedding; floats become
-        float32. Targets: whole numbers are classes from 0, floats are numbers
-        (regression). A column of classes, shape (samples, 1), becomes (samples,).
+        With the arrays x_train and y_train, and optionally x_test and y_test, samples
+        along the first axis. Inputs of uint8 are pixels and scaled to [−1, 1], other
+        whole numbers are kept, for an embedding, and floats become float32. Targets
+        that are whole numbers are classes, floats are numbers (regression).
 
     Raises
     ------
@@ -234,12 +221,9 @@ def load_model(source: str) -> nn.Module:
     Parameters
     ----------
     source : str
-        ``"path/to/file.py:function"``. The function, or class, takes no arguments.
-
-    Notes
-    -----
-    The file is run again at each call, and may import from its own folder as a script
-    may. Call ``torch.manual_seed`` before for the same weights each time.
+        ``"path/to/file.py:function"``; the function, or class, takes no arguments. The
+        file runs again at each call and may import from its own folder. Call
+        ``torch.manual_seed`` before for the same weights each time.
 
     Examples
     --------
@@ -254,8 +238,8 @@ def load_model(source: str) -> nn.Module:
     path = Path(file).expanduser().absolute()
     if path.suffix != ".py" or not name.isidentifier():
         raise ValueError(
-            f'model={source!r} names no function in a file: expected "path/to/file.py:'
-            'function", for instance "nets/mine.py:build"'
+            f"model={source!r} names no function in a file: expected "
+            '"path/to/file.py:function"'
         )
     before = list(sys.path)
     sys.path.insert(0, str(path.parent))

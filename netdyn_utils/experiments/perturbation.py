@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..flat_parameters import FlatParameters
 from ..perturbation.landscape import LossPlane, loss_plane
 from ..perturbation.scan import PerturbationResponse, check_deltas, perturbation_scan
 from ..store import RunRecord
@@ -102,12 +101,6 @@ def _perturb(
         "held_out": (test_set, deltas, weights_per_layer),
         "curve": (train_set, curve, curve_weights),
     }
-    flat = FlatParameters(model)
-    sizes = {
-        part.layer: parameter.numel()
-        for part, parameter in zip(flat.slices, flat.parameters, strict=True)
-        if parameter.ndim > 1
-    }
 
     def generator():
         return torch.Generator().manual_seed(training.config.train.seed)
@@ -122,7 +115,7 @@ def _perturb(
                 model,
                 *examples,
                 deltas=displacements,
-                weights_per_layer={n: min(count, size) for n, size in sizes.items()},
+                weights_per_layer=count,
                 generator=generator(),
             )
             arrays |= prefixed(f"{kind}{epoch}_", response.to_arrays())

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..training import cross_entropy, eval_mode
+from ..training import cross_entropy
 from ..validation import check_positive, check_positive_int
-from .scan import as_float64, float64_state
+from .float64 import as_float64, float64_copy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,15 +101,15 @@ def loss_plane(
     half = np.arange(1, steps // 2 + 1) / (steps // 2) * check_positive(reach, "reach")
     places = np.concatenate([-half[::-1], [0.0], half])
     losses = np.zeros((steps, steps))
-    state = float64_state(model)
-    with eval_mode(model):
-        for i, j in np.ndindex(losses.shape):
-            moved = {
-                n: state[n] + places[i] * one[n] + places[j] * other[n] for n in one
-            }
-            for x, y in zip(
-                inputs.split(batch_size), targets.split(batch_size), strict=True
-            ):
-                run = torch.func.functional_call(model, state | moved, (as_float64(x),))
-                losses[i, j] += cross_entropy(run, y).item() * y.numel()
+    copy = float64_copy(model)
+    own = {name: copy.get_parameter(name).clone() for name in one}
+    for i, j in np.ndindex(losses.shape):
+        for name, weight in own.items():
+            moved = weight + places[i] * one[name] + places[j] * other[name]
+            copy.get_parameter(name).copy_(moved)
+        for x, y in zip(
+            inputs.split(batch_size), targets.split(batch_size), strict=True
+        ):
+            loss = cross_entropy(copy(as_float64(x)), y)
+            losses[i, j] += loss.item() * y.numel()
     return LossPlane(places, losses / targets.numel())

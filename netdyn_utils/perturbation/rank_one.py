@@ -4,9 +4,8 @@ A displaced weight w_ij changes the pre-activation of unit i by δ·x_j: a chang
 one over the samples. It runs on to the logits as a change, so that no two large numbers
 are subtracted, and only for the samples where a ReLU lets it through.
 
-Axis 0 is samples (of activations) or rows (of a change: one sample under one
-displacement), axis 1 is units or channels. A change that fills only some of them comes
-with `part`, the slice of axis 1 that it fills.
+Activations have the shape (samples, units). A row of a change is one sample under one
+displacement; `part` is the slice of the units that change.
 """
 
 import math
@@ -36,78 +35,20 @@ MAX_EXPONENT = 100.0
 class Layer:
     """One layer: its outputs, and what it makes of a change of its inputs."""
 
-    forward: Callable[[Tensor], Tensor]  # of inputs (samples, units, ...)
-    is_dense = False  # whether one unit going in changes all units coming out
+    kind: str  # "linear", "scale" (a factor for each unit), "relu" or "identity"
+    forward: Callable[[Tensor], Tensor]
+    weight: Tensor | None = None  # (outputs, inputs) if linear, (units,) if a scale
+    name: str = ""  # of a linear layer's weight in the model
 
     def propagate(self, change: Tensor, part: slice, x: Tensor, rows: Tensor):
         """Return the outputs' change and its part; row r changes ``x[rows[r]]``."""
-
-
-@dataclass(frozen=True, eq=False)
-class Weighted(Layer):
-    """Linear or Conv2d: ``operation(x, weight)``, plus a constant."""
-
-    operation: Callable[[Tensor, Tensor], Tensor]
-    name: str  # of the weight in the model
-    weight: Tensor  # (outputs, inputs, ...)
-    is_dense = True
-
-    def propagate(self, change, part, _x, _rows):
-        return self.operation(change, self.weight[:, part]), ALL
-
-    def weight_jacobian(self, x: Tensor, columns: Tensor) -> Tensor:
-        """Return ∂(a unit's output)/∂(its weights), (weights, samples, 1, ...)."""
-        kernel = self.weight[0]
-        if kernel.ndim == 1:
-            return x.T[columns].unsqueeze(2)
-        maps = []
-        for column in columns.tolist():
-            channel, place = divmod(column, kernel[0].numel())
-            one = torch.zeros_like(kernel[0])
-            one.view(-1)[place] = 1
-            maps.append(self.operation(x[:, channel, None], one[None, None]))
-        return torch.stack(maps)
-
-
-class LinearPool(Layer):
-    """Anything linear, without a constant, that keeps channels apart."""
-
-    def propagate(self, change, part, _x, _rows):
-        return self.forward(change), part
-
-
-class MaxPool(Layer):
-    """The largest value of each window."""
-
-    def propagate(self, change, part, x, rows):
-        before = x[:, part][rows]
-        return self.forward(before + change) - self.forward(before), part
-
-
-class ReLU(Layer):
-    """x ↦ max(x, 0)."""
-
-    def propagate(self, change, part, x, rows):
-        return relu_change(change, x[:, part], rows), part
-
-
-class Flatten(Layer):
-    """Maps as one axis of features: a channel becomes a span of them."""
-
-    def propagate(self, change, part, _x, _rows):
-        size = change[0, 0].numel()
-        span = part if part == ALL else slice(part.start * size, part.stop * size)
-        return change.flatten(1), span
-
-
-@dataclass(frozen=True, eq=False)
-class EvalBatchNorm(Layer):
-    """BatchNorm in evaluation mode: every channel times `scale`, plus a constant."""
-
-    scale: Tensor  # (channels, ...), as many axes as a sample has
-
-    def propagate(self, change, part, _x, _rows):
-        return change * self.scale[part], part
+        if self.kind == "linear":
+            return F.linear(change, self.weight[:, part]), ALL
+        if self.kind == "scale":
+            return change * self.weight[part], part
+        if self.kind == "relu":
+            return relu_change(change, x[:, part], rows), part
+        return change, part
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,36 +64,36 @@ class SequentialNet:
     def propagate(
         self, start: int, unit: int, change: Tensor, activations: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Carry a unit's change, (displacements, samples, 1, ...), up to the logits.
+        """Carry the change of a unit, (displacements, samples), up to the logits.
 
         Return the changes, (rows, classes), where there are any, and of each row the
         sample and the number displacement · samples + sample.
         """
-        count, samples = change.shape[:2]
-        change, part, changed = change.flatten(0, 1), slice(unit, unit + 1), None
+        count, samples = change.shape
         rows = torch.arange(samples, device=change.device).repeat(count)
+        change, part, changed = change.reshape(-1, 1), slice(unit, unit + 1), None
         above = zip(self.layers[start + 1 :], activations[start + 1 : -1], strict=True)
-        for layer, x in above:
-            if layer.is_dense and changed is None:
-                change, changed = _nonzero_rows(change)
-                rows = rows[changed]
-            change, part = layer.propagate(change, part, x, rows)
-        if changed is None:  # no dense layer above: only some of the logits change
-            part_change, changed = _nonzero_rows(change)
-            change = change.new_zeros(len(changed), activations[-1].shape[1])
-            change[:, part], rows = part_change, rows[changed]
-        return change, rows, changed
+        for layer, x in (*above, (None, None)):
+            if changed is None and (layer is None or layer.kind == "linear"):
+                changed = change.squeeze(1).nonzero().squeeze(1)
+                change, rows = change[changed], rows[changed]
+            if layer:
+                change, part = layer.propagate(change, part, x, rows)
+        logits = change.new_zeros(len(changed), activations[-1].shape[1])
+        logits[:, part] = change
+        return logits, rows, changed
 
 
-def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
+def scan_sequential(net, memory, inputs, targets, sampled, deltas, advance):
     """Return the loss, and its change (deltas, weights) under each signed displacement.
 
     Batches run side by side, each on one thread: the threads of a small product would
     wait for each other at its end.
     """
     workers = torch.get_num_threads() if inputs.device.type == "cpu" else 1
-    places = {x.name: i for i, x in enumerate(net.layers) if isinstance(x, Weighted)}
+    places = {x.name: i for i, x in enumerate(net.layers) if x.kind == "linear"}
     starts = [places[one.name] for one in sampled]
+    deltas = torch.from_numpy(deltas).to(inputs.device)
     sizes = [8 * x.numel() for x in net.activations(inputs[:1].double())]
     per_worker = memory // workers // 2
     rows = min(per_worker, BLOCK_BYTES) // (3 * max(sizes[min(starts) + 1 :]))
@@ -180,7 +121,7 @@ def scan_sequential(net, inputs, targets, sampled, deltas, memory, advance):
                 advance(fraction * one_response.numel())
     finally:
         torch.set_num_threads(threads)
-    return loss / len(inputs), response / len(inputs)
+    return loss / len(inputs), (response / len(inputs)).cpu().numpy()
 
 
 def _responses(net, start, sampled, deltas, activations, targets, most) -> Tensor:
@@ -191,23 +132,13 @@ def _responses(net, start, sampled, deltas, activations, targets, most) -> Tenso
     for unit in sampled.unit.unique().tolist():
         of_unit = (sampled.unit == unit).nonzero().squeeze(1)
         for few in of_unit.split(max(1, most // (count * samples))):
-            jacobian = net.layers[start].weight_jacobian(
-                activations[start], sampled.column[few]
-            )
-            change = torch.tensordot(deltas[:, None], jacobian[None], 1).flatten(0, 1)
+            x = activations[start].T[sampled.column[few]]  # ∂(the unit)/∂(a weight)
+            change = (deltas[:, None, None] * x).flatten(0, 1)
             change, rows, changed = net.propagate(start, unit, change, activations)
             losses = logits.new_zeros(count, len(few), samples)
             losses.view(-1)[changed] = loss_change(change, *ends, rows)
             response[:, few] = losses.sum(2)
     return response
-
-
-def _nonzero_rows(change: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows that are not all zero, and their numbers."""
-    flat = change.flatten(1)
-    some = flat.squeeze(1) if flat.shape[1] == 1 else flat.any(1)
-    numbers = some.nonzero().squeeze(1)
-    return change[numbers], numbers
 
 
 # A change past a kink and into the loss. The torch forms are the definitions and run on
@@ -220,7 +151,7 @@ def relu_change(change: Tensor, x: Tensor, rows: Tensor) -> Tensor:
         x = x[rows]
         return torch.maximum(change + x.clamp(max=0), -x.clamp(min=0))
     change = change.contiguous()
-    arrays = change.flatten(1), x.flatten(1).contiguous(), rows
+    arrays = change, x.contiguous(), rows
     _relu_rows(*(array.numpy() for array in arrays))
     return change
 
@@ -306,11 +237,7 @@ def _expm1(result, values):
 # Reading a module as a sequential network. The forward pass is traced symbolically, so
 # methods (`x.relu()`), functions (`F.relu`) and modules (`nn.ReLU`) read the same.
 
-DROPOUTS = {nn.Dropout, nn.Dropout1d, nn.Dropout2d}
-DROPOUTS |= {F.dropout, F.dropout1d, F.dropout2d}
-AVERAGES = {nn.AvgPool2d, nn.AdaptiveAvgPool2d, F.avg_pool2d, F.adaptive_avg_pool2d}
-LINEAR = {nn.Identity, "contiguous"} | DROPOUTS | AVERAGES
-MAXIMA = {nn.MaxPool2d, F.max_pool2d}
+IDENTITIES = {nn.Identity, nn.Dropout, F.dropout, "contiguous"}
 RECTIFIERS = {nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
 RESHAPES = {nn.Flatten, torch.flatten, "flatten", "view", "reshape"}
 SIZES = {"size", getattr, operator.getitem}
@@ -321,13 +248,8 @@ class NotSequentialError(ValueError):
     """The module is not a sequence of known layers; the message says why."""
 
 
-def read_sequential(
-    model: nn.Module, state: dict[str, Tensor], sample: Tensor
-) -> SequentialNet:
-    """Return the module, in evaluation mode, as layers that agree with it on a sample.
-
-    `state` has its parameters and buffers in float64.
-    """
+def read_sequential(model: nn.Module, sample: Tensor) -> SequentialNet:
+    """Return a module in float64 as layers that agree with it on a sample."""
     outer = nn.Sequential(model)  # so that a single layer is a layer of something
     try:
         nodes = fx.symbolic_trace(outer).graph.nodes
@@ -343,17 +265,16 @@ def read_sequential(
         elif node.op != "output":
             if {*node.all_input_nodes} - sizes != {current}:
                 raise NotSequentialError(f"{node.name} branches off")
-            layers.append(_layer(outer, state, node))
+            layers.append(_layer(outer, node))
             current = node
-    names = [layer.name for layer in layers if isinstance(layer, Weighted)]
-    if len({*names}) < len(names):
-        raise NotSequentialError("a layer is used twice")
-    net = SequentialNet(layers)
+    weights = [layer.weight for layer in layers if layer.kind == "linear"]
+    if len({*map(id, weights)}) < len(weights):
+        raise NotSequentialError("a weight is used twice")
+    net, expected = SequentialNet(layers), model(sample)
     try:
-        expected = torch.func.functional_call(model, state, (sample.double(),))
-        found = net.activations(sample.double())
+        found = net.activations(sample)
         for layer, x in zip(layers, found, strict=False):
-            if isinstance(layer, Weighted) and x.ndim != layer.weight.ndim:
+            if layer.kind == "linear" and x.ndim != 2:
                 raise ValueError(f"{layer.name} has inputs of {x.ndim} axes")
         difference = (found[-1] - expected).abs().max()
     except Exception as error:
@@ -364,41 +285,25 @@ def read_sequential(
     return net
 
 
-def _layer(outer, state, node) -> Layer:
+def _layer(outer, node) -> Layer:
     """Return the layer that a node of the graph stands for."""
     kind = node.target
     if node.op == "call_module":
-        run, path = outer.get_submodule(node.target), f"{node.target}."
-        kind, path = type(run), path.removeprefix("0.")
-        name = f"{path}weight"
-        weight, bias = state.get(name), state.get(f"{path}bias")
-        operation = F.linear if kind is nn.Linear else None
-        if kind is nn.Conv2d and (run.groups, run.padding_mode) == (1, "zeros"):
-            geometry = {k: getattr(run, k) for k in ("stride", "padding", "dilation")}
-            operation = partial(F.conv2d, **geometry)
-        if operation:
-            forward = partial(operation, weight=weight, bias=bias)
-            return Weighted(forward, operation, name, weight)
-        if kind in (nn.BatchNorm1d, nn.BatchNorm2d) and run.track_running_stats:
-            mean, variance = (state[f"{path}running_{k}"] for k in ("mean", "var"))
-            scale = (variance + run.eps).rsqrt() * (1.0 if weight is None else weight)
-            scale = scale.view(-1, 1, 1) if kind is nn.BatchNorm2d else scale
-            own = {"weight": weight, "bias": bias, "eps": run.eps}
-            return EvalBatchNorm(
-                lambda x: F.batch_norm(x, mean, variance, **own), scale
-            )
-    else:
-        function = getattr(Tensor, kind, None) if isinstance(kind, str) else kind
-        run = partial(_call, function, node.args[1:], node.kwargs)
+        run = outer.get_submodule(node.target)
+        kind = type(run)
+    if kind is nn.Linear:
+        name = f"{node.target}.weight".removeprefix("0.")
+        forward = partial(F.linear, weight=run.weight, bias=run.bias)  # without hooks
+        return Layer("linear", forward, run.weight, name)
+    if kind is nn.BatchNorm1d and run.track_running_stats:
+        scale = (run.running_var + run.eps).rsqrt()
+        scale = scale if run.weight is None else scale * run.weight
+        return Layer("scale", run.forward, scale)
     if kind in RECTIFIERS:
-        return ReLU(torch.relu)
+        return Layer("relu", torch.relu)
     if kind in RESHAPES:
-        return Flatten(partial(torch.flatten, start_dim=1))
-    if kind in MAXIMA | LINEAR:
-        return (MaxPool if kind in MAXIMA else LinearPool)(run)
+        return Layer("identity", partial(torch.flatten, start_dim=1))
+    if kind in IDENTITIES:
+        return Layer("identity", lambda x: x)
     name = getattr(kind, "__name__", kind)
     raise NotSequentialError(f"{node.name} ({name}) is not known")
-
-
-def _call(function, args, kwargs, x):
-    return function(x, *args, **kwargs)

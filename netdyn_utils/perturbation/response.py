@@ -6,6 +6,8 @@ import numpy as np
 
 from ..validation import check_choice
 
+NAMES = ("layers", "excluded")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PerturbationResponse:
@@ -19,6 +21,7 @@ class PerturbationResponse:
     response: np.ndarray  # ΔL for +δ and −δ, float64, (deltas, 2, weights)
     samples: int  # that L is the mean over
     method: str  # the path that computed it: "chain" or "general"
+    excluded: tuple[str, ...] = ()  # parameters with two axes or more, not scanned
 
     @property
     def antisymmetric(self) -> np.ndarray:
@@ -56,13 +59,15 @@ class PerturbationResponse:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays, for a run's record."""
-        return {name: np.asarray(value) for name, value in vars(self).items()}
+        arrays = {name: np.asarray(value) for name, value in vars(self).items()}
+        return {n: a for n, a in arrays.items() if n != "excluded" or a.size}
 
     @classmethod
     def from_arrays(cls, arrays) -> "PerturbationResponse":
         """Read back what `to_arrays` gave."""
         scalars = {name: arrays[name].item() for name in ("loss", "samples", "method")}
-        return cls(**{**arrays, **scalars, "layers": tuple(arrays["layers"].tolist())})
+        names = {n: tuple(arrays[n].tolist()) for n in NAMES if n in arrays}
+        return cls(**{**arrays, **scalars, **names})
 
     def _place(self, delta: float) -> int:
         """Return which of the sizes abs(delta) is."""
@@ -73,8 +78,9 @@ class PerturbationResponse:
         return int(near[0])
 
     def __repr__(self):
+        left = f", not scanned: {', '.join(self.excluded)}" if self.excluded else ""
         return (
             f"PerturbationResponse({len(self.index):,} weights of {len(self.layers)} "
             f"layers, δ from ±{self.deltas[0]:g} to ±{self.deltas[-1]:g}, loss "
-            f"{self.loss:.4g} over {self.samples:,} samples)"
+            f"{self.loss:.4g} over {self.samples:,} samples{left})"
         )

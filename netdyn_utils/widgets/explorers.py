@@ -77,10 +77,7 @@ class LiveFigure(ipywidgets.VBox):
 
 
 def explore_tail(run, *, alt: str, colour: str = COLOURS["mlp"]) -> LiveFigure:
-    """Return controls for the tail of a stored run: layer, steps, range, alternatives.
-
-    They are its ``layer``, ``steps``, ``range``, ``best`` and ``alternatives``.
-    """
+    """Return controls for the tail of a stored run, and the figure they redraw."""
     updates = run.updates
     marks = (0, *updates.stops)
     pooled = updates.histogram()
@@ -164,13 +161,10 @@ def draw_tail(
         plot_tail(histogram, fit, left, color=colour)
         lowest = left.get_ylim()[0]  # some alternatives fall very far
         for one in chosen:
-            look = {
-                "linestyle": ALTERNATIVES[one.name],
-                "linewidth": 1.2,
-                "color": GREY,
-            }
+            look = {"linewidth": 1.2, "color": GREY, "label": one.name}
+            look["linestyle"] = ALTERNATIVES[one.name]
             expected = one.expected / histogram.total
-            plot_binned(left, comparison.edges, expected, label=one.name, **look)
+            plot_binned(left, comparison.edges, expected, **look)
         left.set_ylim(bottom=lowest)
         ends = fit.xmin, min(fit.xmax, edges[-1])
         right.plot(ends, [fit.alpha] * 2, "--", color=colour)
@@ -185,20 +179,13 @@ def draw_tail(
 
 
 class TrainingExplorer(LiveFigure):
-    """A training loop that its controls, or `advance`, let go on and pause.
+    """A training loop, as `train_steps` gives it, that goes on and pauses by controls.
 
-    `steps` is the loop as `train_steps` gives it, and `tracker` an UpdateTracker of the
-    network, made before the first step. It draws after every so many steps.
+    It draws after `every` steps what the UpdateTracker of its network has counted.
     """
 
     def __init__(
-        self,
-        steps: Iterable,
-        tracker,
-        *,
-        every: int = 50,
-        alt: str,
-        colour: str = COLOURS["mlp"],
+        self, steps: Iterable, tracker, *, alt: str, every=50, colour=COLOURS["mlp"]
     ):
         self._source, self._tracker, self._every = iter(steps), tracker, every
         self._losses, self._error, self._task = [], "", None

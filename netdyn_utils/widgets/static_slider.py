@@ -36,9 +36,8 @@ class StaticSlider(ipywidgets.VBox):
         """Return the widget, and HTML of it with the plain figure for a page."""
         bundle = super()._repr_mimebundle_(**kwargs)
         view = json.dumps(bundle[_VIEW])
-        script = f'<script type="{_VIEW}">{view}</script>'
-        page = f'<div class="netdyn-moving">{script}{self.plain}</div>'
-        return {**bundle, "text/html": page}
+        page = f'<script type="{_VIEW}">{view}</script>{self.plain}'
+        return {**bundle, "text/html": f'<div class="netdyn-moving">{page}</div>'}
 
 
 def static_slider(
@@ -64,20 +63,17 @@ def static_slider(
     draw : callable
         ``draw(value)``, or ``draw(value, choice)`` with `choices`, makes a figure and
         returns it or one of its axes. All frames get the same limits and layout.
-    values : sequence
-        One frame each, in the order of the slider.
     description, alt : str
         What the slider sets, with its unit; and the alternative text, to which each
         frame adds its own label and caption.
     label, caption : callable, optional
-        From a value to its text beside the slider, and from the arguments of `draw` to
-        a line below the frame.
+        The text of a value beside the slider, and of the arguments of `draw` below.
     choices, choice : sequence of str and str, optional
         Items and name of a menu beside the slider; every value is drawn for each item.
     shown : int
-        Index of the value that is shown first, and on paper; with the first choice.
+        Index of the first value to show, also on paper.
     runs : sequence of run or RunRecord, optional
-        What the figure is drawn from, on every frame; see `plotting.stamp_source`.
+        What the figure is drawn from; see `plotting.stamp_source`.
 
     Examples
     --------
@@ -94,26 +90,23 @@ def static_slider(
     labels, beside = [label(value) for value in values], list(choices)
     if not labels or any(len({*texts}) < len(texts) for texts in (labels, beside)):
         raise ValueError(
-            f"the values are {labels} and the choices {beside}: expected one value or "
-            "more, and no two alike"
+            f"expected one value or more and no two alike, got {labels}, {beside}"
         )
     if not (alt.strip() and description.strip() and (choice.strip() or not beside)):
         raise ValueError("alt, description or choice is empty: say in words what it is")
 
     shown = range(len(labels))[shown]
-    rows = [
-        [(value, *one) for value in values] for one in ([(c,) for c in beside] or [()])
+    states = [(v, *one) for one in ([(c,) for c in beside] or [()]) for v in values]
+    pages = []
+    for k, frame in enumerate(draw_frames(draw, states, runs)):
+        state, line = states[k], caption(*states[k]) if caption else ""
+        words = alt.rstrip("."), ", ".join((labels[k % len(labels)], *state[1:])), line
+        page = frame_html(frame, ". ".join(filter(None, words)), line)
+        pages.append(ipywidgets.HTML(page))
+    stacks = [
+        ipywidgets.Stack(pages[k : k + len(labels)], selected_index=shown)
+        for k in range(0, len(pages), len(labels))
     ]
-    frames = iter(draw_frames(draw, [state for row in rows for state in row], runs))
-    stacks = []
-    for row in rows:
-        pages = []
-        for text, state in zip(labels, row, strict=True):
-            line = caption(*state) if caption else ""
-            words = [alt.rstrip("."), ", ".join((text, *state[1:])), line]
-            pages.append(frame_html(next(frames), ". ".join(filter(None, words)), line))
-        stack = ipywidgets.Stack([*map(ipywidgets.HTML, pages)], selected_index=shown)
-        stacks.append(stack)
 
     controls = _play_and_slider(labels, description, shown, stacks)
     whole = stacks[0]
@@ -216,11 +209,10 @@ def _share_layout(figures: Sequence[Figure]) -> None:
     """Lay out the first figure, and put the axes and texts of all where its are."""
     first = figures[0]
     first.draw_without_rendering()
-    places = [ax.get_position(original=False) for ax in first.axes]
     for figure in figures:
         figure.set_layout_engine("none")  # it takes longer than to draw
-        for ax, place in zip(figure.axes, places, strict=True):
-            ax.set_position(place)
+        for ax, other in zip(figure.axes, first.axes, strict=True):
+            ax.set_position(other.get_position(original=False))
         for text, other in zip(figure.texts, first.texts, strict=True):
             text.set_position(other.get_position())
 
