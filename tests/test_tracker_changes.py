@@ -218,6 +218,9 @@ def test_a_state_of_another_model_or_of_other_options_is_refused_by_name():
         UpdateTracker(model).load_state_dict(state)
     with pytest.raises(ValueError, match="with bits=3, and this tracker has bits=4"):
         UpdateTracker(network(), bits=4).load_state_dict(state)
+    other = UpdateTracker(network(), groups="parameter")
+    with pytest.raises(ValueError, match=r"in group '0' of the state and in '0\.we"):
+        other.load_state_dict(state)
     with pytest.raises(ValueError, match="version 9"):
         UpdateTracker(network()).load_state_dict({**state, "version": 9})
 

@@ -107,20 +107,20 @@ def summary(claims: Sequence[Claim]) -> tuple[str, str, str]:
     ways = len(by_name[stable].questions)
     return (
         f"{verdicts(heavy, 'Power law', stable, unequal)} "
-        "A power law is nearer than an exponential to the largest hundredth of all "
-        f"updates in {yes(heavy, 0)}, to the thousandth in {yes(heavy, 1)}, to the "
-        f"ten-thousandth in {yes(heavy, 2)}, and to the thousandth of single layers, "
-        f"as their median, in {yes(heavy, 3)}. The exponent, read in {ways} ways, "
+        "A power law fits the largest hundredth of all updates better than an "
+        f"exponential does in {yes(heavy, 0)}, the thousandth in {yes(heavy, 1)}, "
+        f"the ten-thousandth in {yes(heavy, 2)}, and the thousandth of single layers "
+        f"(their median) in {yes(heavy, 3)}. The exponent, estimated in {ways} ways, "
         f"changes by less than {TOLERANCE:g} from the first third of training to the "
         f"last in {yes(stable, *range(ways))}. Large updates are more than twice as "
-        "many as Gaussian steps would give, each weight with a size of its own, in "
+        "many as Gaussian steps of unequal size, one size per weight, would give in "
         f"{yes(unequal, 0)}.",
         f"{verdicts(waiting, 'Small displacements', large)} "
         "The long waiting times of the MLP are burstier than the same times shuffled "
-        f"within each weight in {yes(waiting, 2)}; a power law is clearly nearer than "
-        f"that in {yes(waiting, 1)}. To the changes of the loss under large "
-        "displacements of one weight a power law is nearer than an exponential with "
-        f"the layers pooled in {yes(large, 0)}, within layers in {yes(large, 1)}.",
+        f"within each weight in {yes(waiting, 2)}; a power law fits clearly better "
+        f"than these in {yes(waiting, 1)}. A power law fits the changes of the loss "
+        "under large displacements of one weight better than an exponential does in "
+        f"{yes(large, 0)} with the layers pooled, in {yes(large, 1)} within layers.",
         f"{verdicts(product, 'Driven by information')} "
         "The product of information and alignment spreads less than independent "
         f"smooth series in {yes(product, 0)}, without the first windows in "

@@ -16,10 +16,10 @@ class Observer:
         """Call `update` after each step of an optimizer, until the handle is removed.
 
         With several optimizers a step is over when each of them has stepped, or when
-        one is about to step again. A step that a gradient scaler skips is no step of
-        the optimizer and is not counted; accumulating gradients takes one step. Where
-        observers share a tracker, attach the tracker first. Returns a handle with
-        ``remove()``, which is a context manager too.
+        one is about to step again. Steps that a gradient scaler skips are not counted;
+        batches whose gradients are accumulated make one step. Do not call `update` as
+        well, or each step counts twice. Attach a tracker before the intervals that use
+        it. The handle that is returned has ``remove()`` and is a context manager.
 
         >>> from torch import nn, optim
         >>> from netdyn_utils import UpdateTracker

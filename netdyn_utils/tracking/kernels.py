@@ -172,7 +172,7 @@ def _row(part: Part, start: int) -> tuple[int, ...]:
 
 
 class DeviceCounter:
-    """The same tables on a device, filled by torch without a word to the host."""
+    """The same tables on a device, filled by torch; the host reads nothing back."""
 
     def __init__(self, groups: int, bits: int, relative: bool, device: torch.device):
         self.bits, self.relative, self.device = bits, relative, device

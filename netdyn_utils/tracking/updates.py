@@ -160,7 +160,7 @@ class UpdateTracker(Observer):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Count the change of all parameters since the last call.
+        """Count the change of all parameters since the last call or `resync`.
 
         With `every` above 1 the change of a step is that since the step before it.
         """
@@ -178,7 +178,7 @@ class UpdateTracker(Observer):
 
     @torch.no_grad()
     def resync(self) -> None:
-        """Say that what changed until now is no update: a checkpoint was loaded."""
+        """Leave out what has changed since the last update, such as loaded weights."""
         with self._lock:
             self._refresh()
             self._copy()
@@ -237,7 +237,7 @@ class UpdateTracker(Observer):
         It is there if `keep_magnitudes` was called before.
         """
         if self._magnitude is None:
-            raise ValueError("call keep_magnitudes() before the step to look at")
+            raise ValueError("call keep_magnitudes() before the step")
         return self._magnitude
 
     def keep_magnitudes(self) -> None:
@@ -254,7 +254,7 @@ class UpdateTracker(Observer):
     # --- saving ---------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, object]:
-        """Return everything that resuming needs, as tensors, numbers and texts.
+        """Return everything that resuming needs, as tensors, numbers and strings.
 
         ``torch.load(..., weights_only=True)`` reads it back.
         """
@@ -310,6 +310,13 @@ class UpdateTracker(Observer):
                     raise ValueError(
                         f"parameter {name!r} has shape {theirs.get(name, 'none')} in "
                         f"the state and {mine.get(name, 'none')} in the model"
+                    )
+            for slot in self._slots:
+                mine, theirs = self.groups[slot.group], saved[slot.name]["group"]
+                if mine != theirs:
+                    raise ValueError(
+                        f"parameter {slot.name!r} is in group {theirs!r} of the state "
+                        f"and in {mine!r} of this tracker: make it with the same groups"
                     )
             self.steps, self._counted = state["steps"], state["counted"]
             self.groups, self._stops = tuple(state["groups"]), list(state["stops"])
