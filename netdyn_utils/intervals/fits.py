@@ -23,9 +23,9 @@ from ..tails.alternatives import (
     log_beyond_cutoff,
     log_normal_family,
 )
-from ..tails.binned import whole_counts
 from ..tails.power_law import TailFit, fit_power_law_samples
 from ..tails.samples import check_sample, fit_points
+from ..validation import whole_counts
 from .counts import IntervalCounts
 from .null_model import NullIntervals
 
@@ -182,6 +182,6 @@ def _by_length(counts):
     if isinstance(counts, IntervalCounts):
         counts.raise_if_empty()
         return counts.counts
-    if not whole_counts(counts).any():
+    if not (counts := whole_counts(counts)).any():
         raise ValueError("all counts are zero: there is no interval to fit")
-    return whole_counts(counts)
+    return counts

@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import chdtrc, erfc, erfcx
 
-from ..validation import check_positive
-from .binned import as_fitted, check_level, power_law_cells
+from ..validation import check_level, check_positive
+from .binned import as_fitted, power_law_cells
 from .power_law import TailFit
 
 POWER_LAW, CUTOFF, UNDECIDED = "power law", "power law with cutoff", "not decided"

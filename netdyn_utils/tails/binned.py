@@ -20,9 +20,8 @@ from os import cpu_count
 
 import numpy as np
 
-from ..validation import short_repr
+from ..validation import real_numbers, whole_counts
 
-MAX_COUNT = 9e18
 UPPER = ("infinite", "censored", "truncated")
 SLOPE_BOUNDS = (1e-6, 1e6)  # of s = alpha − 1, where the likelihood is searched
 MAX_SCAN_SLOPE = 19.0  # a scan chooses no larger abs(s) if it can
@@ -50,42 +49,6 @@ def check_histogram(edges, counts):
     if not counts.any():
         raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
     return edges, counts
-
-
-def whole_counts(counts):
-    """Return counts as int64 if each is a whole number, zero or above."""
-    numbers = real_numbers(counts, "counts")
-    bad = ~(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers)))
-    if bad.any():
-        raise ValueError(
-            f"counts must be whole numbers, zero or above, got {numbers[bad][0]:g} at "
-            f"{np.flatnonzero(bad)[0]}: pass no fractions or densities, and count NaN "
-            "and Inf apart"
-        )
-    if numbers.sum() > MAX_COUNT:
-        raise ValueError(f"{numbers.sum():.3g} counts are more than 64 bits can add up")
-    return np.asarray(counts).astype(np.int64)
-
-
-def real_numbers(values, what):
-    """Return values as float64; refuse text, and what is masked or missing."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{what} are masked in places: leave these out, or fill them")
-    values = np.asarray(values)
-    try:
-        if values.dtype.kind in "biufO":
-            return values.astype(float)
-    except (TypeError, ValueError, OverflowError):
-        pass  # an object that is no number
-    got = f"{short_repr(values.tolist())} of type {values.dtype}"
-    raise ValueError(f"{what} must be real numbers, got {got}")
-
-
-def check_level(level):
-    """Return a level if it lies between 0 and 1."""
-    if 0 < level < 1:
-        return level
-    raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
 
 
 def edge_index(edges, value, what):

@@ -7,12 +7,18 @@ many weights at once, and only the scatter between windows, layers or seeds show
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import check_positive, check_positive_int
-from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
+from ..validation import (
+    check_level,
+    check_positive,
+    check_positive_int,
+    whole_counts,
+)
+from .binned import LogBins, as_fitted, scan_resamples
 from .power_law import TailFit, fit_power_law
 
 
@@ -81,7 +87,7 @@ def bootstrap_alpha(
     xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
     low, high = map(float, np.quantile(alphas, tails))
     xmin_ends = map(float, np.quantile(xmins, tails))
-    sigma = float(alphas.std(ddof=1))
+    sigma = float(alphas.std(ddof=1)) if len(alphas) > 1 else nan
     return AlphaInterval(fit.alpha, low, high, level, sigma, *xmin_ends, alphas)
 
 

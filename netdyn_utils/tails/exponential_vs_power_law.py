@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import check_positive_int
-from .binned import check_level, real_numbers
+from ..validation import check_level, check_positive_int, real_numbers
 
 TAIL_FRACTION = 0.1  # of the values, the largest
 MIN_TAIL_COUNT = 20  # values in a tail
@@ -86,13 +85,14 @@ def power_law_or_exponential(
     1/s = ⟨ln(x/c)⟩ and alpha = s + 1. z is Vuong's, the ratio over its standard error
     for independent values (Clauset, Shalizi & Newman, SIAM Review 51 (2009), app. C).
     """
-    x, n = real_numbers(x, "values"), round(fraction * len(x))
+    x = real_numbers(x, "values")
+    n = round(fraction * x.size) if 0 < fraction < 1 else 0
     if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
         raise ValueError(
             "expected one axis of finite values that are not negative, such as "
             f"abs(ΔL); got shape {x.shape}"
         )
-    if not 0 < fraction < 1 or n < MIN_TAIL_COUNT:
+    if n < MIN_TAIL_COUNT:
         raise ValueError(
             f"a fraction {fraction!r} of {len(x):,} values is no tail: choose one in "
             f"(0, 1) that leaves at least {MIN_TAIL_COUNT}"
@@ -128,7 +128,8 @@ def crossover_delta(
         Resamples weights, the same for every displacement. Between two displacements
         the ratio is taken as linear in ln δ.
     """
-    deltas, changes = np.asarray(deltas, float), np.abs(np.asarray(changes, float))
+    deltas = real_numbers(deltas, "displacements")
+    changes = np.abs(real_numbers(changes, "changes"))
     if changes.shape[:1] != deltas.shape or changes.ndim != 2 or len(deltas) < 2:
         raise ValueError(
             f"expected one row of changes for each of two displacements or more, got "
@@ -172,7 +173,7 @@ def exponential_mixture(
     >>> power_law_or_exponential(x, fraction=0.5).preferred
     'power law'
     """
-    x, groups = np.asarray(x, float), np.asarray(groups)
+    x, groups = real_numbers(x, "values"), np.asarray(groups)
     if x.shape != groups.shape or x.ndim != 1 or not x.size:
         shapes = f"{x.shape} and {groups.shape}"
         raise ValueError(f"expected a group for each value, got shapes {shapes}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .binned import LogBins, check_histogram, real_numbers, solve
+from ..validation import check_positive_int, real_numbers
+from .binned import LogBins, check_histogram, solve
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def local_slope(
     usable = occupied[last] - occupied[first] >= 2
     first, last = first[usable], last[usable]
     if not first.size:
+        reached = edges[-1] >= edges[0] * factor and len(h) > 1
+        better = "larger" if reached else "smaller"
         raise ValueError(
             f"no window of a factor {factor:g} inside {edges[0]:g} to {edges[-1]:g} "
-            "holds two occupied bins: choose another factor or narrower bins"
+            f"holds two occupied bins: choose a {better} factor or other bins"
         )
     # Sums from the top, so that a window in the tail is not lost under the body.
     above = np.append(np.cumsum(h[::-1])[::-1], 0.0)
@@ -125,6 +128,7 @@ def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
         raise ValueError("a Hill curve needs two values or more, positive and finite")
     k = np.arange(1, len(x))
     if points is not None:
+        check_positive_int(points, "points")
         k = np.unique(np.geomspace(1, len(x) - 1, points).round().astype(int))
     # Σ_{i≤k} ln X_(i) − k ln X_(k+1), as a sum of positive gaps.
     excess = np.cumsum(np.arange(1, len(x)) * -np.diff(np.log(x)))[k - 1]

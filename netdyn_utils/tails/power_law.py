@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, zeta
 
-from ..validation import check_choice
+from ..validation import check_choice, check_level
 from .binned import (
     UPPER,
     LogBins,
     apply_upper_bound,
     check_histogram,
-    check_level,
     edge_index,
     fit_thresholds,
     power_law_cells,

@@ -11,7 +11,8 @@ and a threshold whose bound exceeds the least distance found cannot win.
 import numpy as np
 from scipy.special import zeta
 
-from .binned import KS_TIE, real_numbers, whole_counts
+from ..validation import real_numbers, whole_counts
+from .binned import KS_TIE
 
 ALPHA_BOUNDS = (1.001, 20.0)  # of a discrete law
 _CELLS = 100_000  # size of one block of (thresholds × values)

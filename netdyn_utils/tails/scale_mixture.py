@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
-from ..validation import check_positive_int
-from .binned import apply_upper_bound, as_fitted, check_histogram, real_numbers
+from ..validation import check_positive_int, real_numbers
+from .binned import apply_upper_bound, as_fitted, check_histogram
 from .power_law import TailFit, fit_power_law
 
 _CELLS = 2_000_000  # variances × edges worked on at once
@@ -29,6 +29,7 @@ class NullHistogram:
     n: int  # steps in all: those outside the edges are in n, not in the bins
 
 
+@np.errstate(under="ignore")
 def scale_mixture_null(
     variances: ArrayLike,
     n: int,
