@@ -23,8 +23,8 @@ from ..tails.alternatives import (
     log_beyond_cutoff,
     log_normal_family,
 )
-from ..tails.power_law import TailFit, fit_power_law_samples
-from ..tails.samples import check_sample, fit_points
+from ..tails.power_law import TailFit, fit_points
+from ..tails.samples import check_sample
 from ..validation import whole_counts
 from .counts import IntervalCounts
 from .null_model import NullIntervals
@@ -36,13 +36,18 @@ _TERMS = 512  # of a sum, before an integral continues it
 
 @np.errstate(under="ignore")
 def fit_discrete_power_law(
-    counts: IntervalCounts | ArrayLike, *, xmin: int | None = None
+    counts: IntervalCounts | ArrayLike,
+    *,
+    xmin: int | None = None,
+    xmax: int | None = None,
+    xmin_range: tuple[int, int] | None = None,
 ) -> TailFit:
     """Fit p(k) = k^−α/ζ(α, xmin) to counts of whole numbers.
 
     Entry k − 1 of an array of counts is the number of intervals of k steps. Without
     xmin: that of least KS distance among all lengths up to 32 and 16 to the octave
-    above. `fit_power_law_samples` has the same likelihood and tries every length: at
+    above, in `xmin_range`. With `xmax` the support ends there, and alpha is any number.
+    `fit_power_law_samples` has the same likelihood and tries every length: at
     30,000 lengths 1.4 s instead of 0.06 s, for an alpha within 0.1 %.
 
     Notes
@@ -62,14 +67,10 @@ def fit_discrete_power_law(
     """
     h = _by_length(counts)
     lengths = np.arange(1, len(h) + 1)
-    if xmin is not None:
-        return fit_power_law_samples(lengths, counts=h, xmin=xmin, discrete=True)
-    values, h = check_sample(lengths, h, True)
+    values, h = check_sample(lengths, h, True, least=2 if xmin is None else 1)
     octaves = np.arange(np.log2(values[-1]) * PER_OCTAVE) / PER_OCTAVE
     marks = np.union1d(np.arange(1, 2 * PER_OCTAVE + 1), np.rint(2**octaves))
-    starts = np.unique(np.searchsorted(values, marks))
-    best = fit_points(values, h, starts[starts < len(values) - 1], True)
-    return TailFit(**best, n=int(h.sum()), kind="discrete")
+    return fit_points(values, h, True, xmin, xmax, xmin_range, marks)
 
 
 @np.errstate(under="ignore")

@@ -6,14 +6,16 @@ distance. No fit says that a tail *is* a power law: for that see `goodness_of_fi
 `compare_tails` for the alternatives.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, zeta
+from scipy.special import ndtri
 
-from ..validation import check_choice, check_level
+from ..validation import check_choice, check_level, check_positive_int, short_repr
 from .binned import (
     UPPER,
     LogBins,
@@ -25,9 +27,10 @@ from .binned import (
     scan_starts,
     survival,
 )
-from .samples import check_sample, fit_points
+from .samples import SampleFits, check_sample, log_zeta, tail_of
 
 _FORMER_UPPER = {"unbounded": "infinite", "open": "censored"}
+_TABLE = 4_096  # whole numbers whose probabilities are tabulated to sample them
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class TailFit:
     xmin_estimated: bool = True  # and not given
     at_bound: bool = False  # the likelihood has no maximum where it was searched
     kind: str = "binned"  # or "continuous", "discrete"
+    xmin_range: tuple[float, float] | None = None  # where it was searched, if not all
+    # The fits at all thresholds, and the same fit to other counts or samples.
+    scan: Callable | None = field(default=None, compare=False, repr=False)
+    refit: Callable | None = field(default=None, compare=False, repr=False)
 
     def __str__(self):
         error = "at a bound, no maximum" if self.at_bound else f"± {self.sigma:.4f}"
@@ -77,12 +84,115 @@ class TailFit:
         array([1.        , 0.33333333, 0.        ])
         """
         x = np.maximum(np.asarray(x, float), self.xmin)
+        end = self.xmax if self.upper == "truncated" else inf
         if self.kind == "discrete":
-            return zeta(self.alpha, np.ceil(x)) / zeta(self.alpha, self.xmin)
-        if self.upper != "truncated":
+            whole = log_zeta(self.alpha, self.xmin, end)
+            return np.exp(log_zeta(self.alpha, np.ceil(x), end) - whole)
+        if end == inf:
             return (x / self.xmin) ** (1 - self.alpha)
-        z, reach = np.log(np.minimum(x, self.xmax) / self.xmin), self.xmax / self.xmin
+        z, reach = np.log(np.minimum(x, end) / self.xmin), end / self.xmin
         return survival(self.alpha - 1, z, np.log(reach))
+
+    def cdf(self, x: ArrayLike) -> np.ndarray:
+        """Return P(X ≤ x) among the values at or above xmin."""
+        x = np.asarray(x, float)
+        # Of whole numbers the next one is the first above x.
+        return 1 - self.survival(np.floor(x) + 1 if self.kind == "discrete" else x)
+
+    def pdf(self, x: ArrayLike) -> np.ndarray:
+        """Return the density at x, or the probability of a whole number, of the tail.
+
+        >>> float(fit_power_law_samples([1, 2, 4, 8.0], xmin=1).pdf(0.5))
+        0.0
+        """
+        x = np.asarray(x, float)
+        end = self.xmax if self.upper == "truncated" else inf
+        inside = (x >= self.xmin) & (x <= end)
+        s, at = self.alpha - 1 or 1e-300, np.clip(x, self.xmin, min(end, 1e300))
+        if self.kind == "discrete":
+            inside &= x == np.floor(x)
+            log_p = -log_zeta(self.alpha, self.xmin, end) - self.alpha * np.log(at)
+        else:
+            mass = 1.0 if end == inf else -np.expm1(-s * np.log(end / self.xmin))
+            log_p = np.log(s / mass) - np.log(at) - s * np.log(at / self.xmin)
+        return np.where(inside, np.exp(log_p), 0.0)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw n independent values of the tail.
+
+        >>> fit = fit_power_law_samples([1, 2, 2, 5], xmin=1, discrete=True)
+        >>> fit.sample(4, np.random.default_rng(0))
+        array([2., 1., 1., 1.])
+        """
+        u = rng.random(n)  # P(X ≥ x) of the value, in [0, 1)
+        s = self.alpha - 1 or 1e-300
+        if self.kind != "discrete":
+            mass = 1.0
+            if self.upper == "truncated":
+                mass = -np.expm1(-s * np.log(self.xmax / self.xmin))
+            return self.xmin * np.exp(-np.log1p(-u * mass) / s)
+        end = self.xmax if self.upper == "truncated" else inf
+        table = self.survival(self.xmin + np.arange(1, _TABLE))
+        found = self.xmin + np.searchsorted(-table, u - 1)
+        far = np.flatnonzero(1 - u <= table[-1])  # beyond the table: by bisection
+        low = np.full(len(far), self.xmin + _TABLE - 2)
+        step = np.full(len(far), float(_TABLE))
+        while (more := self.survival(low + step) >= 1 - u[far]).any():
+            low, step = np.where(more, low + step, low), np.where(more, 2 * step, step)
+            step[low + step > 1e300] = 0.0
+        while (step > 1).any():
+            step = np.ceil(step / 2)
+            low = np.where(self.survival(low + step) >= 1 - u[far], low + step, low)
+        found[far] = np.minimum(low, end)
+        return found
+
+
+@dataclass(frozen=True)
+class XminCurve:
+    """Exponent and KS distance of the fit at each threshold, (thresholds,)."""
+
+    xmin: np.ndarray  # ascending, unit of the data
+    alpha: np.ndarray
+    sigma: np.ndarray  # nan at a bound
+    ks: np.ndarray
+    n_tail: np.ndarray
+
+    def __str__(self):
+        i = int(self.ks.argmin())
+        return (
+            f"{len(self.xmin):,} thresholds from {self.xmin[0]:.4g} to "
+            f"{self.xmin[-1]:.4g}, least KS {self.ks[i]:.2g} at {self.xmin[i]:.4g}"
+        )
+
+
+@np.errstate(under="ignore")
+def xmin_curve(fit: TailFit, *, points: int = 200) -> XminCurve:
+    """Return how exponent and KS distance of a fit depend on its threshold.
+
+    All thresholds that a scan may try, or of many values about so many `points`, even
+    in rank and in the logarithm of the rank from the top, and that of the fit. Where
+    alpha is no plateau, the data do not fix the exponent: say the range.
+
+    >>> curve = xmin_curve(fit_power_law([1, 10, 100, 1000], [900, 90, 9]))
+    >>> curve.xmin, curve.alpha.round(2)
+    (array([ 1., 10.]), array([2.01, 2.04]))
+    """
+    return XminCurve(*fit.scan(check_positive_int(points, "points")))
+
+
+def _curve_of_bins(bins, h, edges, starts, _points):
+    fits = fit_thresholds(bins, h, starts)
+    return edges[starts], fits.alpha, fits.sigma, fits.ks, fits.n_tail
+
+
+def _curve_of_sample(values, counts, starts, discrete, xmax, xmin, points):
+    if len(starts) > points:
+        even = np.linspace(0, len(starts) - 1, points // 2)
+        top = len(starts) - np.geomspace(1, len(starts), points // 2)
+        chosen = np.unique(np.concatenate([even, top]).astype(int))
+        starts = np.union1d(starts[chosen], np.searchsorted(values, xmin))
+    fits = SampleFits(values, counts, starts, discrete, xmax)
+    return fits.xmin, fits.alpha, fits.sigma, fits.ks, fits.n_tail
 
 
 @np.errstate(under="ignore")
@@ -91,6 +201,7 @@ def fit_power_law(
     counts: ArrayLike,
     *,
     xmin: float | None = None,
+    xmin_range: tuple[float, float] | None = None,
     upper: str = "infinite",
     xmax: float | None = None,
     top: str | None = None,
@@ -105,6 +216,8 @@ def fit_power_law(
     xmin : float, optional
         Threshold, one of the edges. Without it every edge that starts an occupied bin
         is tried and the least KS distance wins, the lower edge on a tie.
+    xmin_range : (float, float), optional
+        Ends between which an estimated threshold may lie, both included.
     upper : {"infinite", "censored", "truncated"}
         At the upper edge: infinite support and the last bin as it is (Virkar &
         Clauset); last bin open to infinity; support truncated at the upper edge.
@@ -150,7 +263,10 @@ def fit_power_law(
             f"xmin={bounded[start]:g} leaves {h[start:].sum():,} of {counts.sum():,} "
             "counts in fewer than two occupied bins: choose a lower xmin, narrower bins"
         )
-    starts = scan_starts(h, upper) if xmin is None else np.array([start])
+    every = scan_starts(h, upper)
+    starts = np.array([start])
+    if xmin is None:
+        starts = in_range(every, bounded[every], xmin_range)
     fits = fit_thresholds(bins, h, starts)
     i = fits.best()
     start, s = int(fits.starts[i]), float(fits.alpha[i]) - 1
@@ -169,7 +285,23 @@ def fit_power_law(
         xmax=float(end),
         xmin_estimated=xmin is None,
         at_bound=bool(fits.at_bound[i]),
+        xmin_range=xmin_range,
+        scan=partial(_curve_of_bins, bins, h, bounded, every),
     )
+
+
+def in_range(starts, xmin, xmin_range):
+    """Return the starts whose thresholds lie in the range, if one is given."""
+    if xmin_range is None:
+        return starts
+    low, high = xmin_range
+    chosen = starts[(low <= xmin) & (xmin <= high)]
+    if not chosen.size:
+        raise ValueError(
+            f"no threshold between {low!r} and {high!r}: those of the data go from "
+            f"{xmin[0]:g} to {xmin[-1]:g}"
+        )
+    return chosen
 
 
 @np.errstate(under="ignore")
@@ -178,6 +310,8 @@ def fit_power_law_samples(
     *,
     counts: ArrayLike | None = None,
     xmin: float | None = None,
+    xmax: float | None = None,
+    xmin_range: tuple[float, float] | None = None,
     discrete: bool = False,
 ) -> TailFit:
     """Fit a power law to the tail of single values.
@@ -190,6 +324,11 @@ def fit_power_law_samples(
         How often each value occurs; without it each entry of x is one.
     xmin : float, optional
         Threshold, below the largest value. Without it every distinct value is tried.
+    xmax : float, optional
+        Where the support ends, included; values above are left out. Alpha may then be
+        any real number. Infinite by default.
+    xmin_range : (float, float), optional
+        Ends between which an estimated threshold may lie, both included.
     discrete : bool
         Whole numbers with p(x) = x^−α/ζ(α, xmin), by the exact likelihood.
 
@@ -209,23 +348,76 @@ def fit_power_law_samples(
 KS 0.0022)
     """
     values, h = check_sample(x, counts, discrete, least=2 if xmin is None else 1)
-    total = int(h.sum())
+    return fit_points(values, h, discrete, xmin, xmax, xmin_range)
+
+
+def fit_points(values, h, discrete, xmin=None, xmax=None, xmin_range=None, marks=None):
+    """Fit distinct ascending values that occur h times; `marks` thins thresholds."""
+    total, end = int(h.sum()), inf if xmax is None else float(xmax)
+    if not end > values[0]:
+        raise ValueError(f"xmax={xmax:g} leaves no tail: the least is {values[0]:g}")
+    end = np.floor(end) if discrete else end
+    values, h = tail_of(values, h, values[0], end)
+    # A truncated discrete law fits two values exactly, whatever the data.
+    least = 3 if discrete and end < inf and len(values) > 2 else 2
+    every = np.arange(len(values) - least + 1)
+    if marks is not None:
+        every = np.unique(np.searchsorted(values, marks))
+        every = every[every <= len(values) - least]
+    scan = partial(_curve_of_sample, values, h, every, discrete, end)
+    options = {"xmax": xmax, "xmin_range": xmin_range, "marks": marks}
+    refit = partial(fit_points, discrete=discrete, xmin=xmin, **options)
     if xmin is None:
-        starts = np.arange(len(values) - 1)
+        starts = in_range(every, values[every], xmin_range)
+        if not starts.size:
+            raise ValueError(f"xmax={xmax:g} leaves one distinct value, and no tail")
     else:
         if not 0 < xmin < values[-1] or (discrete and xmin != np.floor(xmin)):
             raise ValueError(
                 f"xmin={xmin:g} leaves no tail: choose one above zero, below "
                 f"{values[-1]:g} (the largest value), and whole if discrete"
             )
-        # The tail starts at the threshold itself, even if no value lies there.
-        first, seen = np.searchsorted(values, xmin), xmin in values
-        values = values[first:] if seen else np.append(float(xmin), values[first:])
-        h = h[first:] if seen else np.append(0, h[first:])
+        values, h = tail_of(values, h, xmin, end)
         starts = np.array([0])
+    fits = SampleFits(values, h, starts, discrete, end)
+    i, ks = fits.best()
     return TailFit(
-        **fit_points(values, h, starts, discrete),
+        alpha=float(fits.alpha[i]),
+        sigma=float(fits.sigma[i]),
+        xmin=float(fits.xmin[i]),
+        n_tail=int(fits.n_tail[i]),
+        ks=ks,
+        log_likelihood=fits.log_likelihood(i),
         n=total,
+        upper="infinite" if end == inf else "truncated",
+        xmax=end,
         xmin_estimated=xmin is None,
+        at_bound=bool(fits.at_bound[i]),
         kind="discrete" if discrete else "continuous",
+        xmin_range=xmin_range,
+        scan=partial(scan, float(fits.xmin[i])),
+        refit=refit,
     )
+
+
+def data_and_fit(data, counts, fit):
+    """Return all three where a sample came without counts: (values, fit)."""
+    if isinstance(counts, TailFit):
+        data, counts, fit = data, None, counts
+    if not isinstance(fit, TailFit):
+        raise TypeError(f"expected the TailFit of these data, got {short_repr(fit)}")
+    if fit.at_bound:
+        raise ValueError(f"alpha = {fit.alpha:g} is at a bound: choose a lower xmin")
+    return data, counts, fit
+
+
+def as_fitted_sample(data, counts, fit):
+    """Return distinct values and counts as `fit` saw them: all up to xmax, the tail."""
+    values, h = check_sample(data, counts, fit.kind == "discrete", least=1)
+    tail = tail_of(values, h, fit.xmin, fit.xmax)
+    if tail[1].sum() != fit.n_tail or h.sum() != fit.n:
+        raise ValueError(
+            f"the fit has {fit.n_tail:,} of {fit.n:,} values in its tail, these "
+            f"{tail[1].sum():,} of {h.sum():,}: pass the sample that was fitted"
+        )
+    return (values[values <= fit.xmax], h[values <= fit.xmax]), tail
