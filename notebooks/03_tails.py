@@ -48,6 +48,7 @@ from netdyn_utils.tails import (
     scale_mixture_null,
     subsample_counts,
     window_stability,
+    xmin_curve,
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
@@ -242,6 +243,8 @@ above = np.cumsum(tail.counts[::-1])[::-1] / tail.n_binned
 shares = np.geomspace(0.5, min(0.4, 50 / tail.n_binned), 9)
 places = np.unique(np.searchsorted(-above, -shares, side="right") - 1)
 cuts = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in places]
+between = cuts[0].xmin, cuts[-1].xmin
+curve = xmin_curve(fit_power_law(tail.edges, tail.counts, xmin_range=between))
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
@@ -249,7 +252,7 @@ def cut_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
     plotting.plot_tail(tail, fit, axes[0], **colour)
-    plotting.plot_thresholds(cuts, fit, axes[1], **colour)
+    plotting.plot_xmin_curve(curve, fit, axes[1], **colour)
     axes[0].set_xlim(1e-6, None)
     return figure
 
@@ -262,7 +265,7 @@ def cut_caption(fit):
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent and KS distance of all these cuts with that one marked (right)."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The tail of the MLP's updates in the last third of training, fitted above a lower cut that the slider takes (left, dashed), and exponent with its error and KS distance at every cut, with that one marked (right)."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.static_slider(
     cut_frame,
     cuts,

@@ -9,8 +9,9 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.tails.alternatives import binned_families, compare_tails
+from netdyn_utils.tails.alternatives import compare_tails
 from netdyn_utils.tails.binned import power_law_cells
+from netdyn_utils.tails.families import binned_families
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)

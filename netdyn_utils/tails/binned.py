@@ -279,24 +279,37 @@ def _ks_distances(bins, above, starts, s, reach):
     return ks
 
 
-def scan_resamples(bins, resamples, start=None):
+def scan_resamples(bins, resamples, start=None, ends=(0, np.inf)):
     """Return alpha, first tail bin and KS distance of each row (replicates, bins).
 
-    With `start` the threshold stays there; without, each row scans for its own. A row
-    with no tail to fit gets nan, −1 and nan.
+    With `start` the threshold stays there; without, each row scans for its own between
+    two first bins. A row with no tail to fit gets nan, −1 and nan.
     """
 
     def refit(counts):
         starts = np.array([start])
         if start is None:
             starts = scan_starts(counts, bins.upper)
-        if np.count_nonzero(counts[starts[0] if starts.size else 0 :]) < 2:
+            starts = starts[(ends[0] <= starts) & (starts <= ends[1])]
+        if not starts.size or np.count_nonzero(counts[starts[0] :]) < 2:
             return np.nan, -1, np.nan
         fits = fit_thresholds(bins, counts, starts)
         best = fits.best()
         return fits.alpha[best], fits.starts[best], fits.ks[best]
 
+    return in_threads(refit, resamples)
+
+
+def in_threads(refit, resamples):
+    """Return an array for each of the numbers that `refit` makes of a resample."""
     # Threads, not processes: numpy lets go of the interpreter, and starts at once.
     with ThreadPoolExecutor(cpu_count()) as pool:
-        alpha, first, ks = zip(*pool.map(refit, resamples, chunksize=16), strict=True)
-    return np.array(alpha), np.array(first), np.array(ks)
+        columns = zip(*pool.map(refit, resamples, chunksize=16), strict=True)
+        return tuple(map(np.array, columns))
+
+
+def edges_in_range(edges, xmin_range):
+    """Return the first and the last edge in the range of thresholds, by index."""
+    low, high = (0, np.inf) if xmin_range is None else xmin_range
+    inside = np.flatnonzero((low <= edges) & (edges <= high))
+    return inside[0], inside[-1]

@@ -18,8 +18,8 @@ from ..validation import (
     check_positive_int,
     whole_counts,
 )
-from .binned import LogBins, as_fitted, scan_resamples
-from .power_law import TailFit, fit_power_law
+from .binned import LogBins, as_fitted, edges_in_range, in_threads, scan_resamples
+from .power_law import TailFit, as_fitted_sample, data_and_fit, fit_power_law
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class AlphaInterval:
 @np.errstate(under="ignore")
 def bootstrap_alpha(
     edges: ArrayLike,
-    counts: ArrayLike,
-    fit: TailFit,
+    counts: ArrayLike | TailFit | None,
+    fit: TailFit | None = None,
     *,
     replicates: int = 1000,
     level: float = 0.95,
@@ -58,7 +58,8 @@ def bootstrap_alpha(
     Parameters
     ----------
     edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from.
+        The histogram that `fit` was made from. Of a fit to samples, continuous or
+        discrete, the values, and how often each occurs: ``bootstrap_alpha(x, fit)``.
     fit : TailFit
         If its xmin was estimated, each resample estimates it; else it stays.
     level : float
@@ -79,12 +80,28 @@ def bootstrap_alpha(
     """
     check_positive_int(replicates, "replicates")
     tails = [0.5 - check_level(level) / 2, 0.5 + level / 2]
-    bounded, h, start = as_fitted(edges, counts, fit)
-    bins = LogBins.from_edges(bounded, fit.upper)
-    resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
-    start = None if fit.xmin_estimated else start
-    alphas, first, _ = scan_resamples(bins, resamples, start)
-    xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
+    edges, counts, fit = data_and_fit(edges, counts, fit)
+    if fit.kind == "binned":
+        bounded, h, start = as_fitted(edges, counts, fit)
+        bins = LogBins.from_edges(bounded, fit.upper)
+        resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
+        start = None if fit.xmin_estimated else start
+        ends = edges_in_range(bounded, fit.xmin_range)
+        alphas, first, _ = scan_resamples(bins, resamples, start, ends)
+        xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
+    else:
+        (values, h), _ = as_fitted_sample(edges, counts, fit)
+
+        def refit(rng):
+            again = rng.multinomial(h.sum(), h / h.sum())
+            try:
+                found = fit.refit(values[again > 0], again[again > 0])
+            except ValueError:  # no tail in this one
+                return np.nan, np.nan
+            return found.alpha, found.xmin
+
+        alphas, xmins = in_threads(refit, rng.spawn(replicates))
+        alphas, xmins = (x[np.isfinite(alphas)] for x in (alphas, xmins))
     low, high = map(float, np.quantile(alphas, tails))
     xmin_ends = map(float, np.quantile(xmins, tails))
     sigma = float(alphas.std(ddof=1)) if len(alphas) > 1 else nan

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..validation import check_positive_int
-from .binned import LogBins, as_fitted, scan_resamples
-from .power_law import TailFit
+from .binned import LogBins, as_fitted, edges_in_range, in_threads, scan_resamples
+from .power_law import TailFit, as_fitted_sample, data_and_fit
 
 _MISSED = 1e-3  # expected counts above the last edge of a replicate, at most
 _EXTRA_BINS = 200
@@ -45,8 +45,8 @@ class GoodnessOfFit:
 @np.errstate(under="ignore")
 def goodness_of_fit(
     edges: ArrayLike,
-    counts: ArrayLike,
-    fit: TailFit,
+    counts: ArrayLike | TailFit | None,
+    fit: TailFit | None = None,
     *,
     replicates: int = 1000,
     rng: np.random.Generator,
@@ -56,7 +56,8 @@ def goodness_of_fit(
     Parameters
     ----------
     edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from.
+        The histogram that `fit` was made from. Of a fit to samples, continuous or
+        discrete, the values, and how often each occurs: ``goodness_of_fit(x, fit)``.
     fit : TailFit
         If its xmin was estimated, each replicate estimates it; at a given xmin, only
         the tail is resampled and alpha refitted. A ValueError if the fit is not of
@@ -95,6 +96,17 @@ def goodness_of_fit(
     p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
     """
     check_positive_int(replicates, "replicates")
+    edges, counts, fit = data_and_fit(edges, counts, fit)
+    find = _bins_like if fit.kind == "binned" else _samples_like
+    alpha, ks = find(edges, counts, fit, replicates, rng)
+    ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
+    p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
+    error = np.sqrt(p * (1 - p) / len(ks)) if len(ks) else np.nan
+    return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
+
+
+def _bins_like(edges, counts, fit, replicates, rng):
+    """Return alpha and KS distance of the fits to histograms that follow the law."""
     bounded, h, start = as_fitted(edges, counts, fit)
     if not fit.xmin_estimated:
         bounded, h, start = bounded[start:], h[start:], 0
@@ -107,11 +119,34 @@ def goodness_of_fit(
     probability /= probability.sum()
     bins = LogBins.from_edges(bounded, fit.upper)
     resamples = rng.multinomial(h.sum(), probability, size=replicates)
-    alpha, _, ks = scan_resamples(bins, resamples, None if fit.xmin_estimated else 0)
-    ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
-    p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
-    error = np.sqrt(p * (1 - p) / len(ks))
-    return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
+    first = None if fit.xmin_estimated else 0
+    ends = (0, 0) if first == 0 else edges_in_range(bounded, fit.xmin_range)
+    alpha, _, ks = scan_resamples(bins, resamples, first, ends)
+    return alpha, ks
+
+
+def _samples_like(data, counts, fit, replicates, rng):
+    """Return alpha and KS distance of the fits to samples that follow the law."""
+    (values, h), _ = as_fitted_sample(data, counts, fit)
+    body, n = h[values < fit.xmin], int(h.sum())
+
+    def refit(rng):
+        size = fit.n_tail
+        if fit.xmin_estimated:
+            size = rng.binomial(n, fit.n_tail / n)
+        tail, times = np.unique(fit.sample(size, rng), return_counts=True)
+        below = np.zeros(len(body), np.int64)
+        if n > size and len(body):
+            below = rng.multinomial(n - size, body / body.sum())
+        seen = below > 0
+        both = np.append(values[: len(body)][seen], tail), np.append(below[seen], times)
+        try:
+            found = fit.refit(*both)
+        except ValueError:  # no tail in this one
+            return np.nan, np.nan
+        return found.alpha, found.ks
+
+    return in_threads(refit, rng.spawn(replicates))
 
 
 def _extended(edges, start, fit):

@@ -169,13 +169,13 @@ class XminCurve:
 def xmin_curve(fit: TailFit, *, points: int = 200) -> XminCurve:
     """Return how exponent and KS distance of a fit depend on its threshold.
 
-    All thresholds that a scan may try, or of many values about so many `points`, even
+    All thresholds that a scan tries, or of many values about so many `points`, even
     in rank and in the logarithm of the rank from the top, and that of the fit. Where
     alpha is no plateau, the data do not fix the exponent: say the range.
 
     >>> curve = xmin_curve(fit_power_law([1, 10, 100, 1000], [900, 90, 9]))
     >>> curve.xmin, curve.alpha.round(2)
-    (array([ 1., 10.]), array([2.01, 2.04]))
+    (array([ 1., 10.]), array([2.01, 2.08]))
     """
     return XminCurve(*fit.scan(check_positive_int(points, "points")))
 
@@ -264,9 +264,8 @@ def fit_power_law(
             "counts in fewer than two occupied bins: choose a lower xmin, narrower bins"
         )
     every = scan_starts(h, upper)
-    starts = np.array([start])
-    if xmin is None:
-        starts = in_range(every, bounded[every], xmin_range)
+    every = in_range(every, bounded[every], xmin_range)
+    starts = every if xmin is None else np.array([start])
     fits = fit_thresholds(bins, h, starts)
     i = fits.best()
     start, s = int(fits.starts[i]), float(fits.alpha[i]) - 1
@@ -292,11 +291,9 @@ def fit_power_law(
 
 def in_range(starts, xmin, xmin_range):
     """Return the starts whose thresholds lie in the range, if one is given."""
-    if xmin_range is None:
-        return starts
-    low, high = xmin_range
+    low, high = (0, inf) if xmin_range is None else xmin_range
     chosen = starts[(low <= xmin) & (xmin <= high)]
-    if not chosen.size:
+    if starts.size and not chosen.size:
         raise ValueError(
             f"no threshold between {low!r} and {high!r}: those of the data go from "
             f"{xmin[0]:g} to {xmin[-1]:g}"
@@ -364,11 +361,12 @@ def fit_points(values, h, discrete, xmin=None, xmax=None, xmin_range=None, marks
     if marks is not None:
         every = np.unique(np.searchsorted(values, marks))
         every = every[every <= len(values) - least]
+    every = in_range(every, values[every], xmin_range)
     scan = partial(_curve_of_sample, values, h, every, discrete, end)
     options = {"xmax": xmax, "xmin_range": xmin_range, "marks": marks}
     refit = partial(fit_points, discrete=discrete, xmin=xmin, **options)
     if xmin is None:
-        starts = in_range(every, values[every], xmin_range)
+        starts = every
         if not starts.size:
             raise ValueError(f"xmax={xmax:g} leaves one distinct value, and no tail")
     else:
@@ -406,13 +404,13 @@ def data_and_fit(data, counts, fit):
         data, counts, fit = data, None, counts
     if not isinstance(fit, TailFit):
         raise TypeError(f"expected the TailFit of these data, got {short_repr(fit)}")
-    if fit.at_bound:
-        raise ValueError(f"alpha = {fit.alpha:g} is at a bound: choose a lower xmin")
     return data, counts, fit
 
 
 def as_fitted_sample(data, counts, fit):
     """Return distinct values and counts as `fit` saw them: all up to xmax, the tail."""
+    if fit.at_bound:
+        raise ValueError(f"alpha = {fit.alpha:g} is at a bound: choose a lower xmin")
     values, h = check_sample(data, counts, fit.kind == "discrete", least=1)
     tail = tail_of(values, h, fit.xmin, fit.xmax)
     if tail[1].sum() != fit.n_tail or h.sum() != fit.n:

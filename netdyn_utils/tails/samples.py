@@ -22,6 +22,7 @@ from .binned import KS_TIE, MAX_SCAN_SLOPE, survival
 # Of a discrete alpha: where it is searched, with infinite and with finite support.
 ALPHA_BOUNDS, FINITE_BOUNDS = (1.001, 1_000.0), (-100.0, 1_000.0)
 _CELLS = 100_000  # size of one block of (thresholds × values)
+_STEEP = 15.0  # alpha from which on a discrete law is solved relative to xmin
 _MANY = 10_000  # thresholds from which on compiled code pays
 _TERMS = 16  # of a sum over whole numbers, before Euler and Maclaurin continue it
 # B_2j/(2j)! of their formula
@@ -80,7 +81,8 @@ class SampleFits:
         self.reach = np.log(xmax) - log_xmin
         self.at_bound = np.zeros(len(n), bool)
         if discrete:
-            found = _solve_zeta(values[starts], log_xmin + self.excess / n, xmax)
+            mean = self.excess / n
+            found = _solve_zeta(values[starts], log_xmin + mean, mean, xmax)
             self.alpha, info, self.at_bound = found
         elif xmax == inf:
             self.alpha = 1 + n / self.excess
@@ -281,21 +283,29 @@ def _moments(u):
     return np.where(near, g, 1 / v - 1 / np.expm1(v)), np.where(near, spread, far)
 
 
-@np.errstate(divide="ignore", over="ignore", invalid="ignore", under="ignore")
 def log_zeta(alpha, low, high=inf):
     """Return ln Σ k^−alpha over whole numbers low ≤ k ≤ high; any alpha if finite."""
     alpha, low, high = np.broadcast_arrays(alpha, np.asarray(low, float), high)
     easy = (high == inf) & (alpha > 1) & (alpha * np.log(low) < 600)
     if easy.all():
         return np.log(zeta(alpha, low))
-    peak = np.where(alpha > 0, low, high)  # the largest term, to scale by
+    peak = np.where(alpha > 0, low, high)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a sum without terms
+        sums = _log_sum(alpha, low, high) - alpha * np.log(peak)
+        return np.where(easy, np.log(zeta(alpha, low)), sums)
+
+
+@np.errstate(all="ignore")
+def _log_sum(alpha, low, high):
+    """Return ln Σ (k/peak)^−alpha, peak the k of the largest term; exact if near 0."""
+    peak = np.where(alpha > 0, low, high)
     end = np.minimum(low + _TERMS, high + 1)
-    sums = np.zeros(alpha.shape)
-    for i in range(_TERMS):
+    first = np.where(alpha > 0, 0.0, np.exp(-alpha * np.log(low / peak)))
+    sums = np.where(low <= high, first, 0.0)  # without the 1 of the peak if that is low
+    for i in range(1, _TERMS):
         k = low + i
         sums += np.where(k < end, np.exp(-alpha * np.log(k / peak)), 0.0)
-    s, length = alpha - 1, np.log(high / end)
-    s = np.where(s == 0, 1e-300, s)
+    s, length = np.where(alpha == 1, 1e-300, alpha - 1), np.log(high / end)
     at_end, at_high = (np.exp(-alpha * np.log(k / peak)) for k in (end, high))
     at_high = np.where(high == inf, 0.0, at_high)
     whole = np.where(s > 0, end * at_end, high * at_high)
@@ -308,22 +318,37 @@ def log_zeta(alpha, low, high=inf):
         rest = rest + factor * rising * (at_end / end**power - tops)
         rising = rising * (alpha + power) * (alpha + power + 1)
     sums = sums + np.where(end <= high, rest, 0.0)
-    sums = np.where(low > high, 0.0, sums)
-    return np.where(easy, np.log(zeta(alpha, low)), np.log(sums) - alpha * np.log(peak))
+    found = np.where(alpha > 0, np.log1p(sums), np.log(sums))
+    return np.where(low <= high, found, -inf)
 
 
-def _solve_zeta(xmin, mean_log, xmax):
+def _solve_zeta(xmin, mean_log, excess, xmax):
     """Return alpha of largest −ln Z(α) − α·mean_log, var(ln x) and at_bound."""
-    lowest, highest = ALPHA_BOUNDS if xmax == inf else FINITE_BOUNDS
-    left, right = np.full(len(xmin), lowest), np.full(len(xmin), highest)
+    bounds = ALPHA_BOUNDS if xmax == inf else FINITE_BOUNDS
     # Eq. 3.7, a fair start everywhere; the half shifts the continuous cell to xmin − ½.
     start = 1 + 1 / (mean_log - np.log(xmin - 0.5))
-    alpha = np.clip(start, lowest + 1e-3, 20.0)
+    start = np.clip(start, bounds[0] + 1e-3, 20.0)
+    alpha, info, at_bound = _newton(log_zeta, xmin, mean_log, xmax, start, bounds)
+    steep = np.flatnonzero(alpha > _STEEP)
+    if (
+        steep.size
+    ):  # nearly all at xmin: ln Z has no digits left, relative to that it has
+        some = xmin[steep], excess[steep], xmax, alpha[steep], bounds
+        alpha[steep], info[steep], at_bound[steep] = _newton(_log_sum, *some)
+    return alpha, info, at_bound
+
+
+def _newton(log_sum, xmin, target, xmax, alpha, bounds):
+    """Return the alpha at which ln Σ falls by `target` per unit, see `_solve_zeta`."""
+    lowest, highest = bounds
+    left, right = np.full(len(xmin), lowest), np.full(len(xmin), highest)
+    least = 1e-12 if log_sum is log_zeta else 1e-300
     for _ in range(100):  # safeguarded Newton; central differences are good to 1e-8
         h = 1e-4 if xmax < inf else np.minimum(1e-4, (alpha - 1) / 20)
-        down, here, up = (log_zeta(alpha + k * h, xmin, xmax) for k in (-1, 0, 1))
-        score = -(up - down) / (2 * h) - mean_log
-        info = np.maximum((up - 2 * here + down) / h**2, 1e-12)
+        h = h if log_sum is log_zeta else 1e-2
+        down, here, up = (log_sum(alpha + k * h, xmin, xmax) for k in (-1, 0, 1))
+        score = -(up - down) / (2 * h) - target
+        info = np.maximum((up - 2 * here + down) / h**2, least)
         left = np.where(score > 0, alpha, left)
         right = np.where(score < 0, alpha, right)
         new = np.clip(alpha + score / info, lowest, highest)
