@@ -93,19 +93,12 @@ def compare_tails(
     They are "exponential", "stretched exponential", "log-normal" and "power law with
     cutoff"; of whole numbers "geometric" in place of the first two.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from. Of a fit to samples, continuous or
-        discrete, the values, and how often each occurs: ``compare_tails(x, fit)``.
-    fit : TailFit
-        Gives xmin and the convention at the upper edge. A ValueError if it is not of
-        this histogram.
-    level : float
-        A difference with p below it counts as decided.
-    n_effective : float, optional
-        Size of an independent sample that says as much as all `fit.n` counts: R
-        shrinks by n_effective/n, its z by the root of that.
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``compare_tails(x, fit)``. A ValueError if the fit is of other data or at a bound. A
+    difference with p below `level` counts as decided. `n_effective` is the size of an
+    independent sample that says as much as all `fit.n` counts: R shrinks by
+    n_effective/n, its z by the root of that.
 
     Notes
     -----

@@ -55,15 +55,9 @@ def bootstrap_alpha(
 ) -> AlphaInterval:
     """Return the percentile interval of alpha over resampled histograms.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from. Of a fit to samples, continuous or
-        discrete, the values, and how often each occurs: ``bootstrap_alpha(x, fit)``.
-    fit : TailFit
-        If its xmin was estimated, each resample estimates it; else it stays.
-    level : float
-        Coverage, in (0, 1).
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``bootstrap_alpha(x, fit)``. An estimated xmin is estimated in each resample.
 
     Notes
     -----
@@ -145,15 +139,9 @@ def window_stability(
 ) -> WindowStability:
     """Fit every window of training alike and say how alpha varies.
 
-    Parameters
-    ----------
-    histograms : iterable
-        One for each window, in order: with `.edges` and `.counts`, or as a pair
-        (edges, counts). Three or more.
-    replicates, level, rng
-        Of `bootstrap_alpha`.
-    **options
-        Of `fit_power_law`, the same for all windows; without xmin each estimates it.
+    Three windows or more, in order, with `.edges` and `.counts` or as a pair (edges,
+    counts). `replicates`, `level` and `rng` as for `bootstrap_alpha`, the other options
+    as for `fit_power_law`, the same for all windows; without xmin each estimates it.
 
     Notes
     -----
@@ -192,16 +180,9 @@ def window_stability(
 def effective_sample_size(window_counts: ArrayLike) -> float:
     """Return the size of an independent sample that scatters as the windows do.
 
-    Parameters
-    ----------
-    window_counts : array of whole numbers, (windows, bins)
-        The histogram of each window, in order, on the same edges; three windows or
-        more. For a tail pass its bins and one bin of all the rest.
-
-    Returns
-    -------
-    float
-        For all windows together, in counts; never more than there are.
+    The histogram of each window, (windows, bins), in order on the same edges, three
+    windows or more: for a tail pass its bins and one bin of all the rest. The result is
+    for all windows together, in counts, and never more than there are.
 
     Notes
     -----

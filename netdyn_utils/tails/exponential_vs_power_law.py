@@ -70,13 +70,9 @@ def power_law_or_exponential(
 ) -> LikelihoodRatio:
     """Fit both laws to the largest values of a sample and say which is nearer.
 
-    Parameters
-    ----------
-    x : array, (samples,)
-        Not negative, finite.
-    fraction : float
-        Fraction of the values that are the tail, in (0, 1). A ValueError if these are
-        fewer than 20, or do not reach above the threshold.
+    The tail is that fraction of the values, the largest; x, (samples,), is finite and
+    not negative. A ValueError if the tail has fewer than 20 values, or does not reach
+    above the threshold.
 
     Notes
     -----
@@ -118,15 +114,9 @@ def crossover_delta(
 ) -> Crossover:
     """Find the displacement from which on the power law is the nearer law.
 
-    Parameters
-    ----------
-    deltas : array, (deltas,)
-        Ascending and positive.
-    changes : array, (deltas, weights)
-        Changes of the loss of the same weights at each; their signs do not matter.
-    rng : numpy.random.Generator
-        Resamples weights, the same for every displacement. Between two displacements
-        the ratio is taken as linear in ln δ.
+    Displacements, (deltas,), ascend and are positive; changes of the loss are those of
+    the same weights at each, (deltas, weights), of any sign. `rng` resamples weights,
+    the same for every displacement. Between two the ratio is linear in ln δ.
     """
     deltas = real_numbers(deltas, "displacements")
     changes = np.abs(real_numbers(changes, "changes"))
@@ -157,10 +147,7 @@ def exponential_mixture(
 ) -> np.ndarray:
     """Draw a sample in which every group is exponential with the group's own mean.
 
-    Parameters
-    ----------
-    x, groups : array, (samples,)
-        Values that are not negative, and the group of each, for instance its layer.
+    Values that are not negative, and the group of each, for instance its layer.
 
     Examples
     --------

@@ -53,18 +53,11 @@ def goodness_of_fit(
 ) -> GoodnessOfFit:
     """Test a fitted power law by semi-parametric bootstrap.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from. Of a fit to samples, continuous or
-        discrete, the values, and how often each occurs: ``goodness_of_fit(x, fit)``.
-    fit : TailFit
-        If its xmin was estimated, each replicate estimates it; at a given xmin, only
-        the tail is resampled and alpha refitted. A ValueError if the fit is not of
-        this histogram or sits at a bound.
-    replicates : int
-        The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
-    rng : numpy.random.Generator
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``goodness_of_fit(x, fit)``. An estimated xmin is estimated in each replicate; at a
+    given one only the tail is resampled. A ValueError if the fit is of other data or at
+    a bound. The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
 
     Notes
     -----

@@ -35,12 +35,8 @@ def local_slope(
 ) -> LocalSlope:
     """Return the density's local exponent in windows that slide over the bins.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-    factor : float
-        Upper over lower edge of a window, above 1: it takes as many bins as reach
-        that far, two at least. A window with counts in one bin only is left out.
+    `factor` is upper over lower edge of a window, above 1: it takes as many bins as
+    reach that far, two at least. A window with counts in one bin only is left out.
 
     Notes
     -----
@@ -104,12 +100,8 @@ class HillCurve:
 def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
     """Return Hill's estimate of the density exponent against the number of values.
 
-    Parameters
-    ----------
-    x : array, (samples,)
-        Positive and finite.
-    points : int, optional
-        About so many k, evenly spaced in ln k; without it every k.
+    x, (samples,), is positive and finite. About so many `points` k, evenly spaced in
+    ln k; without it every k.
 
     Notes
     -----
@@ -151,14 +143,9 @@ def ols_exponent(
 ) -> LineFit:
     """Fit the straight line of the paper: least squares on log-log bins.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The paper uses 50 or 60 equal bins from zero: here alone the first edge may
-        be zero, as only the middles of the bins enter.
-    trim : (int, int)
-        Bins left out at the lower and the upper end, before empty bins are left out.
-        The paper's interval script has (1, 20).
+    The paper uses 50 or 60 equal bins from zero: here alone the first edge may be zero,
+    as only the middles of the bins enter. `trim` leaves out bins at the lower and the
+    upper end, before empty ones; the paper's interval script has (1, 20).
 
     Notes
     -----

@@ -111,7 +111,9 @@ def _read(path):
     elif path.suffix == ".npy":
         table = np.load(path, allow_pickle=False)
     else:
-        table = _read_text(path)
+        comma = "," if "," in path.read_text() else None
+        table = np.genfromtxt(path, delimiter=comma, ndmin=2)  # nan for words
+        table = table[np.isnan(table[0]).all() :]  # without a header
     table = real_numbers(table, "values")
     if table.ndim == 2 and table.shape[1] == 2:
         if np.isnan(table[-1, 1]):
@@ -122,25 +124,3 @@ def _read(path):
             f"{path.name} has shape {table.shape}: expected 1 or 2 columns"
         )
     return None, table.ravel(), np.ones(table.size, np.int64)
-
-
-def _read_text(path):
-    """Return a table of one or two columns, nan where an entry is missing."""
-    lines = path.read_text().splitlines()
-    comma = any("," in line for line in lines[:10])
-    rows = [line.split("#")[0].strip() for line in lines]
-    rows = [row.split(",") if comma else row.split() for row in rows if row]
-    width = max(map(len, rows), default=0)
-    table = []
-    for number, row in enumerate(rows):
-        words = [word.strip() or "nan" for word in row] + ["nan"] * (width - len(row))
-        try:
-            table.append([float(word) for word in words])
-        except ValueError:
-            if number:  # the first may be a header
-                raise ValueError(
-                    f"{path.name} has {row} in row {number + 1}: expected numbers"
-                ) from None
-    if not table:
-        raise ValueError(f"{path.name} holds no numbers")
-    return np.array(table)
