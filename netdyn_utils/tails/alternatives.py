@@ -111,9 +111,8 @@ def compare_tails(
     have the power law as a limit only, and go by Vuong. Where the best fit of an
     alternative is that limit the two laws are one: R = 0, p = 1, not decided.
 
-    At 1e9 counts p is 0 or 1 and means little: every model is false at that size, and
-    neighbouring updates are not independent. Read R per count beside the curves, and
-    pass `n_effective` (see `effective_sample_size`).
+    At 1e9 counts p is 0 or 1 and means little, see `fit_power_law`: read R per count
+    beside the curves, and pass `n_effective`.
 
     Examples
     --------
@@ -143,7 +142,7 @@ def _compare_values(data, counts, fit, options):
     """Compare at the single values of a sample, each with its density."""
     _, (x, h) = as_fitted_sample(data, counts, fit)
     x, h = x[h > 0], h[h > 0].astype(float)
-    power_law = np.log(fit.pdf(x))
+    power_law = fit.log_pdf(x)
     end = fit.xmax if fit.upper == "truncated" else inf
     if fit.kind == "discrete":
         mean = float(h @ x / h.sum())

@@ -18,8 +18,14 @@ from ..validation import (
     check_positive_int,
     whole_counts,
 )
-from .binned import LogBins, as_fitted, edges_in_range, in_threads, scan_resamples
-from .power_law import TailFit, as_fitted_sample, data_and_fit, fit_power_law
+from .binned import LogBins, as_fitted, edges_in_range, scan_resamples
+from .power_law import (
+    TailFit,
+    as_fitted_sample,
+    data_and_fit,
+    fit_power_law,
+    refit_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,7 @@ def bootstrap_alpha(
     Notes
     -----
     All counts are resampled as one multinomial (Efron & Tibshirani, "An Introduction
-    to the Bootstrap" (1993), chapter 13). They are taken as independent; with dependent
-    ones the interval is too narrow by the root of n over the effective sample size.
+    to the Bootstrap" (1993), chapter 13). Of dependent ones the interval is too narrow.
 
     Examples
     --------
@@ -86,15 +91,11 @@ def bootstrap_alpha(
     else:
         (values, h), _ = as_fitted_sample(edges, counts, fit)
 
-        def refit(rng):
+        def draw(rng):
             again = rng.multinomial(h.sum(), h / h.sum())
-            try:
-                found = fit.refit(values[again > 0], again[again > 0])
-            except ValueError:  # no tail in this one
-                return np.nan, np.nan
-            return found.alpha, found.xmin
+            return values[again > 0], again[again > 0]
 
-        alphas, xmins = in_threads(refit, rng.spawn(replicates))
+        alphas, xmins, _ = refit_samples(fit, draw, rng.spawn(replicates))
         alphas, xmins = (x[np.isfinite(alphas)] for x in (alphas, xmins))
     low, high = map(float, np.quantile(alphas, tails))
     xmin_ends = map(float, np.quantile(xmins, tails))

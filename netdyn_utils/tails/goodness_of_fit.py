@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..validation import check_positive_int
-from .binned import LogBins, as_fitted, edges_in_range, in_threads, scan_resamples
-from .power_law import TailFit, as_fitted_sample, data_and_fit
+from .binned import LogBins, as_fitted, edges_in_range, scan_resamples
+from .power_law import TailFit, as_fitted_sample, data_and_fit, refit_samples
 
 _MISSED = 1e-3  # expected counts above the last edge of a replicate, at most
 _EXTRA_BINS = 200
@@ -74,9 +74,8 @@ def goodness_of_fit(
     they already had. It costs power: of log-normal samples of 1e5 a scan keeps the last
     1 %, and about half pass every test there.
 
-    The test takes counts as independent: with 1e9 dependent counts it rejects every law
-    that is not exact to 1e-4. Thin the histogram to an effective sample size first
-    (`effective_sample_size`, `subsample_counts`), fit the thinned one and test that.
+    Counts that depend on each other reject every law: thin the histogram to its
+    effective size (`effective_sample_size`, `subsample_counts`), fit that and test it.
 
     Examples
     --------
@@ -123,7 +122,7 @@ def _samples_like(data, counts, fit, replicates, rng):
     (values, h), _ = as_fitted_sample(data, counts, fit)
     body, n = h[values < fit.xmin], int(h.sum())
 
-    def refit(rng):
+    def draw(rng):
         size = fit.n_tail
         if fit.xmin_estimated:
             size = rng.binomial(n, fit.n_tail / n)
@@ -132,14 +131,11 @@ def _samples_like(data, counts, fit, replicates, rng):
         if n > size and len(body):
             below = rng.multinomial(n - size, body / body.sum())
         seen = below > 0
-        both = np.append(values[: len(body)][seen], tail), np.append(below[seen], times)
-        try:
-            found = fit.refit(*both)
-        except ValueError:  # no tail in this one
-            return np.nan, np.nan
-        return found.alpha, found.ks
+        values_below = values[: len(body)][seen]
+        return np.append(values_below, tail), np.append(below[seen], times)
 
-    return in_threads(refit, rng.spawn(replicates))
+    alpha, _, ks = refit_samples(fit, draw, rng.spawn(replicates))
+    return alpha, ks
 
 
 def _extended(edges, start, fit):

@@ -23,6 +23,7 @@ from .binned import (
     check_histogram,
     edge_index,
     fit_thresholds,
+    in_threads,
     power_law_cells,
     scan_starts,
     survival,
@@ -109,6 +110,10 @@ class TailFit:
         >>> float(fit_power_law_samples([1, 2, 4, 8.0], xmin=1).pdf(0.5))
         0.0
         """
+        return np.exp(self.log_pdf(x))
+
+    def log_pdf(self, x: ArrayLike) -> np.ndarray:
+        """Return the logarithm of `pdf`, which does not underflow."""
         x = np.asarray(x, float)
         inside = (x >= self.xmin) & (x <= self.end)
         s, at = self.alpha - 1 or 1e-300, np.clip(x, self.xmin, min(self.end, 1e300))
@@ -118,7 +123,7 @@ class TailFit:
         else:
             mass = -np.expm1(-s * np.log(self.end / self.xmin))
             log_p = np.log(s / mass) - np.log(at) - s * np.log(at / self.xmin)
-        return np.where(inside, np.exp(log_p), 0.0)
+        return np.where(inside, log_p, -inf)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw n independent values of the tail.
@@ -385,6 +390,19 @@ def data_and_fit(data, counts, fit):
     if not isinstance(fit, TailFit):
         raise TypeError(f"expected the TailFit of these data, got {short_repr(fit)}")
     return data, counts, fit
+
+
+def refit_samples(fit, draw, rngs):
+    """Return alpha, xmin and KS distance of the same fit to what `draw(rng)` gives."""
+
+    def refit(rng):
+        try:
+            found = fit.refit(*draw(rng))
+        except ValueError:  # no tail in this one
+            return np.nan, np.nan, np.nan
+        return found.alpha, found.xmin, found.ks
+
+    return in_threads(refit, rngs)
 
 
 def as_fitted_sample(data, counts, fit):
