@@ -116,7 +116,7 @@ def compare_tails(
 
     Examples
     --------
-    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> from netdyn_utils import fit_power_law, fit_power_law_samples
     >>> edges = np.arange(1.0, 42.0)                    # an exponential, rate 1/4
     >>> counts = np.round(1e5 * -np.diff(np.exp(-edges / 4))).astype(int)
     >>> comparison = compare_tails(edges, counts, fit_power_law(edges, counts, xmin=1))
@@ -124,6 +124,9 @@ def compare_tails(
     'exponential'
     >>> round(comparison["exponential"].parameters["rate"], 3)
     0.25
+    >>> x = np.random.default_rng(0).lognormal(size=2_000)
+    >>> compare_tails(x, fit_power_law_samples(x, xmin=1))["log-normal"].preferred
+    'log-normal'
     """
     options = {"level": level, "n_effective": n_effective}
     edges, counts, fit = data_and_fit(edges, counts, fit)

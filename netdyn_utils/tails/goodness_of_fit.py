@@ -79,13 +79,17 @@ def goodness_of_fit(
 
     Examples
     --------
-    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> from netdyn_utils import fit_power_law, fit_power_law_samples
     >>> rng = np.random.default_rng(1)
     >>> edges = 2 ** np.arange(0, 12, 0.25)
     >>> counts = np.histogram(rng.exponential(20, 10_000) + 1, edges)[0]
     >>> fit = fit_power_law(edges, counts, xmin=1)
     >>> print(goodness_of_fit(edges, counts, fit, replicates=99, rng=rng))
     p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
+    >>> x = rng.pareto(1.5, 1_000) + 1
+    >>> fit = fit_power_law_samples(x, xmin=1)
+    >>> goodness_of_fit(x, fit, replicates=99, rng=rng).plausible
+    True
     """
     check_positive_int(replicates, "replicates")
     edges, counts, fit = data_and_fit(edges, counts, fit)

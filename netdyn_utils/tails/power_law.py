@@ -328,6 +328,12 @@ def fit_power_law_samples(
     >>> print(fit_power_law_samples(x, xmin=1))
     power law: alpha = 2.5060 ± 0.0048 above xmin = 1 (100,000 of 100,000 counts, \
 KS 0.0022)
+    >>> k = np.arange(1, 100)                       # whole numbers with an upper end
+    >>> counts = np.rint(1e6 * k**-1.5).astype(int)
+    >>> ends = {"xmin": 1, "xmax": 99}
+    >>> fit = fit_power_law_samples(k, counts=counts, discrete=True, **ends)
+    >>> round(fit.alpha, 3)
+    1.5
     """
     values, h = check_sample(x, counts, discrete, least=2 if xmin is None else 1)
     return fit_points(values, h, discrete, xmin, xmax, xmin_range)
