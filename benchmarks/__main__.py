@@ -31,7 +31,11 @@ PARTS = {
         *measures.intervals("mlp", block=200, rounds=21, at_most=1.8),
         *measures.intervals("convnet", block=5, rounds=15, at_most=1.35),
     ],
-    "tails": lambda: [*measures.fits(), *measures.against_powerlaw()],
+    "tails": lambda: [
+        *measures.fits(),
+        *measures.samples(),
+        *measures.against_powerlaw(),
+    ],
     "landscape": landscape.perturbations,
     "information": lambda: [
         *information.joint_histogram(),

@@ -2,13 +2,13 @@
 
 import time
 from importlib.util import find_spec
-from itertools import count
+from itertools import count, product
 
 import numpy as np
 
 from netdyn_utils.histogram import code_edges
 from netdyn_utils.tails.goodness_of_fit import goodness_of_fit
-from netdyn_utils.tails.power_law import fit_power_law
+from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 from netdyn_utils.tracking.intervals import IntervalTracker
 from netdyn_utils.tracking.updates import UpdateTracker
 
@@ -45,27 +45,40 @@ def fits() -> list[Row]:
     ]
 
 
-def against_powerlaw(size: int = 5_000) -> list[Row]:
+def samples(size: int = 1_000_000) -> list[Row]:
+    """Measure the complete scan of a million single values."""
+    x = np.random.default_rng(2).pareto(1.5, size) + 1
+    seconds = take_turns({"scan": lambda: fit_power_law_samples(x)}, block=1, rounds=3)
+    low, middle, high = np.sort(seconds["scan"])
+    return [Row(f"scan and fit, {size:,} values", middle, (low, high), 5, "s")]
+
+
+def against_powerlaw(sizes=(1_000, 10_000), least: int = 20) -> list[Row]:
     """Measure the `powerlaw` package's scan against ours, where it is installed."""
     if not find_spec("powerlaw"):
+        print("`powerlaw` is not installed, so that no scan is compared with its own")
         return []
     import powerlaw
 
-    sample = np.random.default_rng(2).pareto(1.5, size) + 1
-    edges = code_edges(1016, 1300)
-    counts = np.histogram(sample, edges)[0]
-    bounds = {"alpha": [1.01, 10]}
-    rivals = {
-        "powerlaw": lambda: (
-            powerlaw.Fit(sample, verbose=False, parameter_ranges=bounds).power_law.alpha
-        ),
-        "ours": lambda: fit_power_law(edges, counts),
-    }
-    seconds = take_turns(rivals, block=1, rounds=2)
-    name = f"powerlaw package on {size:,} samples / ours"
-    return [
-        ratio(seconds, "powerlaw", "ours", name, at_most=1_000, more_is_better=True)
-    ]
+    bounds, rows = {"alpha": [1.01, 10]}, []
+    for alpha, size in product((2.5, 3.5), sizes):
+        x = np.random.default_rng(2).pareto(alpha - 1, size) + 1
+
+        def theirs(x=x):
+            fit = powerlaw.Fit(x, verbose=False, parameter_ranges=bounds)
+            return fit.power_law.alpha, fit.power_law.xmin
+
+        def ours(x=x):
+            fit = fit_power_law_samples(x)
+            return fit.alpha, fit.xmin
+
+        seconds = take_turns({"powerlaw": theirs, "ours": ours}, block=1, rounds=2)
+        name = f"powerlaw / ours, {size:,} values of alpha {alpha}"
+        name += ": {:.3f} above {:.3f} / {:.3f} above {:.3f}".format(*theirs(), *ours())
+        rows.append(
+            ratio(seconds, "powerlaw", "ours", name, at_most=least, more_is_better=True)
+        )
+    return rows
 
 
 def both(shares=(0.01, 0.005), steps: int = 200):

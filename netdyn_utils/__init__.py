@@ -26,7 +26,7 @@ _PUBLIC = {
     "paper_format": ("read_published",),
     "tails": (
         *("TailFit", "fit_power_law", "fit_power_law_samples", "compare_tails"),
-        *("goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
+        *("xmin_curve", "goodness_of_fit", "local_slope", "hill_curve", "ols_exponent"),
         *("bootstrap_alpha", "window_stability", "scale_mixture_null"),
         *("compare_with_null", "effective_sample_size", "subsample_counts"),
         *("crossover_delta", "power_law_or_exponential", "exponential_mixture"),

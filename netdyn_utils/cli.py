@@ -380,3 +380,30 @@ def export(key: str, folder: Path) -> None:
         raise click.UsageError(f"{len(match)} records end in {key!r}: give {where}")
     with _usage_errors():
         click.echo("\n".join(map(str, export_record(open_record(match[0]), folder))))
+
+
+@cli.command()
+@click.argument("file", type=_FILE)
+@click.option("--discrete/--continuous", default=None, help="Whole numbers or not.")
+@click.option("--xmin", type=float, help="Threshold; estimated by default.")
+@click.option("--xmax", type=float, help="Where the support ends.")
+@click.option("--replicates", type=int, default=100, help="For the p-value (100).")
+@click.option("--figure", type=_PATH, help="Where to draw it (FILE.png, here).")
+@click.option("--json", "as_json", is_flag=True, help="Print numbers for programs.")
+def fit(file, figure, as_json, **options) -> None:
+    """Fit a power law to the numbers in FILE (csv, txt, npy, npz), and test it."""
+    import json
+
+    from .plotting import save_report
+    from .tails.report import fit_file
+
+    with _usage_errors():
+        report = fit_file(file, **options)
+    figure = figure or Path(f"{file.stem}.png")
+    try:
+        save_report(report, figure)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{figure} cannot be drawn: {error}") from error
+    click.echo(json.dumps(report.numbers(), indent=1) if as_json else str(report))
+    if not as_json:
+        click.echo(f"drawn in {figure}")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from .validation import check_level, real_numbers
+
 
 def relative_distance(before: ArrayLike, after: ArrayLike) -> float:
     """Return ‖after − before‖/‖before‖ (Frobenius) of activations, (samples, units).
@@ -77,7 +79,7 @@ def squared_displacements(
     >>> squared_displacements([[0.0], [1.0], [2.0], [3.0]], [0], [1, 2, 3])
     array([[1., 4., 9.]])
     """
-    positions = np.asarray(positions, float)
+    positions = real_numbers(positions, "positions")
     starts, lags = np.asarray(starts), np.asarray(lags)
     last, ends = len(positions) - 1, np.add.outer(starts, lags)
     if positions.ndim != 2 or lags.min() < 1 or starts.min() < 0 or ends.max() > last:
@@ -137,14 +139,12 @@ def diffusion_exponent(
     >>> fit.low < 1 < fit.high
     True
     """
-    lags, squares = np.asarray(lags, float), np.asarray(squares, float)
+    lags, squares = real_numbers(lags, "lags"), real_numbers(squares, "squares")
     if squares.ndim != 2 or squares.shape[1:] != lags.shape or min(squares.shape) < 2:
         raise ValueError(
             f"got lags of shape {lags.shape} and squares of shape {squares.shape}: "
             "expected (lags,) and (starts, lags), two of each or more"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level!r}")
     if not (np.isfinite(squares) & (squares > 0)).all():
         raise ValueError("a displacement is zero or not finite: it has no exponent")
     n, x = len(squares), np.log(lags) - np.log(lags).mean()
@@ -154,7 +154,7 @@ def diffusion_exponent(
 
     gamma, without = slope(squares.mean(0)), slope((squares.sum(0) - squares) / (n - 1))
     sigma = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
-    half = stdtrit(n - 1, (1 + level) / 2) * sigma
+    half = stdtrit(n - 1, (1 + check_level(level)) / 2) * sigma
     numbers = map(float, (gamma, sigma, gamma - half, gamma + half))
     ends = int(lags[0]), int(lags[-1])
     return DiffusionExponent(*numbers, level, ends, slope(squares))
@@ -162,7 +162,7 @@ def diffusion_exponent(
 
 def _matrices(before, after):
     """Return two matrices in float64."""
-    pair = [np.asarray(a, float) for a in (before, after)]
+    pair = [real_numbers(a, "activations") for a in (before, after)]
     for a in pair:
         if a.ndim != 2 or not a.size:
             raise ValueError(f"expected (samples, units), got shape {a.shape}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .paper_format import write_published
-from .validation import check_choice
+from .validation import check_choice, real_numbers
 
 MANTISSA_BITS = 23  # of a float32
 INFINITY = 0x7F800000  # its pattern; every pattern above it is a NaN
@@ -27,8 +27,13 @@ def bin_codes(magnitudes, bits: int = 3) -> np.ndarray:
     >>> bin_codes(np.float32([1.0, 1.124, 1.125, 2.0])) - bin_codes(np.float32(1))
     array([0, 0, 1, 8], dtype=int32)
     """
-    values = np.abs(np.asarray(magnitudes, dtype=np.float32))
+    values = np.abs(_float32(magnitudes))
     return values.view(np.int32) >> (MANTISSA_BITS - bits)
+
+
+def _float32(magnitudes):
+    with np.errstate(over="ignore", under="ignore"):  # to infinity and to zero
+        return real_numbers(magnitudes, "magnitudes", single=True).astype(np.float32)
 
 
 def code_edges(start: int, stop: int, bits: int = 3) -> np.ndarray:
@@ -70,7 +75,7 @@ class LogHistogram:
     @classmethod
     def from_values(cls, magnitudes, bits: int = 3) -> "LogHistogram":
         """Count the magnitudes of an array of any shape and sign, as float32."""
-        values = np.abs(np.asarray(magnitudes, dtype=np.float32).ravel())
+        values = np.abs(_float32(magnitudes).ravel())
         finite = values[np.isfinite(values)]
         positive = finite[finite > 0]
         return cls.from_codes(

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+# Counts of the smallest bin: at most, at a time, and where chance plays no part.
+_LARGEST, _BLOCK, _FEW = 1 << 28, 1 << 16, 1_000
+
 
 @dataclass(frozen=True, eq=False)
 class LinearHistogram:
@@ -21,8 +24,10 @@ class LinearHistogram:
 def read_published(stem: str | Path) -> LinearHistogram:
     """Read ``<stem>_xbins.npy`` (bin centres) and ``<stem>_nums.npy`` (fractions).
 
-    Counts are the smallest whole numbers in the ratio of the fractions. A ValueError
-    if the two arrays do not belong together or hold no histogram.
+    Counts are the smallest whole numbers in the ratio of the fractions, to the last
+    digit of float64: those written, less a common divisor, unless so large that smaller
+    ones have the same fractions. A ValueError if the two arrays do not belong together
+    or hold no histogram.
 
     >>> import tempfile
     >>> stem = Path(tempfile.mkdtemp()) / "update"
@@ -44,12 +49,25 @@ def read_published(stem: str | Path) -> LinearHistogram:
     edges = centres[0] - width / 2 + width * np.arange(centres.size + 1)
     if abs(edges[0]) < 1e-6 * width:  # float32 centres miss the zero by a rounding
         edges[0] = 0.0
-    ratios = fractions / fractions[fractions > 0].min()
-    for smallest in range(1, 1_000):  # how many counts the smallest bin may hold
-        counts = np.rint(ratios * smallest)
-        # Float64 fractions carry 16 digits; half of them settle what is whole.
-        if np.all(np.abs(ratios * smallest - counts) <= 1e-8 * counts + 1e-6):
-            return LinearHistogram(edges, counts.astype(np.int64))
+    return LinearHistogram(edges, _smallest_counts(fractions))
+
+
+def _smallest_counts(fractions):
+    """Return the smallest whole numbers that have these fractions, int64."""
+    ratios = fractions[fractions > 0]
+    lowest = ratios.min()
+    for first in range(1, _LARGEST, _BLOCK):  # of the counts in the smallest bin
+        smallest = np.arange(first, first + _BLOCK, dtype=float)
+        for fraction in np.sort(ratios)[::-1]:
+            counts = smallest * (fraction / lowest)
+            # A fraction and the ratio of two are rounded at 2**-53 of themselves.
+            whole = np.abs(counts - np.rint(counts)) <= counts * 2.0**-51
+            smallest = smallest[whole]
+        for one in smallest:
+            counts = np.rint(fractions / lowest * one)
+            # Of many numbers some fit by chance, but not to the last bit.
+            if one < _FEW or np.array_equal(counts / counts.sum(), fractions):
+                return counts.astype(np.int64)
     raise ValueError("the fractions are no counts over their sum: check the file")
 
 

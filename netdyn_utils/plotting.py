@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .histogram import LogHistogram
+from .tails import xmin_curve
 
 # One colour per network, distinct to colour-blind readers too (after Okabe & Ito 2008).
 COLOURS = {"mlp": "#0072B2", "convnet": "#D55E00", "transformer": "#009E73"}
@@ -98,20 +99,49 @@ def plot_tail(histogram, fit, ax: Axes | None = None, **style) -> Axes:
     return ax
 
 
-def plot_thresholds(fits, chosen, ax: Axes | None = None, **style) -> Axes:
-    """Draw exponent and, in grey, KS distance of fits against their xmin."""
+def plot_xmin_curve(curve, chosen=None, ax: Axes | None = None, **style) -> Axes:
+    """Draw exponent with its error and, in grey, KS distance against the threshold.
+
+    The curve is that of `xmin_curve`; a fit that was chosen is marked.
+    """
     ax = _axes(ax)
     other = ax.twinx()
-    xmin = [fit.xmin for fit in fits]
-    bars = {"yerr": [fit.sigma for fit in fits], "marker": "o", "markersize": 3}
-    (line, *_) = ax.errorbar(xmin, [fit.alpha for fit in fits], **bars, **style)
-    other.plot(xmin, [fit.ks for fit in fits], "s--", color=GREY, markersize=3)
-    ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
-    other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
+    (line,) = ax.plot(curve.xmin, curve.alpha, **style)
+    low, high = curve.alpha - curve.sigma, curve.alpha + curve.sigma
+    look = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
+    ax.fill_between(curve.xmin, low, high, **look)
+    other.plot(curve.xmin, curve.ks, "--", color=GREY)
+    if chosen is not None:
+        ax.plot(chosen.xmin, chosen.alpha, "o", color=line.get_color(), markersize=9)
+        other.plot(chosen.xmin, chosen.ks, "s", color=GREY, markersize=8)
     ax.set(xscale="log", xlabel="threshold xmin", ylabel="exponent α")
     other.set(ylabel="KS distance (dashed)", ylim=(0, None))
     other.grid(visible=False)
     return ax
+
+
+def save_report(report, path) -> None:
+    """Draw the data of a `FitReport` with their fit, and the curve of its threshold."""
+    size = 2 * WIDTH, 3.5
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    left, right = figure.subplots(1, 2)
+    (x, counts), fit = report.data, report.fit
+    if fit.kind != "binned":
+        x, place = np.unique(x, return_inverse=True)
+        counts = np.bincount(place, counts)
+    above = np.cumsum(counts[::-1])[::-1] / counts.sum()
+    places = np.unique(np.geomspace(1, len(above), 500).astype(int))
+    left.plot(x[: len(above)][-places], above[-places], ".", markersize=4)
+    tail = np.geomspace(fit.xmin, min(fit.xmax, x.max()), 200)
+    if fit.kind == "discrete":
+        tail = np.unique(np.ceil(tail))
+    law = fit.survival(tail) * fit.n_tail / fit.n
+    label = f"α = {fit.alpha:.2f} above {fit.xmin:.3g}"
+    left.plot(tail[law > 0], law[law > 0], "--", label=label)
+    left.set(xscale="log", yscale="log", xlabel="x", ylabel="fraction at or above x")
+    left.legend()
+    plot_xmin_curve(xmin_curve(fit), fit, right)
+    figure.savefig(path, dpi=150)
 
 
 def plot_local_slope(slope, ax: Axes | None = None, **style) -> Axes:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .validation import real_numbers
+
 BLOCK = 1 << 20  # numbers of the window in float64 at one time
 
 
@@ -54,14 +56,12 @@ def leading_direction(window: ArrayLike, *, centred: bool = True) -> PrincipalDi
     >>> print(found)
     leading direction of 3 steps of 2 weights: 100.0% of the variance
     """
-    window = np.asarray(window)
+    window = real_numbers(window, "updates", single=True)
     if window.ndim != 2 or len(window) < 2 or not window.shape[1]:
         raise ValueError(
             f"window of shape {window.shape}: expected (steps, weights) with two steps "
             "or more"
         )
-    if window.dtype not in (np.float32, np.float64):
-        window = window.astype(float)
     steps, weights = window.shape
     # The sums need no centred copy of the window: with the first step as origin, which
     # costs no accuracy and leaves exact zeros where nothing changes, centre afterwards.
@@ -110,7 +110,7 @@ def alignment(
     (1.0, 0.0)
     """
     one, other = (
-        np.asarray(d.vector if isinstance(d, PrincipalDirection) else d, float)
+        real_numbers(d.vector if isinstance(d, PrincipalDirection) else d, "weights")
         for d in (first, second)
     )
     if one.shape != other.shape or one.ndim != 1:

@@ -49,6 +49,7 @@ from netdyn_utils.tails import (
     scale_mixture_null,
     subsample_counts,
     window_stability,
+    xmin_curve,
 )
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Set-up"}
@@ -243,6 +244,8 @@ above = np.cumsum(tail.counts[::-1])[::-1] / tail.n_binned
 fractions = np.geomspace(0.5, min(0.4, 50 / tail.n_binned), 9)
 indices = np.unique(np.searchsorted(-above, -fractions, side="right") - 1)
 scan = [fit_power_law(tail.edges, tail.counts, xmin=tail.edges[i]) for i in indices]
+between = scan[0].xmin, scan[-1].xmin
+curve = xmin_curve(fit_power_law(tail.edges, tail.counts, xmin_range=between))
 
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code of one frame"}
@@ -250,7 +253,7 @@ def threshold_frame(fit):
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.4))
     colour = {"color": plotting.COLOURS["mlp"]}
     plotting.plot_tail(tail, fit, axes[0], **colour)
-    plotting.plot_thresholds(scan, fit, axes[1], **colour)
+    plotting.plot_xmin_curve(curve, fit, axes[1], **colour)
     axes[0].set_xlim(1e-6, None)
     return figure
 

@@ -9,8 +9,9 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize
 
-from netdyn_utils.tails.alternatives import binned_families, compare_tails
+from netdyn_utils.tails.alternatives import compare_tails
 from netdyn_utils.tails.binned import power_law_cells
+from netdyn_utils.tails.families import binned_families
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 EDGES = 2.0 ** (np.arange(-160, 97) / 8)
@@ -254,7 +255,7 @@ def test_unfit_options_and_foreign_fits_are_refused():
         compare_tails(EDGES, counts, fit, level=7)
     with pytest.raises(ValueError, match="pass the one fitted"):
         compare_tails(EDGES, 2 * counts, fit)
-    with pytest.raises(ValueError, match="bin the values"):
+    with pytest.raises(ValueError, match="one axis of values"):
         compare_tails(EDGES, counts, fit_power_law_samples(x))
     with pytest.raises(ValueError, match="at a bound"):
         compare_tails(EDGES, counts, replace(fit, at_bound=True))

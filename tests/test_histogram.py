@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netdyn_utils.histogram import LogHistogram, bin_codes, code_count, code_edges
-from netdyn_utils.paper_format import read_published
+from netdyn_utils.paper_format import read_published, write_published
 
 SMALLEST = np.float32(1e-45)  # the smallest positive float32, 2**-149
 
@@ -113,10 +113,19 @@ def test_a_published_pair_comes_back_with_every_count(tmp_path, rng):
     assert np.max(np.abs(np.cumsum(back.counts - exact))) <= found.counts.max()
 
 
-def test_published_fractions_whose_smallest_bin_holds_three_come_back_whole(tmp_path):
-    counts = np.array([10_000_001, 500, 7, 3])
-    np.save(tmp_path / "x_xbins.npy", np.float32([0.5, 1.5, 2.5, 3.5]))
-    np.save(tmp_path / "x_nums.npy", counts / counts.sum())
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [10_000_001, 500, 7, 3],
+        [5_003, 1_009, 1_013],
+        [999_983, 1_000_003, 0, 7_919],
+        [100_000_007, 100_000_009, 100_000_021],
+        [10**12 + 39, 10**9 + 7, 3],
+        [2**52 - 1, 1],
+    ],
+)
+def test_published_fractions_of_any_counts_come_back_whole(tmp_path, counts):
+    write_published(tmp_path / "x", np.arange(len(counts) + 1.0), np.array(counts))
     assert np.array_equal(read_published(tmp_path / "x").counts, counts)
 
 

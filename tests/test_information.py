@@ -1,5 +1,7 @@
 """Information agrees with closed forms; its bias and its nulls are as documented."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -77,6 +79,11 @@ def test_independent_samples_share_nothing_and_the_estimate_may_be_negative(esti
     assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(40)
 
 
+def warn_of_few_pairs(n):
+    few = n < 50**2
+    return pytest.warns(UserWarning, match="shuffled_null") if few else nullcontext()
+
+
 @pytest.mark.parametrize(
     ("n", "linear", "rank"),
     [
@@ -91,7 +98,8 @@ def test_few_counts_look_like_information_and_the_correction_takes_part_of_it(
     # Of independent normals; means over five seeds, plug-in and corrected.
     pairs = [np.random.default_rng(seed).normal(size=(2, n)) for seed in range(5)]
     for estimator, expected in (("linear", linear), ("rank", rank)):
-        found = [mutual_information(*pair, estimator=estimator) for pair in pairs]
+        with warn_of_few_pairs(n):
+            found = [mutual_information(*pair, estimator=estimator) for pair in pairs]
         means = np.mean([(one.plug_in, one.nats) for one in found], axis=0)
         assert means == pytest.approx(expected, rel=0.05, abs=3e-4)
 
@@ -150,9 +158,49 @@ def test_rank_estimates_are_the_same_under_every_monotone_map():
     assert nats(x, -y) == pytest.approx(expected.nats, rel=1e-12)
 
 
+@pytest.mark.parametrize("estimator", ["rank", "linear"])
+def test_a_rare_event_shares_its_entropy_whatever_it_is_called(estimator):
+    x = np.repeat(np.arange(1_000.0), 3)
+    rare = np.where(x < 20, 1, np.where(x >= 980, 2, 0))
+    expected = stats.entropy([0.02, 0.96, 0.02])
+    for names in ([0, 1, 2], [5, -1, 7], [1, 0, 0.5]):
+        found = nats(x, np.array(names)[rare], estimator=estimator, correction=None)
+        assert found == pytest.approx(expected, rel=1e-9)
+    event = 1.0 * (x % 1_000 >= 990)  # fewer than fill a bin
+    for y in (event, 1 - event, 1e9 * event):
+        found = mutual_information(event, y, estimator=estimator).plug_in
+        assert found == pytest.approx(stats.entropy([0.99, 0.01]), rel=1e-9)
+
+
+def test_rarely_active_units_keep_their_information_in_a_window():
+    rng = np.random.default_rng(0)
+    active = np.maximum(rng.normal(-1.8, 1, (50, 20)), 0)
+    magnitudes = (0.01 + active[..., None]) * (1 + rng.random((50, 20, 30)))
+    found = window_information([(magnitudes, active)], rng=rng).pooled
+    entropy = stats.entropy([np.mean(active > 0), np.mean(active == 0)])
+    assert found.nats > 0.7 * entropy  # a magnitude says whether its unit was active
+    assert found.observed == mutual_information(*tiled([(magnitudes, active)]))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_unit_and_the_origin_of_a_variable_mean_nothing(estimator):
+    x, y = normal_pair(0.8, 2_600)
+    expected = nats(x, y, estimator=estimator, rng=np.random.default_rng(0))
+    for scale, offset in (
+        (1e-310, 0),
+        (1e-200, 0),
+        (3e306, 0),
+        (1, 1e10),
+        (1e3, -1e14),
+    ):
+        rng = np.random.default_rng(0)
+        found = nats(scale * x + offset, y, estimator=estimator, rng=rng)
+        assert found == pytest.approx(expected, abs=2e-3)
+
+
 def test_the_order_of_the_pairs_means_nothing():
-    x, y = t_pair(2, 999)
-    order = np.random.default_rng(0).permutation(999)
+    x, y = t_pair(2, 2_999)
+    order = np.random.default_rng(0).permutation(2_999)
     assert nats(x[order], y[order]) == pytest.approx(nats(x, y), rel=1e-12)
 
 

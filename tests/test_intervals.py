@@ -17,7 +17,7 @@ from netdyn_utils.intervals import (
     shuffle_times,
 )
 from netdyn_utils.intervals.counts import memory_coefficient
-from netdyn_utils.intervals.fits import discrete_families
+from netdyn_utils.tails.families import discrete_families
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
 
@@ -291,7 +291,7 @@ def test_alternatives_sum_to_one_and_have_the_named_shape(xmin):
         ),
         "power law with cutoff": lambda alpha, rate: -alpha * np.log(k) - rate * k,
     }
-    for family in discrete_families(k, 2.2, 3.0 * xmin):
+    for family in discrete_families(k, xmin, 2.2, 3.0 * xmin):
         for theta in map(np.array, THETAS[family.name]):
             cells = family.log_cells(theta)
             assert np.exp(cells).sum() == pytest.approx(1, abs=1e-9)
@@ -304,7 +304,7 @@ def test_alternatives_sum_to_one_and_have_the_named_shape(xmin):
 def test_alternatives_reach_the_zeta_law_at_their_limit(xmin):
     k = np.arange(xmin, xmin + 10_000)
     law = -2.2 * np.log(k) - np.log(zeta(2.2, xmin))
-    for family in discrete_families(k, 2.2, 3.0 * xmin)[1:]:
+    for family in discrete_families(k, xmin, 2.2, 3.0 * xmin)[1:]:
         assert family.log_cells(np.array([1.2, -29.9])) == pytest.approx(law, abs=1e-6)
 
 

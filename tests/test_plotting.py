@@ -14,6 +14,7 @@ from matplotlib.colors import to_rgb
 from netdyn_utils import plotting
 from netdyn_utils.histogram import LogHistogram, WindowedHistograms
 from netdyn_utils.study import Answer
+from netdyn_utils.tails import fit_power_law, xmin_curve
 
 
 def histogram(seed=0):
@@ -147,3 +148,13 @@ def test_a_figure_names_its_records_below_the_axes():
     assert stamp.get_text() == "updates 02345678 + 2"
     assert place.y1 <= axes.y0 + 1
     assert 0 <= place.x0 < place.x1 <= figure.bbox.x1
+
+
+def test_the_curve_of_thresholds_has_each_with_the_chosen_one_marked(axes):
+    fit = fit_power_law([1, 10, 100, 1000], [900, 90, 9])
+    curve = xmin_curve(fit)
+    ax = plotting.plot_xmin_curve(curve, fit, axes[0], color="red")
+    line, mark = ax.lines
+    assert np.array_equal(line.get_xydata().T, [curve.xmin, curve.alpha])
+    assert mark.get_xydata().tolist() == [[fit.xmin, fit.alpha]]
+    assert to_rgb(mark.get_color()) == to_rgb("red")

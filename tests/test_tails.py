@@ -10,7 +10,17 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 
+from netdyn_utils.diffusion import diffusion_exponent
+from netdyn_utils.histogram import LogHistogram
+from netdyn_utils.information import mutual_information
+from netdyn_utils.intervals import fit_discrete_power_law, interval_null
 from netdyn_utils.paper_format import read_published
+from netdyn_utils.principal_direction import leading_direction
+from netdyn_utils.tails import (
+    effective_sample_size,
+    power_law_or_exponential,
+    subsample_counts,
+)
 from netdyn_utils.tails.local_slope import hill_curve, local_slope, ols_exponent
 from netdyn_utils.tails.power_law import fit_power_law, fit_power_law_samples
 
@@ -449,6 +459,34 @@ def test_counts_of_any_kind_of_number_are_the_same_counts(kind):
     assert fit_power_law(DECADES, counts) == fit_power_law(DECADES, COUNTS)
 
 
+MASKED = np.ma.array([900, 90, 9], mask=[0, 1, 0])
+RNG = np.random.default_rng(0)
+DOORS = {
+    "histogram": lambda x: fit_power_law(DECADES, x),
+    "slope": lambda x: local_slope(DECADES, x),
+    "line": lambda x: ols_exponent(DECADES, x),
+    "samples": fit_power_law_samples,
+    "Hill": hill_curve,
+    "windows": lambda x: effective_sample_size([x, x, x]),
+    "thinned": lambda x: subsample_counts(x, 5, RNG),
+    "intervals": fit_discrete_power_law,
+    "null": lambda x: interval_null(x, 1_000),
+    "two laws": power_law_or_exponential,
+    "information": lambda x: mutual_information(x, [1, 2, 3], bins=2),
+    "direction": lambda x: leading_direction([x, x]),
+    "diffusion": lambda x: diffusion_exponent([1, 2, 4], [x, x]),
+    "counted": LogHistogram.from_values,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_masked_missing_and_foreign_values_are_refused_at_every_door(door):
+    missing = pd.array([900, None, 9], "Int64")
+    for x in (MASKED, missing, ["900", "x", "9"], [1j, 2, 3]):
+        with pytest.raises(ValueError, match=r"masked|real numbers"):
+            DOORS[door](x)
+
+
 def test_xmin_between_two_values_leaves_the_values_above_it():
     fit = fit_power_law_samples([1, 2, 2, 2.0], xmin=1.5)
     assert fit.alpha == pytest.approx(1 + 1 / np.log(2 / 1.5))
@@ -471,8 +509,10 @@ def test_fits_are_the_same_under_numpys_strictest_errors():
 
 
 def test_slopes_refuse_what_they_cannot_measure():
-    with pytest.raises(ValueError, match="two occupied bins"):
-        local_slope(DECADES, [9, 0, 0])
+    with pytest.raises(ValueError, match="choose a larger factor"):
+        local_slope([1, 2, 4, 8], [9, 0, 9], factor=2)
+    with pytest.raises(ValueError, match="choose a smaller factor"):
+        local_slope([1, 2, 4, 8, 16], [9, 9, 9, 9], factor=1e3)
     with pytest.raises(ValueError, match="factor"):
         local_slope(DECADES, COUNTS, factor=1.0)
     with pytest.raises(ValueError, match="leaves 2 occupied bins"):

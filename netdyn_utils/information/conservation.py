@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-from ..validation import check_positive_int
+from ..validation import check_positive_int, real_numbers
 
 MIN_WINDOWS = 10
 MAX_AUTOCORRELATION = 0.99
@@ -170,7 +170,8 @@ def _correlation(x, y):
 
 def _check(information, alignment):
     """Return both series as float64, or say what is wrong with them."""
-    i, b = np.asarray(information, float), np.asarray(alignment, float)
+    i = real_numbers(information, "information")
+    b = real_numbers(alignment, "alignment")
     if i.shape != b.shape or i.ndim != 1 or len(i) < MIN_WINDOWS:
         raise ValueError(
             f"information of shape {i.shape}, alignment of shape {b.shape}: expected "

@@ -8,12 +8,13 @@ test: what an estimator makes of independent numbers, it makes of permuted ones 
 
 from dataclasses import dataclass, field
 from math import nan
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
-from ..validation import check_choice, check_positive_int
+from ..validation import check_choice, check_positive_int, real_numbers
 
 BINNED = ("rank", "linear")
 CORRECTIONS = ("miller-madow", None)
@@ -86,7 +87,13 @@ def mutual_information(
     I = -0.0006 nats (50 × 50 rank bins, miller-madow, n = 100,000)
     """
     options = estimator, bins, correction, neighbours, subsample, rng
-    estimate, y = _prepare(x, y, *options)
+    estimate, y, cells = _prepare(x, y, *options)
+    if len(y) < cells:
+        warn(
+            f"{len(y):,} pairs in {cells:,} cells: chance alone makes the estimate too "
+            "large, use fewer bins or compare it with permutation_test (shuffled_null)",
+            stacklevel=2,
+        )
     return estimate(y)
 
 
@@ -164,7 +171,7 @@ def permutation_test(
     True
     """
     check_positive_int(permutations, "permutations")
-    estimate, y = _prepare(x, y, rng=rng, **options)
+    estimate, y, _ = _prepare(x, y, rng=rng, **options)
     kind, places = "pairs", np.arange(len(y))[:, None]
     if groups is not None:
         kind, places = "groups", _places_of_groups(groups, len(y))
@@ -216,10 +223,10 @@ def _prepare(
     subsample=5_000,
     rng=None,
 ):
-    """Return an estimate as a function of permuted y, and y as it takes it."""
+    """Return an estimate as a function of permuted y, y as it takes it, and cells."""
     check_choice(estimator, (*BINNED, "ksg"), "estimator")
     check_choice(correction, CORRECTIONS, "correction")
-    x, y = np.asarray(x, float), np.asarray(y, float)
+    x, y = real_numbers(x, "x"), real_numbers(y, "y")
     if x.shape != y.shape or x.ndim != 1 or not x.size:
         raise ValueError(
             f"x of shape {x.shape} and y of shape {y.shape}: expected one axis and "
@@ -236,7 +243,7 @@ def _prepare(
         if check_positive_int(subsample, "subsample") < len(x):
             chosen = rng.choice(len(x), subsample, replace=False)
         x = x[chosen]
-        return lambda y: _ksg(x, y[chosen], neighbours, rng), y
+        return lambda y: _ksg(x, y[chosen], neighbours, rng), y, 0
 
     bin_edges = {"rank": rank_edges, "linear": linear_edges}[estimator]
     edges = [bin_edges(values, bins=bins) for values in (x, y)]
@@ -248,7 +255,7 @@ def _prepare(
         counts = np.bincount(row + column, minlength=shape[0] * shape[1])
         return information_of_counts(counts.reshape(shape), estimator, bins, correction)
 
-    return estimate, column
+    return estimate, column, shape[0] * shape[1]
 
 
 def check_values(name, values):
@@ -274,17 +281,19 @@ def linear_edges(values, *, bins: int) -> np.ndarray:
     return edges
 
 
-def rank_edges(values, *, bins: int, repeats=None) -> np.ndarray:
+def rank_edges(values, *, bins: int, repeats=None, apart: bool = True) -> np.ndarray:
     """Return edges of equal mass of values that occur so often, (bins+1,) or fewer."""
     order = np.argsort(values)
     upto = None if repeats is None else np.cumsum(repeats[order])
-    return edges_of_sorted(values[order], bins, upto)
+    return edges_of_sorted(values[order], bins, upto, apart)
 
 
-def edges_of_sorted(ordered, bins: int, upto=None) -> np.ndarray:
+def edges_of_sorted(ordered, bins: int, upto=None, apart: bool = True) -> np.ndarray:
     """Return edges of equal mass from sorted values; `upto` counts repeated ones.
 
-    Equal values share a bin; the largest, if repeated, has one of its own.
+    Equal values share a bin; the largest, if repeated, has one of its own. With `apart`
+    so has every value that fills a bin alone, and every value where there are no more
+    than bins: then the order of names means nothing, and one bin is never left.
     """
     n = len(ordered) if upto is None else upto[-1]
     if n < _check_bins(bins):
@@ -296,8 +305,18 @@ def edges_of_sorted(ordered, bins: int, upto=None) -> np.ndarray:
         places = np.searchsorted(upto, places, "right")
     chosen = ordered[places].astype(float)
     edges = np.unique(chosen)
+    if len(edges) > bins:  # no ties
+        return edges
+    if apart:
+        distinct = ordered[np.flatnonzero(np.diff(ordered, prepend=np.nan))]
+        above = np.searchsorted(
+            distinct, chosen[1:][chosen[1:] == chosen[:-1]], "right"
+        )
+        edges = np.union1d(edges, distinct[above[above < len(distinct)]])
+        if len(distinct) <= bins:
+            return np.append(distinct, np.nextafter(edges[-1], np.inf))
     if chosen[-2] == chosen[-1]:
-        edges = np.append(edges, np.nextafter(edges[-1], np.inf))
+        return np.append(edges, np.nextafter(edges[-1], np.inf))
     return edges
 
 
@@ -327,9 +346,11 @@ def _ksg(x, y, neighbours, rng) -> MutualInformation:
     for values in (x, y):
         if values.min() == values.max():
             raise ValueError("the subsample is constant on one side: take a larger one")
-        scaled = values / values.std()
-        size = JITTER * max(1.0, np.abs(scaled).mean())
-        columns.append((scaled + size * rng.standard_normal(len(x)))[:, None])
+        # In two steps, so that no square overflows and none vanishes.
+        values = values / 2 - values.min() / 2
+        scaled = values / values.max()
+        scaled = (scaled - scaled.mean()) / scaled.std()
+        columns.append((scaled + JITTER * rng.standard_normal(len(x)))[:, None])
     search = NearestNeighbors(metric="chebyshev", n_neighbors=neighbours)
     distances = search.fit(np.hstack(columns)).kneighbors()[0]
     radius = np.nextafter(distances[:, -1], 0)  # strictly nearer than the k-th

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._numba import njit
-from ..validation import check_choice, check_positive_int
+from ..validation import check_choice, check_positive_int, real_numbers
 from .mutual_information import (
     BINNED,
     CORRECTIONS,
@@ -76,13 +76,18 @@ def window_information(
     I = 0.4335 nats, 0.4294 above chance 0.0040 ± 0.0028 (20 permutations of units, \
 p = 0.048, n = 60,000); 1 layers
     """
+    options = rng, estimator, bins, correction, permutations
+    return _estimate(layers, *options, apart=True)
+
+
+def _estimate(layers, rng, estimator, bins, correction, permutations, apart):
     check_choice(estimator, BINNED, "estimator")
     check_choice(correction, CORRECTIONS, "correction")
     check_positive_int(permutations, "permutations")
     layers = [_check(i, *layer) for i, layer in enumerate(layers)]
     if not layers:
         raise ValueError("no layers: pass (magnitudes, activations) of one or more")
-    scopes = _count_rows(layers, estimator, bins)
+    scopes = _count_rows(layers, estimator, bins, apart)
     units = [activations.shape[1] for _, activations in layers]
     orders = [[np.arange(n) for n in units]]  # as observed, then permuted
     orders += [[rng.permutation(n) for n in units] for _ in range(permutations)]
@@ -123,7 +128,7 @@ def read_window(
     found = {}
     for aggregate, parts in zip(AGGREGATES, (single, [layers]), strict=True):
         for estimator, correction in CORRECTION_OF.items():
-            options = {"estimator": estimator, "correction": correction}
+            options = {"estimator": estimator, "correction": correction, "bins": 50}
             options["permutations"] = permutations
             each = np.array([_nats(part, seed, options) for part in parts])
             known = np.isfinite(each)
@@ -144,13 +149,14 @@ def _nats(layers, seed: int, options) -> np.ndarray:
     if varying.size:
         # The same seed at every step: the same permutations all the time.
         rng = np.random.default_rng(seed)
-        found = window_information([layers[i] for i in varying], rng=rng, **options)
+        # Ties as the records have them: apart would be better, and another version.
+        found = _estimate([layers[i] for i in varying], rng, **options, apart=False)
         tests = found.pooled, *found.layers
         rows[[0, *(1 + varying)]] = [[test.nats, *test.null] for test in tests]
     return rows
 
 
-def _count_rows(layers, estimator, bins):
+def _count_rows(layers, estimator, bins, apart):
     """Return of all layers together, and of each, what permutations leave alone.
 
     The number of activation bins, and of each layer its index, its counts (steps,
@@ -158,15 +164,16 @@ def _count_rows(layers, estimator, bins):
     """
     scopes = [range(len(layers)), *([i] for i in range(len(layers)))]
     magnitudes = [m for m, _ in layers]
-    x_edges = window_edges(magnitudes, scopes, bins=bins, linear=estimator == "linear")
+    linear = estimator == "linear"
+    x_edges = window_edges(magnitudes, scopes, bins, linear, apart)
     found = []
     for scope, x in zip(scopes, x_edges, strict=True):
         values = np.concatenate([layers[i][1].ravel() for i in scope])
-        if estimator == "linear":
+        if linear:
             y = linear_edges(values, bins=bins)
         else:
             fans = [np.full(layers[i][1].size, magnitudes[i].shape[2]) for i in scope]
-            y = rank_edges(values, bins=bins, repeats=np.concatenate(fans))
+            y = rank_edges(values, bins=bins, repeats=np.concatenate(fans), apart=apart)
         members = [
             (i, count_magnitudes(magnitudes[i], x), bin_numbers(layers[i][1], y))
             for i in scope
@@ -175,7 +182,7 @@ def _count_rows(layers, estimator, bins):
     return found
 
 
-def window_edges(magnitudes, scopes, *, bins: int, linear=False) -> list[np.ndarray]:
+def window_edges(magnitudes, scopes, bins, linear=False, apart=True):
     """Return the edges, float64, for each scope: layers that are taken together."""
     if linear:
         ends = np.array([(m.min(), m.max()) for m in magnitudes], float)
@@ -186,7 +193,7 @@ def window_edges(magnitudes, scopes, *, bins: int, linear=False) -> list[np.ndar
         if len(scope) > 1:  # a stable sort merges what is sorted in parts
             together = np.concatenate([ordered[i] for i in scope])
             together.sort(kind="stable")
-        edges.append(edges_of_sorted(together, bins))
+        edges.append(edges_of_sorted(together, bins, apart=apart))
     return edges
 
 
@@ -226,9 +233,8 @@ def add_counts(rows, bins, size):
 
 
 def _check(i, magnitudes, activations):
-    magnitudes, activations = np.asarray(magnitudes), np.asarray(activations, float)
-    if magnitudes.dtype != np.float32:
-        magnitudes = magnitudes.astype(float, copy=False)
+    magnitudes = real_numbers(magnitudes, f"magnitudes of layer {i}", single=True)
+    activations = real_numbers(activations, f"activations of layer {i}")
     if magnitudes.ndim != 3 or magnitudes.shape[:2] != activations.shape:
         raise ValueError(
             f"layer {i}: magnitudes of shape {magnitudes.shape}, activations of shape "

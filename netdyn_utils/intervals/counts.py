@@ -16,7 +16,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import check_positive, check_positive_int
+from ..validation import check_positive, check_positive_int, real_numbers
 
 
 def exceedance_intervals(magnitudes: ArrayLike, threshold: float) -> np.ndarray:
@@ -222,7 +222,7 @@ def memory_coefficient(moments: Sequence[float]) -> float:
 
 def _exceeds(magnitudes, threshold):
     """Return where magnitudes, (steps, weights), reach the threshold."""
-    magnitudes = np.asarray(magnitudes)
+    magnitudes = real_numbers(magnitudes, "magnitudes", single=True)
     if magnitudes.ndim != 2 or len(magnitudes) < 2:
         raise ValueError(
             f"magnitudes of shape {magnitudes.shape}: expected (steps, weights) with "

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from ..tails.binned import whole_counts
-from ..validation import check_positive_int
+from ..validation import check_positive_int, whole_counts
 from .counts import IntervalCounts, burstiness_of, memory_coefficient
 
 _MAX_EXPONENT = 100.0  # intervals of probability below about e^−100 are left out

@@ -17,7 +17,7 @@ from .exponential_vs_power_law import (
 )
 from .goodness_of_fit import goodness_of_fit
 from .local_slope import hill_curve, local_slope, ols_exponent
-from .power_law import TailFit, fit_power_law, fit_power_law_samples
+from .power_law import TailFit, fit_power_law, fit_power_law_samples, xmin_curve
 from .scale_mixture import compare_with_null, scale_mixture_null
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "scale_mixture_null",
     "subsample_counts",
     "window_stability",
+    "xmin_curve",
 ]

@@ -1,34 +1,25 @@
 """What else a tail could be: a power law against four alternatives, by Vuong's test.
 
-A log-normal bends so slowly that it passes for a straight line on log-log axes. So four
-other laws are fitted to the same tail, by the same binned likelihood, with the same
-upper edge. With z = ln(x/xmin), their densities in z are proportional to
-
-    power law              e^{−s z}                  s = alpha − 1
-    power law with cutoff  e^{−s z − k e^z}          rate = k/xmin
-    log-normal             e^{−b z − c z²/2}         sigma² = 1/c, mu = ln xmin − b/c
-    stretched exponential  e^{β z − (r/β) e^{β z}}   P(X ≥ x) ∝ e^{−(rate x)^beta}
-    exponential            the last one with β = 1
-
-The power law is k = 0, c = 0 or β → 0, and a search is well conditioned there, where
-fits in the usual parameters run off to infinity.
+A log-normal bends so slowly that it passes for a straight line on log-log axes. So
+other laws are fitted to the same tail, by the same likelihood, with the same support:
+those of `families`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, nan
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
-from scipy.special import chdtrc, erfc, erfcx
+from scipy.special import chdtrc, erfc
 
-from ..validation import check_positive
-from .binned import as_fitted, check_level, power_law_cells
-from .power_law import TailFit
+from ..validation import check_level, check_positive
+from .binned import as_fitted, power_law_cells
+from .families import CUTOFF, binned_families, continuous_families, discrete_families
+from .power_law import TailFit, as_fitted_sample, data_and_fit
 
-POWER_LAW, CUTOFF, UNDECIDED = "power law", "power law with cutoff", "not decided"
-_LOG_CURVATURE = (np.log(1e-13), 30.0)  # bounds of ln c, ln k and ln β: below, none
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+POWER_LAW, UNDECIDED = "power law", "not decided"
+ROUNDING = 1e-9  # of ln L per count: what two ways to sum may differ by
 
 
 @dataclass(frozen=True)
@@ -37,6 +28,7 @@ class Alternative:
 
     name: str
     parameters: Mapping[str, float]  # usual names; infinite only near the power law
+    errors: Mapping[str, float]  # standard error of each, nan where there is no maximum
     log_likelihood: float  # nats
     loglik_ratio: float  # Vuong's R = ln L(power law) − ln L(alternative), in nats
     vuong_z: float  # R over its standard deviation
@@ -44,7 +36,7 @@ class Alternative:
     nested: bool  # the power law is a member of it: R ≤ 0, and 2|R| is chi-squared
     at_limit: bool  # its best fit is the power law itself
     preferred: str  # "power law", the alternative's name, or "not decided"
-    expected: np.ndarray = field(compare=False, repr=False)  # counts, tail bins
+    expected: np.ndarray = field(compare=False, repr=False)  # counts of tail bins
 
     def __str__(self):
         parameters = ", ".join(f"{k} = {v:.4g}" for k, v in self.parameters.items())
@@ -61,7 +53,7 @@ class TailComparison:
     fit: TailFit
     alternatives: tuple[Alternative, ...]
     level: float  # p below which a difference counts as decided
-    edges: np.ndarray = field(compare=False, repr=False)  # of the tail bins
+    edges: np.ndarray = field(compare=False, repr=False)  # of the tail bins; values
 
     def __getitem__(self, name: str) -> Alternative:
         rows = {row.name: row for row in self.alternatives}
@@ -90,26 +82,23 @@ class TailComparison:
 @np.errstate(under="ignore")
 def compare_tails(
     edges: ArrayLike,
-    counts: ArrayLike,
-    fit: TailFit,
+    counts: ArrayLike | TailFit | None,
+    fit: TailFit | None = None,
     *,
     level: float = 0.05,
     n_effective: float | None = None,
 ) -> TailComparison:
-    """Compare the fitted power law with four alternatives on the same tail.
+    """Compare the fitted power law with alternatives on the same tail.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from.
-    fit : TailFit
-        Gives xmin and the convention at the upper edge. A ValueError if it is not of
-        this histogram.
-    level : float
-        A difference with p below it counts as decided.
-    n_effective : float, optional
-        Size of an independent sample that says as much as all `fit.n` counts: R
-        shrinks by n_effective/n, its z by the root of that.
+    They are "exponential", "stretched exponential", "log-normal" and "power law with
+    cutoff"; of whole numbers "geometric" in place of the first two.
+
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``compare_tails(x, fit)``. A ValueError if the fit is of other data or at a bound. A
+    difference with p below `level` counts as decided. `n_effective` is the size of an
+    independent sample that says as much as all `fit.n` counts: R shrinks by
+    n_effective/n, its z by the root of that.
 
     Notes
     -----
@@ -122,13 +111,12 @@ def compare_tails(
     have the power law as a limit only, and go by Vuong. Where the best fit of an
     alternative is that limit the two laws are one: R = 0, p = 1, not decided.
 
-    At 1e9 counts p is 0 or 1 and means little: every model is false at that size, and
-    neighbouring updates are not independent. Read R per count beside the curves, and
-    pass `n_effective` (see `effective_sample_size`).
+    At 1e9 counts p is 0 or 1 and means little, see `fit_power_law`: read R per count
+    beside the curves, and pass `n_effective`.
 
     Examples
     --------
-    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> from netdyn_utils import fit_power_law, fit_power_law_samples
     >>> edges = np.arange(1.0, 42.0)                    # an exponential, rate 1/4
     >>> counts = np.round(1e5 * -np.diff(np.exp(-edges / 4))).astype(int)
     >>> comparison = compare_tails(edges, counts, fit_power_law(edges, counts, xmin=1))
@@ -136,15 +124,38 @@ def compare_tails(
     'exponential'
     >>> round(comparison["exponential"].parameters["rate"], 3)
     0.25
+    >>> x = np.random.default_rng(0).lognormal(size=2_000)
+    >>> compare_tails(x, fit_power_law_samples(x, xmin=1))["log-normal"].preferred
+    'log-normal'
     """
+    options = {"level": level, "n_effective": n_effective}
+    edges, counts, fit = data_and_fit(edges, counts, fit)
+    if fit.kind != "binned":
+        return _compare_values(edges, counts, fit, options)
     bounded, counts, start = as_fitted(edges, counts, fit)
     tail_edges, h = bounded[start:], counts[start:].astype(float)
     z, s = np.log(tail_edges / fit.xmin), fit.alpha - 1
     mean = max(float(h @ (z[:-1] + z[1:]) / 2 / h.sum()), 1e-6)
     cells = power_law_cells(z, fit.upper, s)
     families = binned_families(z, fit.upper, fit.xmin, s, mean)
-    options = {"level": level, "n_effective": n_effective, "rounding": 1e-12}
-    return compare_cells(fit, tail_edges, h, cells, families, **options)
+    return compare_cells(fit, tail_edges, h, cells, families, rounding=1e-12, **options)
+
+
+def _compare_values(data, counts, fit, options):
+    """Compare at the single values of a sample, each with its density."""
+    _, (x, h) = as_fitted_sample(data, counts, fit)
+    x, h = x[h > 0], h[h > 0].astype(float)
+    power_law = fit.log_pdf(x)
+    end = fit.xmax if fit.upper == "truncated" else inf
+    if fit.kind == "discrete":
+        mean = float(h @ x / h.sum())
+        families = discrete_families(x, fit.xmin, fit.alpha, mean, end)
+    else:
+        z = np.log(x / fit.xmin)
+        mean = max(float(h @ z / h.sum()), 1e-6)
+        reach = np.log(end / fit.xmin)
+        families = continuous_families(z, reach, fit.xmin, fit.alpha - 1, mean)
+    return compare_cells(fit, x, h, power_law, families, rounding=ROUNDING, **options)
 
 
 def compare_cells(
@@ -160,14 +171,15 @@ def compare_cells(
     if n_effective is not None:
         fraction = min(1.0, check_positive(n_effective, "n_effective") / fit.n)
 
-    def row(name, parameters, cells, at_limit=False):
+    def row(name, parameters, cells, at_limit=False, errors=None):
         nested = name == CUTOFF
         ratio, z, p = vuong_test(power_law, cells, h, nested, fraction, rounding)
         leader = POWER_LAW if ratio > 0 else name
         preferred = leader if p < level else UNDECIDED
         likelihood, expected = h @ np.where(h > 0, cells, 0.0), h.sum() * np.exp(cells)
         numbers = float(likelihood), ratio, z, p, nested, at_limit
-        return Alternative(name, parameters, *numbers, preferred, expected)
+        errors = errors or dict.fromkeys(parameters, nan)
+        return Alternative(name, parameters, errors, *numbers, preferred, expected)
 
     def fitted_row(family):
         theta, cells = family.maximise(h)
@@ -175,7 +187,8 @@ def compare_cells(
         gain = h @ np.where(h > 0, cells - power_law, 0.0)
         if family.limit and gain <= rounding * h.sum():
             return row(family.name, family.limit, power_law, at_limit=True)
-        return row(family.name, family.usual(theta), cells)
+        errors = family.errors(theta, h)
+        return row(family.name, family.usual(theta), cells, errors=errors)
 
     rows = [fitted_row(family) for family in families]
     rows += [row(name, {}, cells) for name, cells in (fixed or {}).items()]
@@ -197,167 +210,3 @@ def vuong_test(one, other, h, nested=False, fraction=1.0, rounding=1e-12):
     ratio = float(ratio * fraction)
     p = chdtrc(1, 2 * abs(ratio)) if nested else erfc(abs(z) / 2**0.5)
     return ratio, z, float(p)
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of tails: `log_cells(theta)` is ln P of each cell."""
-
-    name: str
-    log_cells: Callable[[np.ndarray], np.ndarray]
-    starts: tuple[tuple[float, ...], ...]  # where to search from
-    bounds: tuple[tuple[float, float], ...]
-    usual: Callable[[np.ndarray], dict[str, float]]  # theta to the usual parameters
-    limit: dict[str, float]  # the usual parameters where it is the power law; or none
-
-    def maximise(self, h):
-        """Return theta and ln P of each cell at the largest likelihood of counts h."""
-        occupied = h > 0
-        weight = h[occupied] / h.sum()
-
-        def loss(theta):
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                value = -(weight @ self.log_cells(theta)[occupied])
-            return value if np.isfinite(value) else 1e300
-
-        def search(start):  # well scaled, with no derivative to lose digits in
-            options = {"xatol": 1e-7, "fatol": 1e-14, "maxiter": 1000}
-            how = {"method": "Nelder-Mead", "bounds": self.bounds, "options": options}
-            return minimize(loss, start, **how)
-
-        best = min(map(search, self.starts), key=lambda found: found.fun)
-        theta = search(best.x).x
-        return theta, self.log_cells(theta)
-
-
-def log_normal_family(log_cells, xmin, starts, max_slope):
-    """Return the family of densities e^{−b z − c z²/2}, theta = (b, ln c)."""
-
-    def usual(theta):
-        mu = np.log(xmin) - theta[0] * np.exp(-theta[1])
-        return {"mu": float(mu), "sigma": float(np.exp(-theta[1] / 2))}
-
-    bounds = ((-max_slope, max_slope), _LOG_CURVATURE)
-    limit = {"mu": -np.inf, "sigma": np.inf}
-    return Family("log-normal", log_cells, starts, bounds, usual, limit)
-
-
-def cutoff_family(log_cells, xmin, starts, max_slope, alpha):
-    """Return the family of densities e^{−s z − k e^z}, theta = (s, ln k)."""
-
-    def usual(theta):
-        return {"alpha": float(1 + theta[0]), "rate": float(np.exp(theta[1])) / xmin}
-
-    bounds = ((-max_slope, max_slope), _LOG_CURVATURE)
-    limit = {"alpha": alpha, "rate": 0.0}
-    return Family(CUTOFF, log_cells, starts, bounds, usual, limit)
-
-
-def binned_families(z, upper, xmin, s, mean):
-    """Return the alternatives on the bins between the edges z = ln(edge/xmin).
-
-    `s` is the slope of the fitted power law and `mean` the mean of z: for the starts.
-    """
-    near, rate = np.log(0.01 / mean), np.log(1 / np.expm1(mean))
-    steepest = max(30.0, 2 * abs(s))
-    # A rising power law (truncated, s < 0) is the stretched exponential of rate 0.
-    power_law = (np.log(s), near) if s > 0 else (-25.0, np.log(max(-s, 1e-3)))
-
-    def weibull(theta):
-        r, beta = np.exp(theta[0]), np.exp(theta[1])
-        rise = np.exp(beta * z[:-1]) * np.expm1(beta * np.diff(z))
-        log_survival = -r * np.expm1(beta * z) / beta
-        cells = log_survival[:-1] + np.log(-np.expm1(-r * rise / beta))
-        if upper == "censored":
-            cells[-1] = log_survival[-2]
-        if upper == "truncated":
-            cells -= np.log(-np.expm1(log_survival[-1]))
-        return cells
-
-    def exponential(theta):
-        return weibull((theta[0], 0.0))
-
-    def log_normal(theta):
-        return log_normal_cells(z, upper, theta[0], np.exp(theta[1]))
-
-    def usual_rate(theta):
-        return {"rate": float(np.exp(theta[0])) / xmin}
-
-    def usual_weibull(theta):
-        beta = np.exp(theta[1])
-        with np.errstate(over="ignore"):
-            rate = np.exp((theta[0] - theta[1]) / beta) / xmin
-        return {"rate": float(rate), "beta": float(beta)}
-
-    log_r, log_beta = (-40.0, 40.0), (_LOG_CURVATURE[0], np.log(max(20.0, 2 * abs(s))))
-    limit = {"rate": np.inf, "beta": 0.0} if s > 0 else {"rate": 0.0, "beta": -s}
-    starts = ((s, near), (0.0, -2 * np.log(mean)))
-    cutoff_starts = ((s, near - mean), (0.0, rate))
-    weibull_search = (power_law, (rate, 0.0)), (log_r, log_beta)
-    return (
-        Family("exponential", exponential, ((rate,),), (log_r,), usual_rate, {}),
-        Family("stretched exponential", weibull, *weibull_search, usual_weibull, limit),
-        log_normal_family(log_normal, xmin, starts, 1e3 * steepest),
-        cutoff_family(cutoff_cells(z, upper), xmin, cutoff_starts, steepest, 1 + s),
-    )
-
-
-def log_normal_cells(z, upper, b, c):
-    """Return ln P of each bin for a density e^{−b z − c z²/2}, with z[0] = 0."""
-    # Beyond an edge lies density · erfcx(u) · √(π/2c), u = (b + c z)/√(2c). A bin is a
-    # difference of two such terms, on the side of the peak where they are smaller.
-    u, log_density = (b + c * z) / np.sqrt(2 * c), -z * (b + c * z / 2)
-    left = u[1:] < -u[:-1]
-    near, far = np.where(left, -u[1:], u[:-1]), np.where(left, -u[:-1], u[1:])
-    drop = np.abs(np.diff(z) * (b + c * (z[1:] + z[:-1]) / 2))  # of the log density
-    log_near = _log_erfcx(near)
-    cells = np.where(left, log_density[1:], log_density[:-1]) + log_near
-    cells += np.log(-np.expm1(_log_erfcx(far) - log_near - drop))
-    if upper == "censored":
-        cells[-1] = log_density[-2] + _log_erfcx(u[-2])
-    whole = np.logaddexp.reduce(cells) if upper == "truncated" else _log_erfcx(u[0])
-    return cells - whole
-
-
-def _log_erfcx(u):
-    """Return ln(e^{u²} erfc(u)), also where u is far below zero."""
-    left, right = np.minimum(u, 0), np.maximum(u, 0)
-    return np.where(u < 0, u * u + np.log(erfc(left)), np.log(erfcx(right)))
-
-
-def cutoff_cells(z, upper):
-    """Return the function from theta to ln P of each bin of the law with cutoff."""
-    # No closed CDF: Gauss-Legendre panels of at most a quarter in z, exact to 1e-12.
-    edges = z[:-1] if upper == "censored" else z
-    pieces = np.ceil(np.diff(edges) / 0.25).astype(int)
-    width = np.repeat(np.diff(edges) / pieces, pieces)
-    index = np.arange(len(width)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    left = np.repeat(edges[:-1], pieces) + index * width
-    nodes = (left[:, None] + width[:, None] * (_NODES + 1) / 2).ravel()
-    log_weights = np.log((width[:, None] * _WEIGHTS / 2).ravel())
-    per_bin = pieces * len(_NODES)
-    first = np.cumsum(per_bin) - per_bin
-    bin_of, rise = np.repeat(np.arange(len(pieces)), per_bin), np.exp(nodes)
-
-    def log_cells(theta):
-        s, k = theta[0], np.exp(theta[1])
-        f = -s * nodes - k * rise + log_weights
-        peak = np.maximum.reduceat(f, first)  # each bin scaled by its own largest value
-        cells = peak + np.log(np.add.reduceat(np.exp(f - peak[bin_of]), first))
-        if upper == "truncated":
-            return cells - np.logaddexp.reduce(cells)
-        beyond = log_beyond_cutoff(s, k * np.exp(edges[-1])) - s * edges[-1]
-        whole = np.append(cells, beyond)
-        return (whole if upper == "censored" else cells) - np.logaddexp.reduce(whole)
-
-    return log_cells
-
-
-def log_beyond_cutoff(s, y):
-    """Return ln ∫_0^∞ e^{−s v − y e^v} dv, the exponential integral E_{s+1}(y)."""
-    reach = np.log1p(745 / y)  # from there on e^{−y e^v} is zero in float64
-    reach = min(reach, 45 / s) if s > 0 else reach
-    width = reach / 96
-    v = (np.arange(96)[:, None] * width + width * (_NODES + 1) / 2).ravel()
-    f = -s * v - y * np.exp(v) + np.tile(np.log(_WEIGHTS * width / 2), 96)
-    return np.logaddexp.reduce(f)

@@ -20,9 +20,8 @@ from os import cpu_count
 
 import numpy as np
 
-from ..validation import short_repr
+from ..validation import real_numbers, whole_counts
 
-MAX_COUNT = 9e18
 UPPER = ("infinite", "censored", "truncated")
 SLOPE_BOUNDS = (1e-6, 1e6)  # of s = alpha − 1, where the likelihood is searched
 MAX_SCAN_SLOPE = 19.0  # a scan chooses no larger abs(s) if it can
@@ -50,42 +49,6 @@ def check_histogram(edges, counts):
     if not counts.any():
         raise ValueError("the histogram is empty: a tail fit needs two occupied bins")
     return edges, counts
-
-
-def whole_counts(counts):
-    """Return counts as int64 if each is a whole number, zero or above."""
-    numbers = real_numbers(counts, "counts")
-    bad = ~(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers)))
-    if bad.any():
-        raise ValueError(
-            f"counts must be whole numbers, zero or above, got {numbers[bad][0]:g} at "
-            f"{np.flatnonzero(bad)[0]}: pass no fractions or densities, and count NaN "
-            "and Inf apart"
-        )
-    if numbers.sum() > MAX_COUNT:
-        raise ValueError(f"{numbers.sum():.3g} counts are more than 64 bits can add up")
-    return np.asarray(counts).astype(np.int64)
-
-
-def real_numbers(values, what):
-    """Return values as float64; refuse text, and what is masked or missing."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{what} are masked in places: leave these out, or fill them")
-    values = np.asarray(values)
-    try:
-        if values.dtype.kind in "biufO":
-            return values.astype(float)
-    except (TypeError, ValueError, OverflowError):
-        pass  # an object that is no number
-    got = f"{short_repr(values.tolist())} of type {values.dtype}"
-    raise ValueError(f"{what} must be real numbers, got {got}")
-
-
-def check_level(level):
-    """Return a level if it lies between 0 and 1."""
-    if 0 < level < 1:
-        return level
-    raise ValueError(f"level must lie between 0 and 1, got {level!r}: 0.95, not 95")
 
 
 def edge_index(edges, value, what):
@@ -316,24 +279,37 @@ def _ks_distances(bins, above, starts, s, reach):
     return ks
 
 
-def scan_resamples(bins, resamples, start=None):
+def scan_resamples(bins, resamples, start=None, ends=(0, np.inf)):
     """Return alpha, first tail bin and KS distance of each row (replicates, bins).
 
-    With `start` the threshold stays there; without, each row scans for its own. A row
-    with no tail to fit gets nan, −1 and nan.
+    With `start` the threshold stays there; without, each row scans for its own between
+    two first bins. A row with no tail to fit gets nan, −1 and nan.
     """
 
     def refit(counts):
         starts = np.array([start])
         if start is None:
             starts = scan_starts(counts, bins.upper)
-        if np.count_nonzero(counts[starts[0] if starts.size else 0 :]) < 2:
+            starts = starts[(ends[0] <= starts) & (starts <= ends[1])]
+        if not starts.size or np.count_nonzero(counts[starts[0] :]) < 2:
             return np.nan, -1, np.nan
         fits = fit_thresholds(bins, counts, starts)
         best = fits.best()
         return fits.alpha[best], fits.starts[best], fits.ks[best]
 
+    return in_threads(refit, resamples)
+
+
+def in_threads(refit, resamples):
+    """Return an array for each of the numbers that `refit` makes of a resample."""
     # Threads, not processes: numpy lets go of the interpreter, and starts at once.
     with ThreadPoolExecutor(cpu_count()) as pool:
-        alpha, first, ks = zip(*pool.map(refit, resamples, chunksize=16), strict=True)
-    return np.array(alpha), np.array(first), np.array(ks)
+        columns = zip(*pool.map(refit, resamples, chunksize=16), strict=True)
+        return tuple(map(np.array, columns))
+
+
+def edges_in_range(edges, xmin_range):
+    """Return the first and the last edge in the range of thresholds, by index."""
+    low, high = (0, np.inf) if xmin_range is None else xmin_range
+    inside = np.flatnonzero((low <= edges) & (edges <= high))
+    return inside[0], inside[-1]

@@ -7,13 +7,25 @@ many weights at once, and only the scatter between windows, layers or seeds show
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import check_positive, check_positive_int
-from .binned import LogBins, as_fitted, check_level, scan_resamples, whole_counts
-from .power_law import TailFit, fit_power_law
+from ..validation import (
+    check_level,
+    check_positive,
+    check_positive_int,
+    whole_counts,
+)
+from .binned import LogBins, as_fitted, edges_in_range, scan_resamples
+from .power_law import (
+    TailFit,
+    as_fitted_sample,
+    data_and_fit,
+    fit_power_law,
+    refit_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +52,8 @@ class AlphaInterval:
 @np.errstate(under="ignore")
 def bootstrap_alpha(
     edges: ArrayLike,
-    counts: ArrayLike,
-    fit: TailFit,
+    counts: ArrayLike | TailFit | None,
+    fit: TailFit | None = None,
     *,
     replicates: int = 1000,
     level: float = 0.95,
@@ -49,20 +61,14 @@ def bootstrap_alpha(
 ) -> AlphaInterval:
     """Return the percentile interval of alpha over resampled histograms.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from.
-    fit : TailFit
-        If its xmin was estimated, each resample estimates it; else it stays.
-    level : float
-        Coverage, in (0, 1).
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``bootstrap_alpha(x, fit)``. An estimated xmin is estimated in each resample.
 
     Notes
     -----
     All counts are resampled as one multinomial (Efron & Tibshirani, "An Introduction
-    to the Bootstrap" (1993), chapter 13). They are taken as independent; with dependent
-    ones the interval is too narrow by the root of n over the effective sample size.
+    to the Bootstrap" (1993), chapter 13). Of dependent ones the interval is too narrow.
 
     Examples
     --------
@@ -73,15 +79,27 @@ def bootstrap_alpha(
     """
     check_positive_int(replicates, "replicates")
     tails = [0.5 - check_level(level) / 2, 0.5 + level / 2]
-    bounded, h, start = as_fitted(edges, counts, fit)
-    bins = LogBins.from_edges(bounded, fit.upper)
-    resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
-    start = None if fit.xmin_estimated else start
-    alphas, first, _ = scan_resamples(bins, resamples, start)
-    xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
+    edges, counts, fit = data_and_fit(edges, counts, fit)
+    if fit.kind == "binned":
+        bounded, h, start = as_fitted(edges, counts, fit)
+        bins = LogBins.from_edges(bounded, fit.upper)
+        resamples = rng.multinomial(h.sum(), h / h.sum(), size=replicates)
+        start = None if fit.xmin_estimated else start
+        ends = edges_in_range(bounded, fit.xmin_range)
+        alphas, first, _ = scan_resamples(bins, resamples, start, ends)
+        xmins, alphas = bounded[first[first >= 0]], alphas[first >= 0]
+    else:
+        (values, h), _ = as_fitted_sample(edges, counts, fit)
+
+        def draw(rng):
+            again = rng.multinomial(h.sum(), h / h.sum())
+            return values[again > 0], again[again > 0]
+
+        alphas, xmins, _ = refit_samples(fit, draw, rng.spawn(replicates))
+        alphas, xmins = (x[np.isfinite(alphas)] for x in (alphas, xmins))
     low, high = map(float, np.quantile(alphas, tails))
     xmin_ends = map(float, np.quantile(xmins, tails))
-    sigma = float(alphas.std(ddof=1))
+    sigma = float(alphas.std(ddof=1)) if len(alphas) > 1 else nan
     return AlphaInterval(fit.alpha, low, high, level, sigma, *xmin_ends, alphas)
 
 
@@ -122,15 +140,9 @@ def window_stability(
 ) -> WindowStability:
     """Fit every window of training alike and say how alpha varies.
 
-    Parameters
-    ----------
-    histograms : iterable
-        One for each window, in order: with `.edges` and `.counts`, or as a pair
-        (edges, counts). Three or more.
-    replicates, level, rng
-        Of `bootstrap_alpha`.
-    **options
-        Of `fit_power_law`, the same for all windows; without xmin each estimates it.
+    Three windows or more, in order, with `.edges` and `.counts` or as a pair (edges,
+    counts). `replicates`, `level` and `rng` as for `bootstrap_alpha`, the other options
+    as for `fit_power_law`, the same for all windows; without xmin each estimates it.
 
     Notes
     -----
@@ -169,16 +181,9 @@ def window_stability(
 def effective_sample_size(window_counts: ArrayLike) -> float:
     """Return the size of an independent sample that scatters as the windows do.
 
-    Parameters
-    ----------
-    window_counts : array of whole numbers, (windows, bins)
-        The histogram of each window, in order, on the same edges; three windows or
-        more. For a tail pass its bins and one bin of all the rest.
-
-    Returns
-    -------
-    float
-        For all windows together, in counts; never more than there are.
+    The histogram of each window, (windows, bins), in order on the same edges, three
+    windows or more: for a tail pass its bins and one bin of all the rest. The result is
+    for all windows together, in counts, and never more than there are.
 
     Notes
     -----

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..validation import check_positive_int
-from .binned import check_level, real_numbers
+from ..validation import check_level, check_positive_int, real_numbers
 
 TAIL_FRACTION = 0.1  # of the values, the largest
 MIN_TAIL_COUNT = 20  # values in a tail
@@ -71,13 +70,9 @@ def power_law_or_exponential(
 ) -> LikelihoodRatio:
     """Fit both laws to the largest values of a sample and say which is nearer.
 
-    Parameters
-    ----------
-    x : array, (samples,)
-        Not negative, finite.
-    fraction : float
-        Fraction of the values that are the tail, in (0, 1). A ValueError if these are
-        fewer than 20, or do not reach above the threshold.
+    The tail is that fraction of the values, the largest; x, (samples,), is finite and
+    not negative. A ValueError if the tail has fewer than 20 values, or does not reach
+    above the threshold.
 
     Notes
     -----
@@ -86,13 +81,14 @@ def power_law_or_exponential(
     1/s = ⟨ln(x/c)⟩ and alpha = s + 1. z is Vuong's, the ratio over its standard error
     for independent values (Clauset, Shalizi & Newman, SIAM Review 51 (2009), app. C).
     """
-    x, n = real_numbers(x, "values"), round(fraction * len(x))
+    x = real_numbers(x, "values")
+    n = round(fraction * x.size) if 0 < fraction < 1 else 0
     if x.ndim != 1 or not np.isfinite(x).all() or (x < 0).any():
         raise ValueError(
             "expected one axis of finite values that are not negative, such as "
             f"abs(ΔL); got shape {x.shape}"
         )
-    if not 0 < fraction < 1 or n < MIN_TAIL_COUNT:
+    if n < MIN_TAIL_COUNT:
         raise ValueError(
             f"a fraction {fraction!r} of {len(x):,} values is no tail: choose one in "
             f"(0, 1) that leaves at least {MIN_TAIL_COUNT}"
@@ -118,17 +114,12 @@ def crossover_delta(
 ) -> Crossover:
     """Find the displacement from which on the power law is the nearer law.
 
-    Parameters
-    ----------
-    deltas : array, (deltas,)
-        Ascending and positive.
-    changes : array, (deltas, weights)
-        Changes of the loss of the same weights at each; their signs do not matter.
-    rng : numpy.random.Generator
-        Resamples weights, the same for every displacement. Between two displacements
-        the ratio is taken as linear in ln δ.
+    Displacements, (deltas,), ascend and are positive; changes of the loss are those of
+    the same weights at each, (deltas, weights), of any sign. `rng` resamples weights,
+    the same for every displacement. Between two the ratio is linear in ln δ.
     """
-    deltas, changes = np.asarray(deltas, float), np.abs(np.asarray(changes, float))
+    deltas = real_numbers(deltas, "displacements")
+    changes = np.abs(real_numbers(changes, "changes"))
     if changes.shape[:1] != deltas.shape or changes.ndim != 2 or len(deltas) < 2:
         raise ValueError(
             f"expected one row of changes for each of two displacements or more, got "
@@ -156,10 +147,7 @@ def exponential_mixture(
 ) -> np.ndarray:
     """Draw a sample in which every group is exponential with the group's own mean.
 
-    Parameters
-    ----------
-    x, groups : array, (samples,)
-        Values that are not negative, and the group of each, for instance its layer.
+    Values that are not negative, and the group of each, for instance its layer.
 
     Examples
     --------
@@ -172,7 +160,7 @@ def exponential_mixture(
     >>> power_law_or_exponential(x, fraction=0.5).preferred
     'power law'
     """
-    x, groups = np.asarray(x, float), np.asarray(groups)
+    x, groups = real_numbers(x, "values"), np.asarray(groups)
     if x.shape != groups.shape or x.ndim != 1 or not x.size:
         shapes = f"{x.shape} and {groups.shape}"
         raise ValueError(f"expected a group for each value, got shapes {shapes}")

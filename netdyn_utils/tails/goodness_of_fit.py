@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..validation import check_positive_int
-from .binned import LogBins, as_fitted, scan_resamples
-from .power_law import TailFit
+from .binned import LogBins, as_fitted, edges_in_range, scan_resamples
+from .power_law import TailFit, as_fitted_sample, data_and_fit, refit_samples
 
 _MISSED = 1e-3  # expected counts above the last edge of a replicate, at most
 _EXTRA_BINS = 200
@@ -45,25 +45,19 @@ class GoodnessOfFit:
 @np.errstate(under="ignore")
 def goodness_of_fit(
     edges: ArrayLike,
-    counts: ArrayLike,
-    fit: TailFit,
+    counts: ArrayLike | TailFit | None,
+    fit: TailFit | None = None,
     *,
     replicates: int = 1000,
     rng: np.random.Generator,
 ) -> GoodnessOfFit:
     """Test a fitted power law by semi-parametric bootstrap.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from.
-    fit : TailFit
-        If its xmin was estimated, each replicate estimates it; at a given xmin, only
-        the tail is resampled and alpha refitted. A ValueError if the fit is not of
-        this histogram or sits at a bound.
-    replicates : int
-        The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
-    rng : numpy.random.Generator
+    Pass the histogram that `fit` was made from; of a fit to samples, continuous or
+    discrete, the values and, if there are any, how often each occurs:
+    ``goodness_of_fit(x, fit)``. An estimated xmin is estimated in each replicate; at a
+    given one only the tail is resampled. A ValueError if the fit is of other data or at
+    a bound. The error of p is √(p(1−p)/replicates): 2,500 give ±0.01.
 
     Notes
     -----
@@ -80,21 +74,35 @@ def goodness_of_fit(
     they already had. It costs power: of log-normal samples of 1e5 a scan keeps the last
     1 %, and about half pass every test there.
 
-    The test takes counts as independent: with 1e9 dependent counts it rejects every law
-    that is not exact to 1e-4. Thin the histogram to an effective sample size first
-    (`effective_sample_size`, `subsample_counts`), fit the thinned one and test that.
+    Counts that depend on each other reject every law: thin the histogram to its
+    effective size (`effective_sample_size`, `subsample_counts`), fit that and test it.
 
     Examples
     --------
-    >>> from netdyn_utils.tails.power_law import fit_power_law
+    >>> from netdyn_utils import fit_power_law, fit_power_law_samples
     >>> rng = np.random.default_rng(1)
     >>> edges = 2 ** np.arange(0, 12, 0.25)
     >>> counts = np.histogram(rng.exponential(20, 10_000) + 1, edges)[0]
     >>> fit = fit_power_law(edges, counts, xmin=1)
     >>> print(goodness_of_fit(edges, counts, fit, replicates=99, rng=rng))
     p = 0.010 ± 0.010 (KS 0.28, 99 replicates): a power law is ruled out
+    >>> x = rng.pareto(1.5, 1_000) + 1
+    >>> fit = fit_power_law_samples(x, xmin=1)
+    >>> goodness_of_fit(x, fit, replicates=99, rng=rng).plausible
+    True
     """
     check_positive_int(replicates, "replicates")
+    edges, counts, fit = data_and_fit(edges, counts, fit)
+    find = _bins_like if fit.kind == "binned" else _samples_like
+    alpha, ks = find(edges, counts, fit, replicates, rng)
+    ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
+    p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
+    error = np.sqrt(p * (1 - p) / len(ks)) if len(ks) else np.nan
+    return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
+
+
+def _bins_like(edges, counts, fit, replicates, rng):
+    """Return alpha and KS distance of the fits to histograms that follow the law."""
     bounded, h, start = as_fitted(edges, counts, fit)
     if not fit.xmin_estimated:
         bounded, h, start = bounded[start:], h[start:], 0
@@ -107,11 +115,31 @@ def goodness_of_fit(
     probability /= probability.sum()
     bins = LogBins.from_edges(bounded, fit.upper)
     resamples = rng.multinomial(h.sum(), probability, size=replicates)
-    alpha, _, ks = scan_resamples(bins, resamples, None if fit.xmin_estimated else 0)
-    ks, alpha = ks[np.isfinite(ks)], alpha[np.isfinite(ks)]
-    p = (1 + np.count_nonzero(ks >= fit.ks)) / (1 + len(ks))
-    error = np.sqrt(p * (1 - p) / len(ks))
-    return GoodnessOfFit(float(p), float(error), fit.ks, len(ks), ks, alpha)
+    first = None if fit.xmin_estimated else 0
+    ends = (0, 0) if first == 0 else edges_in_range(bounded, fit.xmin_range)
+    alpha, _, ks = scan_resamples(bins, resamples, first, ends)
+    return alpha, ks
+
+
+def _samples_like(data, counts, fit, replicates, rng):
+    """Return alpha and KS distance of the fits to samples that follow the law."""
+    (values, h), _ = as_fitted_sample(data, counts, fit)
+    body, n = h[values < fit.xmin], int(h.sum())
+
+    def draw(rng):
+        size = fit.n_tail
+        if fit.xmin_estimated:
+            size = rng.binomial(n, fit.n_tail / n)
+        tail, times = np.unique(fit.sample(size, rng), return_counts=True)
+        below = np.zeros(len(body), np.int64)
+        if n > size and len(body):
+            below = rng.multinomial(n - size, body / body.sum())
+        seen = below > 0
+        values_below = values[: len(body)][seen]
+        return np.append(values_below, tail), np.append(below[seen], times)
+
+    alpha, _, ks = refit_samples(fit, draw, rng.spawn(replicates))
+    return alpha, ks
 
 
 def _extended(edges, start, fit):

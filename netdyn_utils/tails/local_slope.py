@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .binned import LogBins, check_histogram, real_numbers, solve
+from ..validation import check_positive_int, real_numbers
+from .binned import LogBins, check_histogram, solve
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,8 @@ def local_slope(
 ) -> LocalSlope:
     """Return the density's local exponent in windows that slide over the bins.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-    factor : float
-        Upper over lower edge of a window, above 1: it takes as many bins as reach
-        that far, two at least. A window with counts in one bin only is left out.
+    `factor` is upper over lower edge of a window, above 1: it takes as many bins as
+    reach that far, two at least. A window with counts in one bin only is left out.
 
     Notes
     -----
@@ -67,9 +64,11 @@ def local_slope(
     usable = occupied[last] - occupied[first] >= 2
     first, last = first[usable], last[usable]
     if not first.size:
+        reached = edges[-1] >= edges[0] * factor and len(h) > 1
+        better = "larger" if reached else "smaller"
         raise ValueError(
             f"no window of a factor {factor:g} inside {edges[0]:g} to {edges[-1]:g} "
-            "holds two occupied bins: choose another factor or narrower bins"
+            f"holds two occupied bins: choose a {better} factor or other bins"
         )
     # Sums from the top, so that a window in the tail is not lost under the body.
     above = np.append(np.cumsum(h[::-1])[::-1], 0.0)
@@ -101,12 +100,8 @@ class HillCurve:
 def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
     """Return Hill's estimate of the density exponent against the number of values.
 
-    Parameters
-    ----------
-    x : array, (samples,)
-        Positive and finite.
-    points : int, optional
-        About so many k, evenly spaced in ln k; without it every k.
+    x, (samples,), is positive and finite. About so many `points` k, evenly spaced in
+    ln k; without it every k.
 
     Notes
     -----
@@ -125,6 +120,7 @@ def hill_curve(x: ArrayLike, *, points: int | None = None) -> HillCurve:
         raise ValueError("a Hill curve needs two values or more, positive and finite")
     k = np.arange(1, len(x))
     if points is not None:
+        check_positive_int(points, "points")
         k = np.unique(np.geomspace(1, len(x) - 1, points).round().astype(int))
     # Σ_{i≤k} ln X_(i) − k ln X_(k+1), as a sum of positive gaps.
     excess = np.cumsum(np.arange(1, len(x)) * -np.diff(np.log(x)))[k - 1]
@@ -147,14 +143,9 @@ def ols_exponent(
 ) -> LineFit:
     """Fit the straight line of the paper: least squares on log-log bins.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The paper uses 50 or 60 equal bins from zero: here alone the first edge may
-        be zero, as only the middles of the bins enter.
-    trim : (int, int)
-        Bins left out at the lower and the upper end, before empty bins are left out.
-        The paper's interval script has (1, 20).
+    The paper uses 50 or 60 equal bins from zero: here alone the first edge may be zero,
+    as only the middles of the bins enter. `trim` leaves out bins at the lower and the
+    upper end, before empty ones; the paper's interval script has (1, 20).
 
     Notes
     -----

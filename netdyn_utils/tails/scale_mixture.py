@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, erfc
 
-from ..validation import check_positive_int
-from .binned import apply_upper_bound, as_fitted, check_histogram, real_numbers
+from ..validation import check_positive_int, real_numbers
+from .binned import apply_upper_bound, as_fitted, check_histogram
 from .power_law import TailFit, fit_power_law
 
 _CELLS = 2_000_000  # variances × edges worked on at once
@@ -29,6 +29,7 @@ class NullHistogram:
     n: int  # steps in all: those outside the edges are in n, not in the bins
 
 
+@np.errstate(under="ignore")
 def scale_mixture_null(
     variances: ArrayLike,
     n: int,
@@ -39,20 +40,11 @@ def scale_mixture_null(
 ) -> NullHistogram:
     """Return the histogram of abs(Δw) if each parameter took Gaussian steps.
 
-    Parameters
-    ----------
-    variances : array, (weights,)
-        Mean square of each parameter's updates about zero, zero or above, in the
-        squared unit of the weight. Zero: a parameter that never moves.
-    n : int
-        Steps in all, over all parameters; zeros included.
-    rng : numpy.random.Generator, optional
-        Draws the counts; without it they are the rounded expectation.
-    edges : array, (bins+1,)
-        The bins of the histogram to compare with it.
-    weights : array, (weights,), optional
-        How many parameters share each variance, where the variances come as a
-        histogram. Equal by default.
+    `variances`, (weights,), are the mean squares of each parameter's updates about zero
+    in the squared unit of the weight, 0 for one that never moves; `weights` how many
+    share each, equal by default. `n` counts all steps of all parameters, zeros too. The
+    bins are those of the histogram to compare with it. Without `rng` the counts are the
+    rounded expectation.
 
     Notes
     -----
@@ -121,12 +113,8 @@ def compare_with_null(
 ) -> NullComparison:
     """Fit the tail of a null above the same xmin as that of the data, and compare.
 
-    Parameters
-    ----------
-    edges, counts : array, (bins+1,) and (bins,)
-        The histogram that `fit` was made from, on the null's edges.
-    null : NullHistogram
-        For as many steps as the data have, zeros included.
+    Pass the histogram that `fit` was made from, on the edges of the null, and a null of
+    as many steps as the data have, zeros included.
 
     Notes
     -----
