@@ -1,7 +1,6 @@
-"""Training as a generator of steps, and evaluation; observers are called outside::
+"""Training as a generator of steps, and evaluation; observers are called outside.
 
-for record in train_steps(model, batches, config):
-    tracker.update()
+``for record in train_steps(model, batches, config): tracker.update()`` is all of it.
 """
 
 import math

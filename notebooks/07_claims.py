@@ -780,7 +780,8 @@ log_metrics(
 #
 # ```python
 # first = claims["Heavy tails"].answers[0]
-# print(study.Answer(first.question, first.setting, first.values[:1], first.bound).decision)
+# one = study.Answer(first.question, first.setting, first.values[:1], first.bound)
+# print(one.decision)
 # ```
 #
 # Inconclusive: with fewer than three runs the spread between seeds is unknown, however many updates
