@@ -229,6 +229,83 @@ def test_the_closed_form_of_the_log_normal_keeps_its_digits_everywhere():
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+# density, CDF and draws of what was fitted
+
+
+@pytest.mark.parametrize("upper", ["infinite", "censored", "truncated", "samples"])
+@pytest.mark.parametrize("name", NAMES)
+def test_density_and_cdf_are_those_of_the_named_law_above_xmin(name, upper):
+    x = np.random.default_rng(0).weibull(0.7, 3_000) + 0.1
+    xmin, end = 1.0, 4.0 if upper in ("truncated", "samples") else np.inf
+    if upper == "samples":
+        row = compare_tails(x, fit_power_law_samples(x, xmin=xmin, xmax=end))[name]
+    else:
+        counts = histogram(x)
+        top = {"infinite": None, "censored": 8.0, "truncated": end}[upper]
+        fit = fit_power_law(EDGES, counts, xmin=xmin, upper=upper, xmax=top)
+        row = compare_tails(EDGES, counts, fit)[name]
+    at = np.array([0.5, 1, 1.2, 2, 3.9, 4, 30])
+    inside = (at >= xmin) & (at <= end)
+    if name in LAWS:
+        law = LAWS[name](**row.parameters)
+        mass = law.sf(xmin) - law.sf(end)
+        pdf = law.pdf(at) / mass
+        cdf = (law.cdf(np.clip(at, xmin, end)) - law.cdf(xmin)) / mass
+    else:
+
+        def shape(x):
+            return x ** -row.parameters["alpha"] * np.exp(-row.parameters["rate"] * x)
+
+        accurate = {"epsabs": 0, "epsrel": 1e-11}
+        mass = quad(shape, xmin, end, **accurate)[0]
+        ends = np.clip(at, xmin, end)
+        pdf = shape(at) / mass
+        cdf = [quad(shape, xmin, b, **accurate)[0] / mass for b in ends]
+    assert not row.at_limit
+    assert row.pdf(at) == pytest.approx(np.where(inside, pdf, 0), rel=1e-7)
+    assert row.cdf(at) == pytest.approx(np.asarray(cdf), abs=1e-9)
+    assert row.cdf(at[:6].reshape(2, 3)).shape == (2, 3)
+    with np.errstate(all="raise"):
+        drawn = row.sample(20_000, np.random.default_rng(1))
+    assert xmin <= drawn.min()
+    assert drawn.max() <= end
+    assert stats.kstest(drawn, row.cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("xmax", [None, 200])
+def test_whole_numbers_of_an_alternative_follow_its_probabilities(xmax):
+    x = np.random.default_rng(0).zipf(1.7, 3_000)
+    fit = fit_power_law_samples(x, xmin=2, xmax=xmax, discrete=True)
+    k = np.arange(1, 200_001)  # to where a density continues the sums, and beyond
+    for row in compare_tails(x, fit).alternatives:
+        below = np.cumsum(row.pdf(k))
+        assert row.pdf(k[:1]) == row.cdf(1.5) == row.pdf(2.5) == 0
+        assert row.cdf(k) == pytest.approx(below, abs=1e-10)
+        assert row.cdf(5.7) == row.cdf(5)
+        drawn = np.sort(row.sample(20_000, np.random.default_rng(1)))
+        assert (drawn == np.floor(drawn)).all()
+        assert drawn[0] == 2
+        values, last = np.unique(drawn[::-1], return_index=True)
+        gap = (len(drawn) - last) / len(drawn) - row.cdf(values)
+        assert np.abs(gap).max() < 1.6 / len(drawn) ** 0.5  # a p-value of 0.01
+        if row.name == "geometric" and xmax is None:
+            law = stats.geom(row.parameters["p"], loc=1)
+            assert row.pdf(k[:90]) == pytest.approx(law.pmf(k[:90]), rel=1e-9)
+            assert drawn.mean() == pytest.approx(law.mean(), rel=0.02)
+
+
+def test_an_alternative_at_its_limit_has_the_density_of_the_power_law():
+    edges = np.arange(1.0, 102)
+    counts = np.round(1e6 * np.diff(2 * np.sqrt(edges))).astype(int)
+    fit = fit_power_law(edges, counts, xmin=1, upper="truncated")
+    row = compare_tails(edges, counts, fit)["power law with cutoff"]
+    assert row.at_limit
+    assert (row.pdf(edges) == fit.pdf(edges)).all()
+    null = replace(row, name="shuffled times", law=None)
+    with pytest.raises(ValueError, match="no law but its `expected` counts"):
+        null.cdf(1)
+
+
 # the table, and bad input
 
 

@@ -16,6 +16,7 @@ from scipy.special import chdtrc, erfc
 from ..validation import check_level, check_positive
 from .binned import as_fitted, power_law_cells
 from .families import CUTOFF, binned_families, continuous_families, discrete_families
+from .laws import TailLaw
 from .power_law import TailFit, as_fitted_sample, data_and_fit
 
 POWER_LAW, UNDECIDED = "power law", "not decided"
@@ -37,6 +38,36 @@ class Alternative:
     at_limit: bool  # its best fit is the power law itself
     preferred: str  # "power law", the alternative's name, or "not decided"
     expected: np.ndarray = field(compare=False, repr=False)  # counts of tail bins
+    law: TailLaw | TailFit | None = field(compare=False, repr=False)  # None of a null
+
+    def pdf(self, x: ArrayLike) -> np.ndarray:
+        """Return the density at x, or the probability of a whole number, of the tail.
+
+        The tail is what lies at or above the xmin of the fit, up to its xmax if
+        truncated. A ValueError if the law has only its `expected` counts.
+
+        >>> from netdyn_utils import fit_power_law_samples
+        >>> fit = fit_power_law_samples([1, 2, 3, 4.0], xmin=1)
+        >>> row = compare_tails([1, 2, 3, 4.0], fit)["exponential"]  # of mean 1 + 1.5
+        >>> row.pdf([0.5, 1, 2.5]).round(3), row.cdf([1, 2.5]).round(3)
+        (array([0.   , 0.667, 0.245]), array([0.   , 0.632]))
+        >>> row.sample(3, np.random.default_rng(0)).round(2)
+        array([2.52, 1.47, 1.06])
+        """
+        return self._own_law().pdf(x)
+
+    def cdf(self, x: ArrayLike) -> np.ndarray:
+        """Return P(X ≤ x) among the values at or above xmin."""
+        return self._own_law().cdf(x)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw n independent values of the tail."""
+        return self._own_law().sample(n, rng)
+
+    def _own_law(self):
+        if self.law is None:
+            raise ValueError(f"{self.name!r} has no law but its `expected` counts")
+        return self.law
 
     def __str__(self):
         parameters = ", ".join(f"{k} = {v:.4g}" for k, v in self.parameters.items())
@@ -171,7 +202,7 @@ def compare_cells(
     if n_effective is not None:
         fraction = min(1.0, check_positive(n_effective, "n_effective") / fit.n)
 
-    def row(name, parameters, cells, at_limit=False, errors=None):
+    def row(name, parameters, cells, law=None, at_limit=False, errors=None):
         nested = name == CUTOFF
         ratio, z, p = vuong_test(power_law, cells, h, nested, fraction, rounding)
         leader = POWER_LAW if ratio > 0 else name
@@ -179,16 +210,17 @@ def compare_cells(
         likelihood, expected = h @ np.where(h > 0, cells, 0.0), h.sum() * np.exp(cells)
         numbers = float(likelihood), ratio, z, p, nested, at_limit
         errors = errors or dict.fromkeys(parameters, nan)
-        return Alternative(name, parameters, errors, *numbers, preferred, expected)
+        return Alternative(name, parameters, errors, *numbers, preferred, expected, law)
 
     def fitted_row(family):
         theta, cells = family.maximise(h)
         # The limit belongs to every family but one: no search may end below it.
         gain = h @ np.where(h > 0, cells - power_law, 0.0)
         if family.limit and gain <= rounding * h.sum():
-            return row(family.name, family.limit, power_law, at_limit=True)
+            return row(family.name, family.limit, power_law, fit, at_limit=True)
         errors = family.errors(theta, h)
-        return row(family.name, family.usual(theta), cells, errors=errors)
+        law = TailLaw(family.name, theta, fit.xmin, fit.end, fit.kind == "discrete")
+        return row(family.name, family.usual(theta), cells, law, errors=errors)
 
     rows = [fitted_row(family) for family in families]
     rows += [row(name, {}, cells) for name, cells in (fixed or {}).items()]
