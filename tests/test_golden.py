@@ -118,7 +118,7 @@ def quantities(record):
         for (_, group), cell in run.cells.items():
             padding = 64 - len(cell.counts)
             yield f"intervals of {group}", np.pad(cell.counts, (0, padding))
-    for name, array in record.arrays.items():
+    for name, array in sorted(record.arrays.items()):
         number = array.dtype.kind in "fiu" and name != "final"
         if number and name.startswith(prefix):
             yield name, array
@@ -127,9 +127,9 @@ def quantities(record):
 def differences(golden, again):
     """Return the quantities that differ by more than their tolerance."""
     found = []
-    for (name, then), (_, now) in zip(
-        quantities(golden), quantities(again), strict=True
-    ):
+    pairs = zip(quantities(golden), quantities(again), strict=True)
+    for (name, then), (same_name, now) in pairs:
+        assert name == same_name
         wide = [t for start, t in WIDE.items() if name.startswith(start)]
         distance = relative_distance(then, now)
         if not distance <= (*wide, TOLERANCE)[0]:
