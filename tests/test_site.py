@@ -134,6 +134,8 @@ def test_plain_links_become_references_and_an_unknown_term_stays(monkeypatch):
     )
     unknown = "[p](../book/symbols.md#tial)"
     assert docs.resolve_links(unknown, terms) == unknown  # and Sphinx warns
+    code = text.replace("[p]", "[`KS`]").format("kolmogorov-smirnov-distance")
+    assert "{term}`KS <Kolmogorov–Smirnov distance>`" in docs.resolve_links(code, terms)
 
 
 def test_vendored_files_are_what_was_fetched_with_every_font_they_ask_for():

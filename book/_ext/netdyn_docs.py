@@ -38,7 +38,8 @@ def resolve_links(text: str, terms: dict[str, str]) -> str:
         words, anchor = link.groups()
         if anchor not in terms:
             return link[0]  # Sphinx warns of it
-        return f"{{term}}`{' '.join(words.split())} <{terms[anchor]}>`"
+        shown = " ".join(words.replace("`", "").split())  # a role holds no code
+        return f"{{term}}`{shown} <{terms[anchor]}>`"
 
     return _TERM.sub(term, _FIGURE.sub(r"{numref}`Fig. %s <\1>`", text))
 
