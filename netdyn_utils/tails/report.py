@@ -38,7 +38,8 @@ class FitReport:
         fit = {k: v for k, v in vars(self.fit).items() if not callable(v)}
         rows = []
         for row in self.comparison.alternatives:
-            rows.append({k: v for k, v in vars(row).items() if k != "expected"})
+            hidden = ("expected", "law")
+            rows.append({k: v for k, v in vars(row).items() if k not in hidden})
             rows[-1]["parameters"] = dict(row.parameters)
         test = {k: getattr(self.test, k) for k in ("p", "error", "ks", "replicates")}
         found = {"source": self.source, "left_out": self.left_out, "fit": fit}
