@@ -130,7 +130,7 @@ config = TrainConfig(steps=5_000, learning_rate=learning_rate)
 tracker = UpdateTracker(network, window=200)
 steps = train_steps(network, batches, config)
 
-# %% mystnb={"figure": {"name": "fig-live", "caption": "The loss falls while update sizes spread over many decades. Left: training loss so far, averaged over neighbouring steps once there are more than 200. Right: density of the sizes of all updates so far."}}
+# %% mystnb={"figure": {"name": "fig-live", "caption": "The loss and the sizes of the updates while the network trains. Left: training loss so far, averaged over neighbouring steps once there are more than 200. Right: density of the sizes of all updates so far."}}
 explorer = widgets.training_explorer(
     steps,
     tracker,
@@ -161,7 +161,7 @@ configs = {
 runs = {name: run_updates(config) for name, config in configs.items()}
 [run.record for run in runs.values()]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learning", "caption": "All three networks learn their task. Left: training loss, averaged over neighbouring steps. Right: test accuracy, measured at the dots. The transformer has no unseen text, so its accuracy is on the training text."}, "image": {"alt": "Left: the training loss of three networks falls with the number of steps, on logarithmic axes. Right: their test accuracy rises with the number of steps."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-learning", "caption": "A network that learns has a falling loss and a rising accuracy. Left: training loss, averaged over neighbouring steps. Right: test accuracy, measured at the dots. The transformer has no unseen text, so its accuracy is on the training text."}, "image": {"alt": "Left: the training loss of three networks falls with the number of steps, on logarithmic axes. Right: their test accuracy rises with the number of steps."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
 for name, run in runs.items():
     plotting.plot_loss(run, axes[0], label=name, color=plotting.COLOURS[name])

@@ -127,7 +127,7 @@ runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 # characteristic scale bends down. Which does [this figure](#fig-mlp-windows) show? Each curve
 # is one [window](../book/symbols.md#window), a series of successive steps.
 
-# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "In every window the density bends, and windows differ most at the largest magnitudes. Density of update magnitudes of the MLP, all parameters, from the first window of training (light) to the last (dark), normalised including exact zeros."}, "image": {"alt": "One curve per window on logarithmic axes: the density of update magnitudes is flat at small magnitudes and falls steeply at large ones; the windows differ most at the largest magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-mlp-windows", "caption": "A power law would be straight at the large end of a window. Density of update magnitudes of the MLP, all parameters, from the first window of training (light) to the last (dark), normalised including exact zeros."}, "image": {"alt": "One curve per window on logarithmic axes: the density of update magnitudes is flat at small magnitudes and falls steeply at large ones; the windows differ most at the largest magnitudes."}}
 axes = plotting.plot_windows(mlp)
 plotting.stamp_source(axes, mlp)
 
@@ -155,7 +155,7 @@ def window_caption(k, layer):
     return f"Median {part.median:.1e}, largest {part.max:.1e}."
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "The large end of the distribution changes during training. Density of update magnitudes in one layer of the MLP, in one window (dark) and in the first window (light). The slider selects the window and the menu selects the layer."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Where the two curves separate, the distribution changed during training. Density of update magnitudes in one layer of the MLP, in one window (dark) and in the first window (light). The slider selects the window and the menu selects the layer."}, "code_prompt_show": "Code of the figure that moves"}
 stops = (0, *mlp.updates.stops)
 widgets.static_slider(
     window_frame,
@@ -186,7 +186,7 @@ Markdown(
 # [This figure](#fig-layers) shows each layer, and the table below lists the numbers for the
 # MLP and the ConvNet.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Layers differ in their update sizes, so the pooled density is a mixture. Density of update magnitudes in each layer of the MLP, the ConvNet and the transformer over the whole run. Each curve is normalised by its own count; the transformer's layers run from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Where layers differ in their update sizes, the pooled density is a mixture. Density of update magnitudes in each layer of the MLP, the ConvNet and the transformer over the whole run. Each curve is normalised by its own count; the transformer's layers run from the first (dark) to the last (light)."}, "image": {"alt": "Three panels on logarithmic axes, one per network, with one density curve per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.6), sharey=True)
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     groups = run.updates.groups
@@ -240,7 +240,7 @@ pd.Series(zeros, name="fraction of exact zeros").map("{:.1%}".format).to_frame()
 # [tail](../book/symbols.md#tail) came from that noise alone, it should change with the batch
 # size. [This figure](#fig-batches) compares three batch sizes.
 
-# %% mystnb={"figure": {"name": "fig-batches", "caption": "Larger batches shift the tail to smaller updates. Large end of the density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes, for batch sizes 4, 8 and 16, which fall steeply at large magnitudes."}}
+# %% mystnb={"figure": {"name": "fig-batches", "caption": "A curve that ends further left has smaller updates at its large end. Large end of the density of update magnitudes of the transformer, all parameters, for three batch sizes at the same learning rate."}, "image": {"alt": "Three density curves on logarithmic axes, for batch sizes 4, 8 and 16, which fall steeply at large magnitudes."}}
 figure, ax = plt.subplots()
 shades = {4: "#66C2A4", 8: "#238B6B", 16: "#00441B"}
 for size in sorted(transformers):

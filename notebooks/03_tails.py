@@ -209,7 +209,7 @@ pd.DataFrame(
     }
 ).T
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fits", "caption": "Each power law fits only the end of its curve. Densities of update magnitudes in shades of one colour per network, with the power laws (black, dashed) above their thresholds: MLP in the first and last third of training, ConvNet, and transformer with three batch sizes."}, "image": {"alt": "Three panels of densities on logarithmic axes, with short black dashed lines for the fitted power laws at the large end."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fits", "caption": "Each power law is fitted to the end of its curve only. Densities of update magnitudes in shades of one colour per network, with the power laws (black, dashed) above their thresholds: MLP in the first and last third of training, ConvNet, and transformer with three batch sizes."}, "image": {"alt": "Three panels of densities on logarithmic axes, with short black dashed lines for the fitted power laws at the large end."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5))
 panels = {"MLP": "mlp", "ConvNet": "convnet", "transformer": "transformer"}
 for ax, (title, network) in zip(axes, panels.items(), strict=True):
@@ -266,7 +266,7 @@ def threshold_caption(fit):
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "The exponent depends on the threshold. Left: the tail of the MLP's updates in the last third of training, with a power law fitted above the threshold that the slider selects (dashed). Right: exponent and KS distance for all thresholds, with the selected one marked."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cut", "caption": "An exponent that changes with the threshold does not describe the whole tail. Left: the tail of the MLP's updates in the last third of training, with a power law fitted above the threshold that the slider selects (dashed). Right: exponent and KS distance for all thresholds, with the selected one marked."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.static_slider(
     threshold_frame,
     scan,
@@ -418,7 +418,7 @@ Markdown(
 # In a running notebook [this figure](#fig-explore) has controls for the layer, the part of
 # training and the range of the fit, and shows how the result depends on these choices.
 
-# %% mystnb={"figure": {"name": "fig-explore", "caption": "The result depends on the layer, the part of training and the range of the fit. Left: density of the MLP's updates, fitted power law (dashed) and alternatives (grey). Right: local slope and the exponent of the fit (dashed)."}}
+# %% mystnb={"figure": {"name": "fig-explore", "caption": "How far does the result depend on the layer, the part of training and the range of the fit? Left: density of the MLP's updates, fitted power law (dashed) and alternatives (grey). Right: local slope and the exponent of the fit (dashed)."}}
 widgets.explore_tail(
     mlp,
     alt="Density of the MLP's updates with a fitted power law and two alternatives, and "
@@ -524,7 +524,7 @@ windows = [mlp.updates.histogram(window=k) for k in range(len(mlp.updates.stops)
 stability = window_stability(windows, replicates=replicates, rng=rng)
 sizes = [fit.n_tail for fit in stability.fits]
 
-# %% mystnb={"figure": {"name": "fig-stability", "caption": "With a scanned threshold the exponent scatters widely between windows. Points, left axis: exponent of the MLP's tail in each window of training, with 95 % bootstrap intervals. Line, right axis: training loss."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
+# %% mystnb={"figure": {"name": "fig-stability", "caption": "An exponent that is stable would vary no more between windows than its intervals. Points, left axis: exponent of the MLP's tail in each window of training, with 95 % bootstrap intervals. Line, right axis: training loss."}, "image": {"alt": "Points with error bars for the exponent in each window of training, and a line for the training loss."}}
 ax = plotting.plot_stability(
     stability, mlp.updates.stops, color=plotting.COLOURS["mlp"]
 )
@@ -599,7 +599,7 @@ def null_of(run, window):
 runs = {"mlp": mlp, "convnet": convnet, "transformer": transformers[8]}
 nulls = {name: null_of(run, -1) for name, run in runs.items()}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Gaussian steps of unequal size come close to the transformer's tail and fall short of the MLP's. Density of update magnitudes in the last window: observed (solid), and for Gaussian steps with each parameter's own variance in the same window (dashed). Dotted: the fitted threshold."}, "image": {"alt": "Three panels on logarithmic axes: the observed density, the density of the Gaussian scale mixture, and a vertical line at the threshold."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-null", "caption": "Where the solid line is above the dashed one, unequal step sizes do not explain the tail. Density of update magnitudes in the last window: observed (solid), and for Gaussian steps with each parameter's own variance in the same window (dashed). Dotted: the fitted threshold."}, "image": {"alt": "Three panels on logarithmic axes: the observed density, the density of the Gaussian scale mixture, and a vertical line at the threshold."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5))
 for ax, (name, (histogram, null, result)) in zip(axes, nulls.items(), strict=True):
     plotting.plot_density(histogram, ax, color=plotting.COLOURS[name], label="observed")
@@ -653,7 +653,7 @@ cells = (
     table.groupby(grid).alpha_largest_sgd.agg(["mean", "std", "count"]).reset_index()
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-sweep", "caption": "The exponent depends on learning rate and batch size, and not only through their ratio. Exponent of the top 0.1% of the MLP's updates, mean and standard deviation over seeds, against the learning rate (left) and against the ratio of learning rate to batch size (right)."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-sweep", "caption": "If only the ratio mattered, the curves on the right would coincide. Exponent of the top 0.1% of the MLP's updates, mean and standard deviation over seeds, against the learning rate (left) and against the ratio of learning rate to batch size (right)."}, "image": {"alt": "Two panels of the exponent with error bars, one curve for each batch size: against the learning rate, and against learning rate over batch size."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.4), sharey=True)
 sizes = list(cells.batch_size.unique())
 for size, part in cells.groupby("batch_size"):

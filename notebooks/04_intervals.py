@@ -126,7 +126,7 @@ nulls = {
     for fraction in run.fractions
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Shuffled times give nearly as broad a distribution of intervals. Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and for shuffled times at the lower threshold (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades; a dashed line shows shuffled times."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-intervals", "caption": "Only what differs from the grey line is more than unequal rates of the weights. Intervals between large updates of the same weight, all layers, for two thresholds (coloured), and for shuffled times at the lower threshold (grey, dashed)."}, "image": {"alt": "Two panels on logarithmic axes, MLP and ConvNet: the probability of an interval falls over several decades; a dashed line shows shuffled times."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5))
 for ax, (name, run) in zip(axes, runs.items(), strict=True):
     for fraction, shade in zip(run.fractions, (1.0, 0.5), strict=True):
@@ -321,7 +321,7 @@ pd.DataFrame({name: exponent_column(name) for name in pooled})
 # shows the displacement, and how far the [activations](../book/symbols.md#activation) on a fixed
 # batch of images change in $\tau$ steps, relative to their size.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Weights and activations drift: both distances grow with the lag. Left: mean squared displacement of the weights. Right: relative distance of the activations on a fixed batch. One marker per layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag. One line per layer."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-drift", "caption": "Weights and activations that drift have distances that grow with the lag. Left: mean squared displacement of the weights. Right: relative distance of the activations on a fixed batch. One marker per layer; MLP solid, ConvNet dashed."}, "image": {"alt": "Left: mean squared displacement against lag on logarithmic axes. Right: distance of activations against lag. One line per layer."}, "code_prompt_show": "Code of the figure"}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 4))
 for (name, run), dash in zip(runs.items(), ("-", "--"), strict=True):
     drift = run.drift

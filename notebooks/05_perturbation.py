@@ -142,7 +142,7 @@ pd.DataFrame(
 # Before any statistics, [this figure](#fig-one-weight) shows three weights, ranked by the change
 # of the loss at the largest displacement: the first, one in the top tenth, and the median.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-weight", "caption": "Small displacements change the loss in proportion, large ones do not. Left: near zero, with the straight line that the smallest displacement predicts (dashed). Right: the full range; the vertical axis is linear up to a thousandth and logarithmic beyond. The legend names the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-weight", "caption": "Where a curve follows its dashed line, the loss changes in proportion to the displacement. Left: near zero, with the straight line that the smallest displacement predicts (dashed). Right: the full range; the vertical axis is linear up to a thousandth and logarithmic beyond. The legend names the layer of each weight."}, "image": {"alt": "Two panels, change of the loss against displacement for three weights: nearly straight lines for small displacements, bent curves for large ones."}, "code_prompt_show": "Code of the figure"}
 curve = run.curves[last_epoch]
 order = np.argsort(np.abs(curve.response[-2]).max(axis=0))
 chosen = [order[-1], order[int(0.9 * len(order))], order[len(order) // 2]]
@@ -484,7 +484,7 @@ if published is not None:  # five layers one after another, equally many values 
 # figure](#fig-crossover) then compares the power law and the exponential at every size, on the
 # larger half of the changes, for all layers together and for each layer alone.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "At small displacements the gradient (odd part) dominates the change of the loss. Standard deviation over the weights of the change of the loss under $+\\delta$, and of its odd and even parts; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scaling", "caption": "Where the odd part equals the whole, the gradient alone changes the loss. Standard deviation over the weights of the change of the loss under $+\\delta$, and of its odd and even parts; dotted lines grow like $\\delta$ and $\\delta^2$."}, "image": {"alt": "Spread of the change of the loss and of its odd and even parts against displacement, doubly logarithmic."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots()
 parts = {
     "ΔL(+δ)": curve.response[:, 0],
@@ -597,7 +597,7 @@ def displacement_caption(i):
     return f"Fits the larger half better: +δ {texts[0]}, −δ {texts[1]}."
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "The shape changes with the displacement. Fraction of the weights whose change of the loss, divided by the mean change, exceeds the value on the horizontal axis, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed: the exponential. The slider sets the displacement."}, "code_prompt_show": "Code of the figure that moves"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-displacement", "caption": "An exponential would follow the dashed line at every displacement. Fraction of the weights whose change of the loss, divided by the mean change, exceeds the value on the horizontal axis, all layers, on semi-logarithmic (left) and doubly logarithmic axes (right); dashed: the exponential. The slider sets the displacement."}, "code_prompt_show": "Code of the figure that moves"}
 widgets.static_slider(
     displacement_frame,
     range(1, len(curve.deltas), 2),

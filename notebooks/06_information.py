@@ -310,7 +310,7 @@ pd.DataFrame(
 # published size and order, so we use the path from here on, first in
 # [this figure](#fig-alignment). In shorter runs the path is straighter, and the alignment larger.
 
-# %% mystnb={"figure": {"name": "fig-alignment", "caption": "The alignment depends on learning rate and batch size. Alignment of the path's leading direction in successive windows, by setting."}, "image": {"alt": "Alignment between 0 and 1 against the step, one line per setting."}}
+# %% mystnb={"figure": {"name": "fig-alignment", "caption": "At one, successive windows point the same way; at zero, at right angles. Alignment of the path's leading direction in successive windows, by setting."}, "image": {"alt": "Alignment between 0 and 1 against the step, one line per setting."}}
 figure, ax = plt.subplots()
 for name, run in runs.items():
     ax.plot(run.steps[1:], run.alignment("path"), color=SHADES[name], label=name)

@@ -273,7 +273,7 @@ layers = {
     if name.startswith("margin in ")
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Within most layers some alternative fits clearly better than the power law (right of the dashed line). Margin of the best alternative in each layer, mean over seeds, in equivalence margins; points at 10\u207b\u00b3 lie there or below. Last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Here colours denote networks, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the margin of the best alternative on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layer-leads", "caption": "Right of the dashed line, some alternative fits clearly better than the power law within a layer. Margin of the best alternative in each layer, mean over seeds, in equivalence margins; points at 10\u207b\u00b3 lie there or below. Last third of training (ConvNet with BatchNorm, 10,000 steps), for the transformer (causal, batch 8) all of it. Here colours denote networks, not answers."}, "image": {"alt": "Rows of dots, one for each layer of MLP, ConvNet and transformer, with the margin of the best alternative on a logarithmic axis and a dashed line at one."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.8, 0.19 * len(layers) + 0.8))
 rows = np.arange(len(layers))
 margins = np.clip(list(layers.values()), 1e-3, None)
@@ -306,7 +306,7 @@ def alpha_by_window(run):
     return stops, np.array([study.fit_tail(histogram).alpha for histogram in windows])
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stable", "caption": "While the loss falls (right), the exponent usually rises (left). Exponent of the largest thousandth of the updates in each window, and training loss; mean over seeds with the standard deviation between them. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the fraction of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stable", "caption": "A stable exponent would be level (left) while the loss falls (right). Exponent of the largest thousandth of the updates in each window, and training loss; mean over seeds with the standard deviation between them. Blue: MLP, dashed at rate 0.01; orange: ConvNet; green: transformer."}, "image": {"alt": "Left: exponent against the fraction of training done, one line with a band for each network. Right: the training loss on a logarithmic axis."}, "code_prompt_show": "Code of the figure"}
 LINES = {
     "mlp, rate 0.1": ("mlp", "-"),
     "mlp, rate 0.01": ("mlp", "--"),
@@ -458,7 +458,7 @@ pd.DataFrame(
 # $\delta$ and measure the loss on all training images. [This figure](#fig-turn) shows which
 # distribution fits better as the displacement grows.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-turn", "caption": "Small displacements favour the exponential (below zero), larger ones come closer to the power law. Log-likelihood of the power law minus that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line for each seed and sign."}, "image": {"alt": "Two panels, epochs 50 and 100: log-likelihood ratio against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-turn", "caption": "Below zero the exponential fits better, above zero the power law. Log-likelihood of the power law minus that of the exponential on the larger half of the changes of the loss, all layers together, nats per weight, against the displacement; one line for each seed and sign."}, "image": {"alt": "Two panels, epochs 50 and 100: log-likelihood ratio against displacement, a line for each seed and sign, below zero for small displacements, rising for large ones."}, "code_prompt_show": "Code of the figure"}
 crossovers, shades = {}, {"+δ": "#CC79A7", "−δ": "#3B3B3B"}
 landscapes, rng = replication.runs_of("landscape"), np.random.default_rng(seed)
 figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.4), sharey=True)
@@ -504,7 +504,7 @@ claims["Small displacements"]
 # Does the power law describe single weights, or only the pool of five layers?
 # [This figure](#fig-pooled) compares the two.
 
-# %% mystnb={"figure": {"name": "fig-pooled", "caption": "Pooling favours the power law: the same ratio is higher with the layers pooled (above) than within the layers (below). Displacements of one, with more weights than in the previous figure and fewer of the small last layer. Below: mean over the layers."}, "image": {"alt": "Two panels, one below the other, with a row for each displacement and epoch: log-likelihood ratio, pooled and within layers, dots for runs and intervals for means."}}
+# %% mystnb={"figure": {"name": "fig-pooled", "caption": "If pooling makes the power law, the ratio is higher with the layers pooled (above) than within the layers (below). Displacements of one, with more weights than in the previous figure and fewer of the small last layer. Below: mean over the layers."}, "image": {"alt": "Two panels, one below the other, with a row for each displacement and epoch: log-likelihood ratio, pooled and within layers, dots for runs and intervals for means."}}
 names = ["layers pooled: power law − exponential", "within layers"]
 figure = plot_claim(claims["Large displacements"], names, "nats per weight")
 plotting.stamp_source(figure, *landscapes)
@@ -618,7 +618,7 @@ pd.DataFrame(agreement).T
 # through the logarithms of all bins, and [likelihood](../book/symbols.md#likelihood) above an
 # estimated threshold.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "A straight line and likelihood often give different exponents for the same histogram. Straight line (vertical) against likelihood above an estimated threshold (horizontal), each mark a run, in its first third (circles) and its last (triangles). Blue: MLP; orange: ConvNet; green: transformer; dashed: the diagonal."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}, "code_prompt_show": "Code of the figure"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Off the diagonal, a straight line and likelihood give different exponents for the same histogram. Straight line (vertical) against likelihood above an estimated threshold (horizontal), each mark a run, in its first third (circles) and its last (triangles). Blue: MLP; orange: ConvNet; green: transformer; dashed: the diagonal."}, "image": {"alt": "Scatter of exponents by a line against exponents by likelihood, coloured by network, with the diagonal."}, "code_prompt_show": "Code of the figure"}
 figure, ax = plt.subplots(figsize=(5.6, 4.4))
 for setting in replication.of("updates"):
     network, found = setting.partition(",")[0], statistics[setting]
