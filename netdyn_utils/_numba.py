@@ -23,7 +23,7 @@ def _pointer_to(kind: types.Type) -> Callable:
     """Return a function for kernels that makes an address a pointer to numbers."""
 
     @intrinsic
-    def pointer(_, address):  # noqa: ARG001 - numba passes them by name
+    def pointer(_, _address):
         def generate(context, builder, signature, arguments):
             pointer_type = context.get_value_type(signature.return_type)
             return builder.inttoptr(arguments[0], pointer_type)

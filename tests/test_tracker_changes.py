@@ -139,7 +139,24 @@ def test_the_windows_before_a_group_came_have_none_of_it():
     tracker.update()
     totals = [tracker.histogram("3", k).total for k in range(3)]
     assert totals == [0, 0, 6]
-    assert [tracker.rms_histograms().histogram("3", k).total for k in (0, 2)] == [0, 6]
+    rms = tracker.rms_histograms()
+    assert [rms.histogram("3", k).total for k in range(3)] == [0, 0, 6]
+
+
+@pytest.mark.parametrize("notice", ["step", "resync"])
+@pytest.mark.parametrize("change", [replace_by_assignment, swap, lambda m: m.double()])
+def test_a_mean_square_is_over_the_steps_that_were_counted(change, notice):
+    model = network()
+    tracker = UpdateTracker(model)
+    magnitudes = [values(shake(model))]
+    tracker.update()
+    change(model)
+    tracker.resync() if notice == "resync" else tracker.update()
+    for _ in range(2):
+        magnitudes.append(values(shake(model)))
+        tracker.update()
+    rms = np.sqrt(np.mean(np.square(magnitudes, dtype=np.float64), axis=0))
+    assert tracker.rms_histograms().histogram().max == pytest.approx(rms.max())
 
 
 def test_a_precision_that_holds_all_values_loses_no_step():

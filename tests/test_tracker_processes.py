@@ -17,7 +17,7 @@ STEPS = 4
 
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3))
+    return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3), nn.LayerNorm(3))
 
 
 def train(model, batches):
@@ -48,7 +48,8 @@ def work(rank, kind, port, results):
         from torch.distributed.fsdp import fully_shard
 
         mesh = init_device_mesh("cpu", (2,))
-        for layer in (model[0], model[2], model):
+        layers = [model[0], model[2]]  # of "mixed" the norm stays on both processes
+        for layer in [*layers, model] if kind == "fsdp2" else layers:
             fully_shard(layer, mesh=mesh)
     tracker = train(model, torch.ones(STEPS, 4, 5))
     found = tracker.reduce()
@@ -75,7 +76,7 @@ def run(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "mixed"])
 def test_two_processes_count_what_one_counts(kind):
     found = run(kind)
     wanted = alone().to_arrays()

@@ -1,16 +1,17 @@
 """Calling an observer after the steps of one or more optimizers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from torch.optim import Optimizer
 
 
-class Observer:
+class Observer(ABC):
     """What looks at a model after each step: called by hand, or by an optimizer."""
 
+    @abstractmethod
     def update(self) -> None:
         """Look at the model after a step."""
-        raise NotImplementedError
 
     def attach(self, *optimizers: Optimizer) -> "StepHook":
         """Call `update` after each step of an optimizer, until the handle is removed.

@@ -71,7 +71,7 @@ class CpuCounter:
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
         more = groups - self._tables.shape[2]
-        if not more and groups:
+        if not more:
             return
         self._tables = np.pad(self._tables, ((0, 0), (0, 0), (0, more), (0, 0)))
         self._tops = np.pad(self._tops, ((0, 0), (0, 0), (0, more)))
@@ -187,6 +187,8 @@ class DeviceCounter:
     def grow(self, groups: int) -> None:
         """Make room for more groups."""
         more = groups - self._tables.shape[1]
+        if not more:
+            return
         pad = torch.nn.functional.pad
         self._tables = pad(self._tables, (0, 0, 0, 0, 0, more))
         self._tops = pad(self._tops, (0, more))

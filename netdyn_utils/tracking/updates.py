@@ -19,7 +19,7 @@ from ..histogram import LogHistogram, WindowedHistograms, code_count
 from ..validation import check_choice, check_positive_int
 from .hooks import Observer
 from .kernels import CpuCounter, DeviceCounter, Part, column_count, count_rms
-from .watched import Groups, Structure, group_function, is_owner, local_part
+from .watched import Groups, Structure, group_function, is_owner, local_part, mesh_of
 
 RMS_BITS = 4  # 16 bins to the octave: within 3 % of a root mean square
 STATE_VERSION = 1
@@ -142,14 +142,12 @@ class UpdateTracker(Observer):
         self._slots: list[_Slot] = []
         self._fresh: set[str] = set()
         self._refresh()
-        if not self._slots:
+        if not self.groups:
             raise ValueError(
                 f"{type(model).__name__} has no trainable parameters to track: call "
                 "this after building the model, and check requires_grad and groups"
             )
         self._fresh.clear()
-        for slot in self._slots:
-            slot.since = 0
         self._stops: list[int] = []
         kinds = {"updates": True, "relative": relative, "rms": mean_squares}
         self._closed: dict[str, list[Cells]] = {
@@ -336,12 +334,13 @@ class UpdateTracker(Observer):
     def reduce(self, process_group=None) -> WindowedHistograms:
         """Return the counts of all processes together; each must call it.
 
-        Exact, where each parameter is counted by one process: sharded ones (DTensor,
-        as FSDP2 and tensor parallelism make them) are. Of a replicated model (DDP)
-        each process has all counts already, and these are returned.
+        Where some parameters are sharded (DTensor, as FSDP2 and tensor parallelism
+        make them), each shard is counted by its process and each replica by the first
+        one, and the sum is exact. Of a model that is only replicated (DDP) each
+        process has all counts already, and these are returned.
         """
         found = self.histograms()
-        if not any(hasattr(slot.parameter, "placements") for slot in self._slots):
+        if not self._sharded:
             return found
         import torch.distributed as dist
 
@@ -366,10 +365,12 @@ class UpdateTracker(Observer):
         self._structure = Structure(self.model)
         before = {slot.name: slot for slot in self._slots}
         groups = {name: number for number, name in enumerate(self.groups)}
-        slots = []
-        for one in named_parameters(self.model):
+        named, slots = named_parameters(self.model), []
+        meshes = [m for one in named if (m := mesh_of(one.parameter)) is not None]
+        self._sharded = bool(meshes)
+        for one in named:
             group = self._group_of(one)
-            if group is None or not is_owner(one.parameter):
+            if group is None:
                 continue
             check_countable(one)
             if group == "all" and not self._by_all:
@@ -378,6 +379,8 @@ class UpdateTracker(Observer):
                     "the name of the total: pass groups=function with other names"
                 )
             number = groups.setdefault(group, len(groups))
+            if not is_owner(one.parameter, meshes):
+                continue
             slot = before.get(one.name)
             if slot is None or slot.parameter is not one.parameter:
                 slot = self._new_slot(one, number, slot)
@@ -392,16 +395,15 @@ class UpdateTracker(Observer):
             self.revision += 1
         self._slots, self.groups, self._known = slots, tuple(groups), None
         self._tensors = [slot.parameter for slot in slots]
-        self._sharded = any(hasattr(tensor, "to_local") for tensor in self._tensors)
 
     def _new_slot(self, one: Named, group: int, old: _Slot | None) -> _Slot:
         values = local_part(one.parameter)
         with torch.inference_mode(False):
             previous = torch.empty_like(values).copy_(values)
             squares = _zero_squares(values) if self._options["mean_squares"] else None
-        since = self._counted + 1
+        since = self._counted
         if old is not None and old.previous.shape == previous.shape:
-            since = old.since + 1
+            since = old.since
             if squares is not None:
                 squares.copy_(old.squares)
         self._fresh.add(one.name)
@@ -416,13 +418,18 @@ class UpdateTracker(Observer):
         if (found := self._fingerprint()) != self._known:
             self._plan()
             self._known = None if self._fresh else found
+            for slot in self._slots:
+                slot.since += slot.name in self._fresh
             self._fresh.clear()
         for counter in self._counters.values():
             counter.step()
         for slot, values in self._staged:
             self._count_staged(slot, values)
         self._counted += 1
-        if self.steps == SILENT_STEPS and not self.histogram().max:
+        if self.steps != SILENT_STEPS:
+            return
+        seen = self.histogram()
+        if 0 < seen.total == seen.zeros:
             warnings.warn(
                 f"no tracked parameter has changed in {SILENT_STEPS} steps: does the "
                 "optimizer hold the parameters of this model, and is update() called "
@@ -472,7 +479,6 @@ class UpdateTracker(Observer):
                 slot.previous = torch.empty_like(values).copy_(values)
                 if slot.squares is not None and old.shape != values.shape:
                     slot.squares, slot.since = _zero_squares(values), self._counted
-            slot.since += 1
             self._fresh.add(slot.name)
             if self._magnitude is not None and old.shape != values.shape:
                 raise ValueError(
@@ -543,9 +549,9 @@ class UpdateTracker(Observer):
         tables = np.zeros((len(self.groups), column_count(RMS_BITS)), np.int64)
         tops = [0.0] * len(self.groups)
         for slot in self._slots:
-            steps = max(self._counted - slot.since, 1)
-            top = count_rms(slot.squares, steps, RMS_BITS, tables[slot.group])
-            tops[slot.group] = max(tops[slot.group], top)
+            if steps := self._counted - slot.since:
+                top = count_rms(slot.squares, steps, RMS_BITS, tables[slot.group])
+                tops[slot.group] = max(tops[slot.group], top)
         patterns = np.float32(tops).view(np.int32)
         pairs = zip(tables, patterns, strict=True)
         return tuple(_to_histogram(*pair, RMS_BITS) for pair in pairs)

@@ -69,14 +69,18 @@ def local_part(parameter: Tensor) -> Tensor:
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
-def is_owner(parameter: Tensor) -> bool:
+def mesh_of(parameter: Tensor):
+    """Return the processes that a parameter is spread over (DTensor), else None."""
+    return getattr(parameter, "device_mesh", None)
+
+
+def is_owner(parameter: Tensor, meshes: Sequence) -> bool:
     """Say whether this process counts the part that it has, and not a replica of it.
 
-    Where a parameter is sharded over processes (DTensor) each counts its own shard; of
-    replicas, the first process of the mesh counts.
+    Each process counts its own shards; of replicas, the first process of the mesh does.
+    A plain parameter beside sharded ones, on `meshes`, is a replica on each of them.
     """
-    if not hasattr(parameter, "placements"):
-        return True
-    places = parameter.device_mesh.get_coordinate()
-    pairs = zip(parameter.placements, places, strict=True)
-    return all(kind.is_shard() or place == 0 for kind, place in pairs)
+    if (mesh := mesh_of(parameter)) is not None:
+        pairs = zip(parameter.placements, mesh.get_coordinate(), strict=True)
+        return all(kind.is_shard() or place == 0 for kind, place in pairs)
+    return not any(any(mesh.get_coordinate()) for mesh in meshes)
