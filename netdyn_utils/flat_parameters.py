@@ -25,16 +25,18 @@ ROOT = "model"  # the layer of parameters that belong to no submodule
 
 @dataclass(frozen=True)
 class Named:
-    """A trainable parameter, its name, its layer, and the module of that layer."""
+    """A parameter, its name and layer without wrappers, and that layer's module."""
 
     name: str
+    path: str  # torch's own name
     layer: str
     parameter: Tensor
     owner: nn.Module
 
 
-def named_parameters(model: nn.Module) -> list[Named]:
-    """Return each trainable parameter once, in the model's order, without wrappers."""
+def named_parameters(model: nn.Module, *, frozen: bool = False) -> list[Named]:
+    """Return each trainable parameter once, in order; or the frozen ones as well."""
+    paths = {id(p): path for path, p in model.named_parameters()}
     found: list[Named] = []
     seen: set[int] = set()
 
@@ -42,8 +44,9 @@ def named_parameters(model: nn.Module) -> list[Named]:
         for key, parameter in module._parameters.items():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                if parameter.requires_grad:
-                    found.append(Named(prefix + key, layer, parameter, owner))
+                if parameter.requires_grad or frozen:
+                    path = paths[id(parameter)]
+                    found.append(Named(prefix + key, path, layer, parameter, owner))
         for key, child in module._modules.items():
             if child is None or id(child) in visited:
                 continue
@@ -143,12 +146,3 @@ class FlatParameters:
         for part, parameter in zip(self.slices, self.parameters, strict=True):
             vector[part.start : part.stop].copy_(parameter.detach().reshape(-1))
         return vector
-
-
-def layer_of(name: str) -> str:
-    """Return the layer that a parameter's dotted name begins with.
-
-    >>> layer_of("blocks.0.attention.weight"), layer_of("weight")
-    ('blocks.0.attention', 'model')
-    """
-    return name.rpartition(".")[0] or "model"

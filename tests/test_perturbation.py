@@ -162,12 +162,12 @@ def test_names_of_layers_have_no_wrappers():
     nn.utils.parametrizations.weight_norm(inner[0])
     nn.utils.parametrizations.orthogonal(inner[1])
     model = nn.Module()
-    model.module, model.weight = inner, nn.Parameter(torch.ones(2, 2))
+    model.net, model.weight = nn.DataParallel(inner), nn.Parameter(torch.ones(2, 2))
     model.model = nn.Linear(2, 2)  # named as the layer of the model's own weight
     layers = [one.layer for one in sample_weights(model, 1, generator=seed())]
     assert sorted(layers) == [
-        *("0.weight.original0", "0.weight.original1", "1"),
-        *("2.weight_hh_l0", "2.weight_ih_l0", "model", "model.weight"),
+        *("(model)", "model", "net.0.weight.original0", "net.0.weight.original1"),
+        *("net.1", "net.2.weight_hh_l0", "net.2.weight_ih_l0"),
     ]
 
 

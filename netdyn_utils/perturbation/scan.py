@@ -6,7 +6,6 @@ signs: for any module by running one displaced copy after another, and much fast
 sequential network (`rank_one`).
 """
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,14 +20,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from tqdm.auto import tqdm
 
-from ..flat_parameters import layer_of
+from ..flat_parameters import Named, named_parameters
 from ..validation import check_choice, check_positive, check_positive_int
 from .float64 import as_float64, check_runs, float64_copy, run
 from .rank_one import NotSequentialError, read_sequential, scan_sequential
 from .response import PerturbationResponse
 
 PROBE_SAMPLES = 16  # that run beforehand, to see what the model does
-WRAPPERS = r"\b(module|_orig_mod|_fsdp_wrapped_module|parametrizations)\."
 
 
 def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -184,9 +182,9 @@ def perturbation_scan(
         samples=samples,
         method=used,
         excluded=tuple(
-            name
-            for name, parameter in model.named_parameters()
-            if parameter.ndim > 1 and name not in {one.name for one in sampled}
+            one.name
+            for one in named_parameters(model, frozen=True)
+            if one.parameter.ndim > 1 and one.path not in {s.name for s in sampled}
         ),
     )
 
@@ -225,10 +223,10 @@ def sample_weights(
 ) -> list[SampledWeights]:
     """Sample weights of each layer that has some, or of those in the mapping."""
     weights = {}
-    for name, value in model.named_parameters():
+    for one in named_parameters(model, frozen=True):
+        value, layer = one.parameter, _layer_name(one)
         if value.ndim > 1 and value.is_floating_point() and value.numel():
-            layer = _layer_name(name)
-            weights[name if layer in weights else layer] = name, value
+            weights[one.name if layer in weights else layer] = one.path, value
     if isinstance(count, Mapping):
         counts = dict(count)
     else:
@@ -253,10 +251,10 @@ def sample_weights(
     return sampled
 
 
-def _layer_name(parameter: str) -> str:
-    """Return a parameter's layer, or its own name; both without those of wrappers."""
-    name = re.sub(WRAPPERS, "", parameter).removesuffix(".original")
-    return layer_of(name) if name.rpartition(".")[2] == "weight" else name
+def _layer_name(one: Named) -> str:
+    """Return the layer of a weight, and the own name of any other parameter."""
+    name = one.name.removesuffix(".original")
+    return one.layer if name.rpartition(".")[2] == "weight" else name
 
 
 @contextmanager
@@ -318,7 +316,7 @@ def _scan_copies(model, loss, step, inputs, targets, sampled, deltas, advance):
         parts = [batch, *(_samples(batch, *pair) for pair in pairwise(ends))]
         try:
             whole, *parts = (losses(part).mean().item() for part in parts)
-        except Exception:  # the model needs several samples
+        except Exception:  # it may need several samples; a real fault comes up again
             return False
         mean = np.average(parts, weights=np.diff(ends))
         return np.isclose(whole, mean, rtol=1e-9, atol=0)
