@@ -73,10 +73,10 @@ def _read(path: Path) -> tuple[dict | None, bool]:
     """Return a notebook's content, None if unreadable, and whether it was edited."""
     try:
         found = jupytext.read(path, fmt="ipynb")
-    except Exception:  # whatever nbformat makes of a damaged file
+        found.metadata = {"jupytext": _FILTERS}
+        content = to_notebook(jupytext.writes(found, fmt="py:percent"))
+    except Exception:  # a damaged file raises anything; it is made from its text again
         return None, False
-    found.metadata = {"jupytext": _FILTERS}
-    content = to_notebook(jupytext.writes(found, fmt="py:percent"))
     return content, [cell.get("id") for cell in found.cells] != [
         cell.id for cell in content.cells
     ]

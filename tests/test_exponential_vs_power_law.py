@@ -1,4 +1,4 @@
-"""Which of two laws is nearer, and where one gives way to the other."""
+"""Which of two distributions fits better, and where that changes."""
 
 import numpy as np
 import pytest

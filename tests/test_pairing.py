@@ -76,7 +76,12 @@ def test_a_changed_text_remakes_the_notebook_but_an_edited_one_is_left(folder):
     assert out_of_sync(folder) == []
 
 
-@pytest.mark.parametrize("damage", ["<<<<<<< ours", "[]", ""])
+NO_SOURCE = '{"cells": [{"cell_type": "raw", "metadata": {}}], "metadata": {}, ' + (
+    '"nbformat": 4, "nbformat_minor": 5}'
+)
+
+
+@pytest.mark.parametrize("damage", ["<<<<<<< ours", "[]", "", NO_SOURCE])
 def test_an_unreadable_notebook_is_made_again_and_one_without_text_named(
     folder, damage
 ):

@@ -19,7 +19,7 @@ from netdyn_utils.study import statistics
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "book" / "results"
 N = 2_000_000
-LAWS = {  # a sample, and whether it is nearer than an exponential, and passes
+LAWS = {  # a sample, and whether it beats an exponential, and passes
     "power law": (lambda rng: rng.pareto(3.0, N) + 1, True, True),
     "exponential": (lambda rng: rng.exponential(1.0, N), False, False),
     "gaussian": (lambda rng: np.abs(rng.normal(size=N)), False, False),
@@ -34,10 +34,10 @@ LAWS = {  # a sample, and whether it is nearer than an exponential, and passes
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("law", LAWS)
 def test_known_laws_are_recognised(law, seed):
-    sample, nearer, passes = LAWS[law]
+    sample, heavy, passes = LAWS[law]
     histogram = LogHistogram.from_values(sample(np.random.default_rng(seed)))
     found = statistics.summarize_tail(histogram)
-    assert (found["llr_vs_exponential"] > 0) == nearer
+    assert (found["llr_vs_exponential"] > 0) == heavy
     assert (found["margin"] < 1) == passes
 
 
@@ -99,7 +99,7 @@ def test_statistics_of_a_tail_do_not_depend_on_the_unit():
     assert one == pytest.approx(other, rel=1e-4, abs=1e-9)
 
 
-def test_times_without_memory_are_no_nearer_to_a_power_law_than_shuffled():
+def test_a_power_law_fits_times_without_memory_no_better_than_shuffled_ones():
     rng = np.random.default_rng(3)
     rates = rng.lognormal(-4.5, 1.0, 400)  # unequal, each without memory
     counts = IntervalCounts.of((rng.random((4_000, 400)) < rates).astype(float), 0.5)

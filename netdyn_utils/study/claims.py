@@ -132,18 +132,30 @@ def _early_and_late(values) -> str:
     return f"{values['early']['alpha_ols']} then {values['late']['alpha_ols']}"
 
 
+def _pooled_and_within(settings, better, worse, **rule):
+    """Ask which of two distributions fits the changes of the loss better."""
+    return {
+        f"Does {better} fit better than {worse}, all layers together?": _ask(
+            settings, "llr_pooled", **rule
+        ),
+        "And within the layers, on their mean?": _ask(
+            settings, "llr_within_layers", **rule
+        ),
+    }
+
+
 CLAIMS = (  # name, statement, questions, test, null, published, figure
     (
         "Heavy tails",
         "The sizes of updates are heavy-tailed in all three networks.",
         {
-            f"Largest {tail}: is a power law nearer than an exponential?": _ask(
+            f"Largest {tail}: does a power law fit better than an exponential?": _ask(
                 PARTS, f"llr_vs_exponential, {{part}}, {tail}", above=0.0
             )
             for tail in TAILS
         }
         | {
-            "Largest thousandth of each layer: is it nearer, as the median over "
+            "Largest thousandth of each layer: does it fit better, as the median over "
             "layers?": _ask(
                 LAYERED, "llr_vs_exponential, median over layers", above=0.0
             )
@@ -215,11 +227,11 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
         "Driven by information",
         "Heavy tails arise because updates take up information.",
         {
-            f"Is the exponent higher by more than {TOLERANCE:g} when all must be "
-            "learned by heart?": _ask(
+            f"Is the exponent higher by more than {TOLERANCE:g} when labels or inputs "
+            "carry no information?": _ask(
                 CONTROLS, "alpha above unchanged", above=TOLERANCE
             ),
-            "Is an exponential nearer when all must be learned by heart?": _ask(
+            "Does an exponential fit better then?": _ask(
                 CONTROLS, "llr_vs_exponential, late, thousandth", below=0.0
             ),
         },
@@ -255,14 +267,7 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
     (
         "Small displacements",
         "Under small displacements of one weight the loss changes exponentially.",
-        {
-            "Is an exponential nearer than a power law, all layers together?": _ask(
-                SMALL, "llr_pooled", below=0.0
-            ),
-            "And within the layers, on their mean?": _ask(
-                SMALL, "llr_within_layers", below=0.0
-            ),
-        },
+        _pooled_and_within(SMALL, "an exponential", "a power law", below=0.0),
         "larger half; ln p of the power law less that of the exponential, nats per "
         "weight; no other law is tried",
         "a power law",
@@ -272,14 +277,7 @@ CLAIMS = (  # name, statement, questions, test, null, published, figure
     (
         "Large displacements",
         "Under large displacements the changes of the loss follow a power law.",
-        {
-            "Is a power law nearer than an exponential, all layers together?": _ask(
-                LARGE, "llr_pooled", above=0.0
-            ),
-            "And within the layers, on their mean?": _ask(
-                LARGE, "llr_within_layers", above=0.0
-            ),
-        },
+        _pooled_and_within(LARGE, "a power law", "an exponential", above=0.0),
         "the same numbers",
         "layers of different size, each with an exponential of its own",
         "power law, by eye on doubly logarithmic axes",

@@ -217,7 +217,7 @@ def equivalence_margin(alpha: float, tolerance: float = TOLERANCE) -> float:
 
 
 def margin(comparison, without: tuple[str, ...] = ()) -> float:
-    """Return the gain of the best alternative; above 1 it is nearer."""
+    """Return the gain of the best alternative; above 1 it fits clearly better."""
     gains = [-a.loglik_ratio for a in comparison.alternatives if a.name not in without]
     fit = comparison.fit
     return max(gains) / fit.n_tail / equivalence_margin(fit.alpha)

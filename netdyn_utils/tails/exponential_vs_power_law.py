@@ -1,9 +1,8 @@
-"""Exponential or power law, and from which displacement of a weight on the other one?
+"""Exponential or power law, and the displacement of a weight at which that changes.
 
-Both laws are fitted to the largest changes of the loss, above the same threshold. The
-sign of their likelihood ratio says which is nearer; where it turns as displacements
-grow, one law gives way to the other. The nearer of two wrong laws is still wrong, see
-`alternatives`; and exponential groups of different means may together be nearer to a
+Both are fitted to the largest changes of the loss, above the same threshold. The sign
+of their likelihood ratio says which fits better. The better of two may still be wrong,
+see `alternatives`; and exponential groups of different means together may look like a
 power law, see `exponential_mixture`.
 """
 
@@ -35,7 +34,7 @@ class LikelihoodRatio:
 
     @property
     def preferred(self) -> str:
-        """Name of the law that is nearer."""
+        """Name of the distribution that fits better."""
         return "power law" if self.loglik_ratio > 0 else "exponential"
 
     def __str__(self):
@@ -68,7 +67,7 @@ class Crossover:
 def power_law_or_exponential(
     x: ArrayLike, *, fraction: float = TAIL_FRACTION
 ) -> LikelihoodRatio:
-    """Fit both laws to the largest values of a sample and say which is nearer.
+    """Fit both to the largest values of a sample and say which fits better.
 
     The tail is that fraction of the values, the largest; x, (samples,), is finite and
     not negative. A ValueError if the tail has fewer than 20 values, or does not reach
@@ -112,7 +111,7 @@ def crossover_delta(
     replicates: int = 500,
     level: float = 0.95,
 ) -> Crossover:
-    """Find the displacement from which on the power law is the nearer law.
+    """Find the displacement from which on the power law fits better.
 
     Displacements, (deltas,), ascend and are positive; changes of the loss are those of
     the same weights at each, (deltas, weights), of any sign. `rng` resamples weights,
