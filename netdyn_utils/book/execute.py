@@ -45,12 +45,6 @@ def follow(parent=int(os.environ["NETDYN_PARENT"])):
 threading.Thread(target=follow, daemon=True).start()
 sys.modules["rfc3987_syntax"] = None  # jsonschema would compile it: 1.5 s for nothing
 from papermill.cli import papermill
-from papermill.engines import NotebookExecutionManager as Manager
-def complete(self, *args, complete=Manager.cell_complete, **options):
-    self.save = bool  # not here: the next cell saves the notebook, which takes long
-    complete(self, *args, **options)
-    del self.save
-Manager.cell_complete = complete
 papermill(prog_name="papermill")
 """
 _STARTING = threading.Lock()  # kernels that start together race for ports
