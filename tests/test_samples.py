@@ -351,8 +351,25 @@ def test_a_file_is_fitted_as_its_numbers_are(tmp_path):
     assert again["fit"]["alpha"] == binned.alpha
     assert len(again["alternatives"]) == 4
     assert len(str(found["z.txt"]).splitlines()) < 12
-    (tmp_path / "bad.csv").write_text("x\nnone\ntwo\n")
-    with pytest.raises(ValueError, match="no tail"):
+    (tmp_path / "h.csv").write_text("\n".join(["edge;count", *lines]).replace(",", ";"))
+    assert fit_file(tmp_path / "h.csv", xmin=1, replicates=9).fit == binned
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"x\nnone\ntwo\n", "no positive number among its 2 values, of which 2 are"),
+        (b"-1\n0\n", "no positive number among its 2 values, of which 0 are"),
+        (b"", "is empty: expected 1 or 2 columns"),
+        (b"\n \n", "is empty: expected 1 or 2 columns"),
+        (b"1,2\n3\n4,5,6\n", "is no table of numbers"),
+        (b"\xff\xfe\x00", "is no table of numbers"),
+        (b"1 2 3\n4 5 6\n", "expected 1 or 2 columns"),
+    ],
+)
+def test_a_file_without_a_column_of_numbers_is_refused(content, sentence, tmp_path):
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"bad\.csv.*{sentence}"):
         fit_file(tmp_path / "bad.csv")
 
 

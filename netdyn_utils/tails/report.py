@@ -65,10 +65,11 @@ def fit_file(
 ) -> FitReport:
     """Fit the tail of the numbers in a file, test it, and compare it.
 
-    A .npy or .npz file, or text with commas or blanks. One column, or one array: single
-    values. Two columns: values and how often each occurs, or edges and counts if the
-    last edge has no count; an .npz has them as "edges" and "counts". By default values
-    are discrete if all are whole numbers. What is not positive is left out and counted.
+    A .npy or .npz file, or text with commas, semicolons, tabs or blanks. One column or
+    one array: single values. Two columns: values and how often each occurs, or edges
+    and counts if the last edge has no count; an .npz has them as "edges" and "counts".
+    By default values are discrete if all are whole numbers. What is not positive is
+    left out and counted.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "x.txt"
@@ -86,6 +87,11 @@ def fit_file(
         fit = fit_power_law(*data, xmin=xmin, **upper)
     else:
         good = np.isfinite(values) & (values > 0)
+        if not good.any():
+            raise ValueError(
+                f"{Path(path).name} has no positive number among its {values.size:,} "
+                f"values, of which {np.isnan(values).sum():,} are no numbers"
+            )
         left_out, data = int(counts[~good].sum()), (values[good], counts[good])
         if discrete is None:
             discrete = bool((data[0] == np.floor(data[0])).all())
@@ -112,9 +118,7 @@ def _read(path):
     elif path.suffix == ".npy":
         table = np.load(path, allow_pickle=False)
     else:
-        comma = "," if "," in path.read_text() else None
-        table = np.genfromtxt(path, delimiter=comma, ndmin=2)  # nan for words
-        table = table[int(np.isnan(table[0]).all()) :]  # without a header
+        table = _read_text(path)
     table = real_numbers(table, "values")
     if table.ndim == 2 and table.shape[1] == 2:
         if np.isnan(table[-1, 1]):
@@ -125,3 +129,17 @@ def _read(path):
             f"{path.name} has shape {table.shape}: expected 1 or 2 columns"
         )
     return None, table.ravel(), np.ones(table.size, np.int64)
+
+
+def _read_text(path):
+    """Return the rows of a table, without its header; words are nan."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        separator = next((mark for mark in ",;\t" if mark in text), None)
+        lines = [line for line in text.splitlines() if line.strip()]
+        table = np.genfromtxt(lines, delimiter=separator, ndmin=2) if lines else []
+    except ValueError as error:  # other bytes than text, or rows of unlike length
+        raise ValueError(f"{path.name} is no table of numbers: {error}") from error
+    if not len(table):
+        raise ValueError(f"{path.name} is empty: expected 1 or 2 columns of numbers")
+    return table[int(np.isnan(table[0]).all()) :]
