@@ -360,8 +360,9 @@ def test_a_file_is_fitted_as_its_numbers_are(tmp_path):
     [
         (b"x\nnone\ntwo\n", "no positive number among its 2 values, of which 2 are"),
         (b"-1\n0\n", "no positive number among its 2 values, of which 0 are"),
-        (b"", "is empty: expected 1 or 2 columns"),
-        (b"\n \n", "is empty: expected 1 or 2 columns"),
+        (b"", "has no numbers: expected 1 or 2 columns"),
+        (b"\n \n", "has no numbers: expected 1 or 2 columns"),
+        (b"PK", "has no numbers: expected 1 or 2 columns"),
         (b"1,2\n3\n4,5,6\n", "is no table of numbers"),
         (b"\xff\xfe\x00", "is no table of numbers"),
         (b"1 2 3\n4 5 6\n", "expected 1 or 2 columns"),

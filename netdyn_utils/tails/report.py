@@ -140,6 +140,7 @@ def _read_text(path):
         table = np.genfromtxt(lines, delimiter=separator, ndmin=2) if lines else []
     except ValueError as error:  # other bytes than text, or rows of unlike length
         raise ValueError(f"{path.name} is no table of numbers: {error}") from error
-    if not len(table):
-        raise ValueError(f"{path.name} is empty: expected 1 or 2 columns of numbers")
-    return table[int(np.isnan(table[0]).all()) :]
+    header = len(table) and np.isnan(table[0]).all()
+    if len(table) == header:
+        raise ValueError(f"{path.name} has no numbers: expected 1 or 2 columns of them")
+    return table[int(header) :]
